@@ -1,0 +1,89 @@
+//! Every limit of the data plane, with its default. `mcp.md` says what each protects.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Limits of a proxy. Each is a count, or has its unit in its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest request body; 413 beyond.
+    #[schemars(range(min = 1, max = 1_073_741_824))]
+    pub max_body_bytes: u32,
+    /// Bytes of all request bodies that wait in memory at once; 503 beyond.
+    #[schemars(range(min = 1))]
+    pub max_buffered_body_bytes: u64,
+    /// Largest request head; 431 beyond.
+    #[schemars(range(min = 8192, max = 1_048_576))]
+    pub max_header_bytes: u32,
+    /// Most header lines in a request; 431 beyond.
+    #[schemars(range(min = 10, max = 1000))]
+    pub max_headers: u32,
+    /// Most client connections at once, over all listeners.
+    #[schemars(range(min = 1))]
+    pub max_connections: u32,
+    /// Most calls under way at once for one caller.
+    #[schemars(range(min = 1))]
+    pub max_calls_per_caller: u32,
+    /// Most held calls at once for one caller.
+    #[schemars(range(min = 1))]
+    pub max_holds_per_caller: u32,
+    /// Most held calls at once.
+    #[schemars(range(min = 1))]
+    pub max_holds: u32,
+    /// Most approvals that one caller may ask for in a minute.
+    #[schemars(range(min = 1))]
+    pub max_approvals_per_caller_per_minute: u32,
+    /// Largest list of tools that is read whole to be filtered.
+    #[schemars(range(min = 1024, max = 1_073_741_824))]
+    pub max_tools_list_bytes: u32,
+    /// Largest single event of a stream that is read to be filtered.
+    #[schemars(range(min = 1024, max = 1_073_741_824))]
+    pub max_event_bytes: u32,
+    /// How long a client may take to send a request's head.
+    #[schemars(range(min = 1, max = 3600))]
+    pub header_timeout_seconds: u32,
+    /// How long a client may take to send a request's body.
+    #[schemars(range(min = 1, max = 3600))]
+    pub body_timeout_seconds: u32,
+    /// How long a connection to a backend may take to open.
+    #[schemars(range(min = 1, max = 3600))]
+    pub connect_timeout_seconds: u32,
+    /// How long a backend may take until its response begins.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub response_timeout_seconds: u32,
+    /// Idle connections kept per backend and worker.
+    #[schemars(range(max = 100_000))]
+    pub max_idle_backend_connections: u32,
+    /// How long an idle connection to a backend is kept; keep it below the backend's own keep-alive time.
+    #[schemars(range(max = 3600))]
+    pub backend_idle_seconds: u32,
+    /// Bytes of audit records on this disk; what happens beyond is `audit.on_full`.
+    #[schemars(range(min = 1_048_576))]
+    pub max_audit_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 4 * 1024 * 1024,
+            max_buffered_body_bytes: 256 * 1024 * 1024,
+            max_header_bytes: 64 * 1024,
+            max_headers: 100,
+            max_connections: 16_384,
+            max_calls_per_caller: 1024,
+            max_holds_per_caller: 100,
+            max_holds: 10_000,
+            max_approvals_per_caller_per_minute: 60,
+            max_tools_list_bytes: 16 * 1024 * 1024,
+            max_event_bytes: 16 * 1024 * 1024,
+            header_timeout_seconds: 15,
+            body_timeout_seconds: 30,
+            connect_timeout_seconds: 5,
+            response_timeout_seconds: 300,
+            max_idle_backend_connections: 64,
+            backend_idle_seconds: 4,
+            max_audit_bytes: 4 * 1024 * 1024 * 1024,
+        }
+    }
+}

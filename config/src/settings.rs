@@ -1,0 +1,188 @@
+//! The settings as used: everything parsed, everything that names something else resolved.
+
+mod backend;
+mod listener;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+pub use backend::{Backend, BackendKind, BackendUrl, Mapping};
+pub use listener::{Auth, ListMode, Listener};
+
+pub use crate::source::{DurabilitySource as Durability, OnFullSource as OnFull};
+use crate::source::{ProxySource, SettingsSource};
+use crate::{Environment, Limits, Mistake, Mistakes, document};
+
+/// A whole settings file.
+#[derive(Debug)]
+pub struct Settings {
+    /// The data plane, if the file has one.
+    pub proxy: Option<Proxy>,
+    /// The control plane, if the file has one.
+    pub control_plane: Option<ControlPlane>,
+}
+
+/// Settings of a proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Its name.
+    pub name: String,
+    /// Where `/metrics` and the like are served.
+    pub admin: SocketAddr,
+    /// Threads that carry traffic; `None` is one per core.
+    pub workers: Option<usize>,
+    /// Where callers connect; at least one.
+    pub listeners: Vec<Listener>,
+    /// Where calls go; at least one.
+    pub backends: Vec<Backend>,
+    /// The file of API keys.
+    pub keys_file: Option<PathBuf>,
+    /// Receipts.
+    pub receipts: Receipts,
+    /// The record of every call.
+    pub audit: Audit,
+    /// The policy document.
+    pub policy_file: PathBuf,
+    /// Limits.
+    pub limits: Limits,
+    /// How it stops.
+    pub drain: Drain,
+}
+
+/// Settings of receipts.
+#[derive(Clone, Debug)]
+pub struct Receipts {
+    /// A JWK set.
+    pub keys_file: PathBuf,
+    /// How long a receipt is good.
+    pub ttl_seconds: u64,
+    /// Whether a stamp carries `args_sha256`.
+    pub canonical_arguments: bool,
+}
+
+/// Settings of the audit record.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// The folder.
+    pub directory: PathBuf,
+    /// When a record counts as written; `None`: by what the call does.
+    pub durability: Option<Durability>,
+    /// What happens when it can't be written.
+    pub on_full: OnFull,
+}
+
+/// How a proxy stops.
+#[derive(Clone, Copy, Debug)]
+pub struct Drain {
+    /// How long it says "not ready" while it still accepts calls.
+    pub announce_seconds: u64,
+    /// How long calls under way may take after that.
+    pub limit_seconds: u64,
+}
+
+/// Settings of a control plane.
+#[derive(Debug)]
+pub struct ControlPlane {
+    /// Where its API is served.
+    pub address: SocketAddr,
+    /// `sqlite://FILE`, the file relative to the settings file's folder.
+    pub store: PathBuf,
+}
+
+impl Settings {
+    /// Reads a settings file. Paths in it are relative to its own folder.
+    ///
+    /// # Errors
+    /// Every mistake in it, each with its path.
+    pub fn load(file: &Path, environment: Environment) -> Result<Self, Mistakes> {
+        let name = file.display().to_string();
+        let fail = |list| Mistakes { file: name.clone(), list };
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| fail(vec![Mistake::at("", format!("can't be read: {error}"))]))?;
+        let folder = file.parent().unwrap_or_else(|| Path::new(""));
+        Self::read(&text, folder, environment).map_err(fail)
+    }
+
+    /// Reads the text of a settings file that lies in `folder`.
+    ///
+    /// # Errors
+    /// Every mistake in it, each with its path.
+    pub fn read(text: &str, folder: &Path, environment: Environment) -> Result<Self, Vec<Mistake>> {
+        let source: SettingsSource = document::read(text, environment)?;
+        let mut mistakes = Vec::new();
+        if source.proxy.is_none() && source.control_plane.is_none() {
+            mistakes.push(Mistake::at("", "needs `proxy`, `control_plane` or both"));
+        }
+        let proxy = source.proxy.and_then(|proxy| self::proxy(proxy, folder, &mut mistakes));
+        let control_plane = source.control_plane.and_then(|source| {
+            let address = address(&source.address, "control_plane.address", &mut mistakes);
+            let store = store(&source.store, folder, &mut mistakes);
+            Some(ControlPlane { address: address?, store: store? })
+        });
+        if mistakes.is_empty() { Ok(Self { proxy, control_plane }) } else { Err(mistakes) }
+    }
+}
+
+fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Option<Proxy> {
+    name(&source.name, "proxy.name", mistakes);
+    let admin = address(&source.admin, "proxy.admin", mistakes);
+    let listeners = listener::listeners(source.listeners, mistakes);
+    let names: Vec<&str> = listeners.iter().map(|listener| listener.name.as_str()).collect();
+    let backends = backend::backends(source.backends, &names, mistakes);
+    if source.keys_file.is_none() && listeners.iter().any(|listener| listener.auth == Auth::ApiKey) {
+        mistakes.push(Mistake::at("proxy.keys_file", "missing: a listener has `auth: api-key`"));
+    }
+    Some(Proxy {
+        name: source.name,
+        admin: admin?,
+        workers: source.workers.map(usize::from),
+        listeners,
+        backends,
+        keys_file: source.keys_file.map(|file| folder.join(file)),
+        receipts: Receipts {
+            keys_file: folder.join(source.receipts.keys_file),
+            ttl_seconds: source.receipts.ttl_seconds.into(),
+            canonical_arguments: source.receipts.canonical_arguments,
+        },
+        audit: Audit {
+            directory: folder.join(source.audit.directory),
+            durability: source.audit.durability,
+            on_full: source.audit.on_full,
+        },
+        policy_file: folder.join(source.policy.file),
+        limits: source.limits,
+        drain: Drain {
+            announce_seconds: source.drain.announce_seconds.into(),
+            limit_seconds: source.drain.limit_seconds.into(),
+        },
+    })
+}
+
+fn store(url: &str, folder: &Path, mistakes: &mut Vec<Mistake>) -> Option<PathBuf> {
+    match url.strip_prefix("sqlite://") {
+        Some(file) if !file.is_empty() => Some(folder.join(file)),
+        _ => {
+            mistakes.push(Mistake::at("control_plane.store", format!("must be `sqlite://FILE`, not `{url}`")));
+            None
+        }
+    }
+}
+
+fn address(text: &str, path: &str, mistakes: &mut Vec<Mistake>) -> Option<SocketAddr> {
+    let parsed = text.parse().ok();
+    if parsed.is_none() {
+        let what = format!("must be an IP address and a port such as 127.0.0.1:8080, not `{text}`");
+        mistakes.push(Mistake::at(path, what));
+    }
+    parsed
+}
+
+/// Names go into metrics, records and file names.
+fn name(text: &str, path: &str, mistakes: &mut Vec<Mistake>) {
+    let fits = (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if !fits {
+        let what = format!("must be 1 to 64 letters, digits, `-`, `_` or `.`, not `{text}`");
+        mistakes.push(Mistake::at(path, what));
+    }
+}

@@ -1,0 +1,216 @@
+//! Backends: where calls go, and how a request becomes a call.
+
+use std::collections::HashSet;
+
+use http::HeaderName;
+use http::uri::{Authority, Scheme, Uri};
+use protocol::pointer::Pointer;
+use protocol::rest::Routes;
+
+use super::name;
+use crate::Mistake;
+use crate::source::{BackendSource, GovernSource, KindSource, MappingSource, RouteSource};
+
+/// One tool backend.
+#[derive(Debug)]
+pub struct Backend {
+    /// Its name.
+    pub name: String,
+    /// Its path on the listeners: `/`, or `/a/b` without a slash at the end.
+    pub path: String,
+    /// The listeners that it is reached on; `None` is all.
+    pub listeners: Option<Vec<String>>,
+    /// Its own address.
+    pub url: BackendUrl,
+    /// Where a call's resource comes from.
+    pub resource: Option<Mapping>,
+    /// Where a call's method comes from.
+    pub method: Option<Mapping>,
+    /// What it speaks.
+    pub kind: BackendKind,
+}
+
+/// What a backend speaks, with what only that kind has.
+#[derive(Debug)]
+pub enum BackendKind {
+    /// MCP over streamable HTTP.
+    Mcp {
+        /// Methods beyond the published ones that pass.
+        extra_methods: HashSet<String>,
+        /// Further methods that the cascade decides.
+        govern: HashSet<&'static str>,
+    },
+    /// Plain HTTP.
+    Rest {
+        /// Which requests are which tools.
+        routes: Routes,
+    },
+}
+
+/// `http://authority/path`, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendUrl {
+    /// Host and port, as the `Host` header has it.
+    pub authority: Authority,
+    /// Host name or address to connect to, without brackets.
+    pub host: String,
+    /// Port to connect to.
+    pub port: u16,
+    /// The path, without a slash at the end (empty for the root).
+    pub path: String,
+}
+
+/// Where a dimension of a call comes from.
+#[derive(Clone, Debug)]
+pub enum Mapping {
+    /// Always this.
+    Fixed(String),
+    /// An argument of the tool.
+    Argument(Pointer),
+    /// A request header.
+    Header(HeaderName),
+}
+
+pub(super) fn backends(
+    sources: Vec<BackendSource>,
+    listeners: &[&str],
+    mistakes: &mut Vec<Mistake>,
+) -> Vec<Backend> {
+    let mut backends: Vec<Backend> = Vec::with_capacity(sources.len());
+    for (position, source) in sources.into_iter().enumerate() {
+        let at = |field: &str| format!("proxy.backends[{position}].{field}");
+        name(&source.name, &at("name"), mistakes);
+        for earlier in &backends {
+            if earlier.name == source.name {
+                mistakes.push(Mistake::at(at("name"), format!("`{}` is an earlier backend's name too", source.name)));
+            }
+            if earlier.path == source.path && share_a_listener(earlier.listeners.as_ref(), source.listeners.as_ref()) {
+                let what = format!("backend `{}` has the same path on the same listener", earlier.name);
+                mistakes.push(Mistake::at(at("path"), what));
+            }
+        }
+        for (number, named) in source.listeners.iter().flatten().enumerate() {
+            if !listeners.contains(&named.as_str()) {
+                let what = format!("there is no listener `{named}`");
+                mistakes.push(Mistake::at(at(&format!("listeners[{number}]")), what));
+            }
+        }
+        backends.extend(backend(source, &at, mistakes));
+    }
+    backends
+}
+
+fn share_a_listener(a: Option<&Vec<String>>, b: Option<&Vec<String>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.iter().any(|name| b.contains(name)),
+        _ => true,
+    }
+}
+
+fn backend(source: BackendSource, at: &impl Fn(&str) -> String, mistakes: &mut Vec<Mistake>) -> Option<Backend> {
+    if !is_prefix(&source.path) {
+        let what = format!("must be `/` or a plain path such as `/mcp/files`, not `{}`", source.path);
+        mistakes.push(Mistake::at(at("path"), what));
+    }
+    let resource = mapping(source.resource, &at("resource"), mistakes);
+    let method = mapping(source.method, &at("method"), mistakes);
+    let url = url(&source.url, &at("url"), mistakes);
+    let kind = match source.kind {
+        KindSource::Mcp => {
+            if !source.routes.is_empty() {
+                mistakes.push(Mistake::at(at("routes"), "only a backend of kind `rest` has routes"));
+            }
+            BackendKind::Mcp {
+                extra_methods: source.extra_methods.into_iter().collect(),
+                govern: source.govern.into_iter().map(governed).collect(),
+            }
+        }
+        KindSource::Rest => {
+            if !source.extra_methods.is_empty() || !source.govern.is_empty() {
+                let what = "only a backend of kind `mcp` has `extra_methods` and `govern`";
+                mistakes.push(Mistake::at(at("kind"), what));
+            }
+            BackendKind::Rest { routes: routes(source.routes, at, mistakes)? }
+        }
+    };
+    Some(Backend {
+        name: source.name,
+        path: source.path,
+        listeners: source.listeners,
+        url: url?,
+        resource: resource?,
+        method: method?,
+        kind,
+    })
+}
+
+fn routes(sources: Vec<RouteSource>, at: &impl Fn(&str) -> String, mistakes: &mut Vec<Mistake>) -> Option<Routes> {
+    let sources = sources.into_iter().map(|route| protocol::rest::RouteSource {
+        pattern: route.pattern,
+        tool: route.tool,
+        resource: route.resource,
+    });
+    match Routes::compile(sources) {
+        Ok(routes) => Some(routes),
+        Err(errors) => {
+            mistakes.extend(errors.iter().map(|error| Mistake::at(at("routes"), error.to_string())));
+            None
+        }
+    }
+}
+
+/// The outer `None` is a mistake, the inner one an absent mapping.
+#[expect(clippy::option_option, reason = "a mistake and an absent mapping are different things")]
+fn mapping(source: Option<MappingSource>, path: &str, mistakes: &mut Vec<Mistake>) -> Option<Option<Mapping>> {
+    let Some(source) = source else { return Some(None) };
+    let parsed = match source {
+        MappingSource::Fixed(text) => Ok(Mapping::Fixed(text)),
+        MappingSource::Argument(source) => Pointer::parse(&source.argument)
+            .map(Mapping::Argument)
+            .map_err(|_| format!("must be a JSON pointer such as `/path`, not `{}`", source.argument)),
+        MappingSource::Header(source) => HeaderName::from_bytes(source.header.as_bytes())
+            .map(Mapping::Header)
+            .map_err(|_| format!("must be a header's name, not `{}`", source.header)),
+    };
+    match parsed {
+        Ok(mapping) => Some(Some(mapping)),
+        Err(what) => {
+            mistakes.push(Mistake::at(path, what));
+            None
+        }
+    }
+}
+
+fn url(text: &str, path: &str, mistakes: &mut Vec<Mistake>) -> Option<BackendUrl> {
+    let parsed = text.parse::<Uri>().ok().and_then(|uri| {
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?.clone();
+        let plain = uri.scheme() == Some(&Scheme::HTTP) && uri.query().is_none();
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = authority.port_u16().unwrap_or(80);
+        let path = uri.path().trim_end_matches('/').to_owned();
+        plain.then_some(BackendUrl { authority, host, port, path })
+    });
+    if parsed.is_none() {
+        mistakes.push(Mistake::at(path, format!("must be `http://host:port/path`, not `{text}`")));
+    }
+    parsed
+}
+
+fn is_prefix(path: &str) -> bool {
+    path == "/"
+        || (path.starts_with('/')
+            && path.split('/').skip(1).all(|segment| {
+                !segment.is_empty()
+                    && segment != "."
+                    && segment != ".."
+                    && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~'))
+            }))
+}
+
+const fn governed(source: GovernSource) -> &'static str {
+    match source {
+        GovernSource::ResourcesRead => "resources/read",
+        GovernSource::ResourcesSubscribe => "resources/subscribe",
+        GovernSource::PromptsGet => "prompts/get",
+    }
+}

@@ -1,0 +1,301 @@
+//! The settings file as written. `config.md` describes each key; the JSON Schema is generated from these types.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::Limits;
+
+/// One file for either program, or for both.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Oakgate settings")]
+pub struct SettingsSource {
+    /// The data plane.
+    pub proxy: Option<ProxySource>,
+    /// The control plane.
+    pub control_plane: Option<ControlPlaneSource>,
+}
+
+/// The proxy.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProxySource {
+    /// Its name: the issuer of its receipts, and its name in records.
+    pub name: String,
+    /// Address of `/healthz`, `/readyz`, `/metrics`, `/policy` and `/explain`.
+    pub admin: String,
+    /// Threads that carry traffic; one per core unless set.
+    #[schemars(range(min = 1, max = 256))]
+    pub workers: Option<u16>,
+    /// Where callers connect.
+    #[schemars(length(min = 1))]
+    pub listeners: Vec<ListenerSource>,
+    /// Where calls go.
+    #[schemars(length(min = 1))]
+    pub backends: Vec<BackendSource>,
+    /// API keys, when there is no control plane that keeps them.
+    pub keys_file: Option<PathBuf>,
+    /// Receipts on what is forwarded.
+    pub receipts: ReceiptsSource,
+    /// The record of every call.
+    pub audit: AuditSource,
+    /// Where the policy comes from.
+    pub policy: PolicySource,
+    /// Limits; every one has a default.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How it stops.
+    #[serde(default)]
+    pub drain: DrainSource,
+}
+
+/// One address that callers connect to.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerSource {
+    /// Its name, for backends and metrics.
+    pub name: String,
+    /// IP address and port; port 0 lets the system choose.
+    pub address: String,
+    /// How callers prove who they are. `none` is for loopback only.
+    pub auth: AuthSource,
+    /// What becomes of tools in `tools/list` that policy disables for the caller.
+    #[serde(default)]
+    pub list: ListSource,
+    /// How long a call is held for a person, before its caller is told to repeat it.
+    #[serde(default = "default_hold_limit_seconds")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub hold_limit_seconds: u32,
+    /// `stamp`: a receipt is put on every forwarded call.
+    #[serde(default)]
+    pub receipts: ReceiptModeSource,
+    /// Further host names that this listener answers to.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// Origins of web pages that may call it.
+    #[serde(default)]
+    pub origins: Vec<String>,
+    /// `auth: none` on an address that is not loopback: say so here.
+    #[serde(default)]
+    pub force_no_auth: bool,
+}
+
+/// How callers prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthSource {
+    /// `X-API-Key` or `Authorization: Bearer`.
+    ApiKey,
+    /// Not at all.
+    None,
+}
+
+/// What becomes of disabled tools in `tools/list`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListSource {
+    /// They are taken out.
+    #[default]
+    Filter,
+    /// Nothing is touched.
+    Off,
+}
+
+/// What a listener does with receipts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReceiptModeSource {
+    /// Stamps one on every forwarded call.
+    #[default]
+    Stamp,
+}
+
+/// One tool backend.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackendSource {
+    /// Its name: the audience of receipts, and its name in metrics and records.
+    pub name: String,
+    /// What it speaks.
+    pub kind: KindSource,
+    /// Its path on the listeners.
+    pub path: String,
+    /// The listeners that it is reached on; all of them unless set.
+    pub listeners: Option<Vec<String>>,
+    /// Its own address: `http://host:port/path`.
+    pub url: String,
+    /// Where a call's resource comes from.
+    pub resource: Option<MappingSource>,
+    /// Where a call's method comes from.
+    pub method: Option<MappingSource>,
+    /// REST only: which requests are which tools.
+    #[serde(default)]
+    pub routes: Vec<RouteSource>,
+    /// MCP only: methods beyond the published ones that pass.
+    #[serde(default)]
+    pub extra_methods: Vec<String>,
+    /// MCP only: further methods that the cascade decides, such as `resources/read`.
+    #[serde(default)]
+    pub govern: Vec<GovernSource>,
+}
+
+/// What a backend speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KindSource {
+    /// MCP over streamable HTTP.
+    Mcp,
+    /// Plain HTTP.
+    Rest,
+}
+
+/// Methods beside `tools/call` that can be put under the cascade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum GovernSource {
+    /// The tool is `resources/read`, the resource is the URI.
+    #[serde(rename = "resources/read")]
+    ResourcesRead,
+    /// The tool is `resources/subscribe`, the resource is the URI.
+    #[serde(rename = "resources/subscribe")]
+    ResourcesSubscribe,
+    /// The tool is `prompts/get`, the resource is the prompt's name.
+    #[serde(rename = "prompts/get")]
+    PromptsGet,
+}
+
+/// Where a dimension of a call comes from.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum MappingSource {
+    /// Always this.
+    Fixed(String),
+    /// An argument of the tool.
+    Argument(ArgumentSource),
+    /// A request header.
+    Header(HeaderSource),
+}
+
+/// An argument of the tool, by JSON Pointer (RFC 6901).
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArgumentSource {
+    /// The pointer, such as `/path`.
+    pub argument: String,
+}
+
+/// A request header.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderSource {
+    /// The header's name.
+    pub header: String,
+}
+
+/// One REST route.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouteSource {
+    /// Method and path, such as `POST /v1/refunds/{ledger}`.
+    #[serde(rename = "match")]
+    pub pattern: String,
+    /// The tool that it is.
+    pub tool: String,
+    /// The resource, such as `{ledger}`.
+    pub resource: Option<String>,
+}
+
+/// Receipts.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptsSource {
+    /// A JWK set with the signing key.
+    pub keys_file: PathBuf,
+    /// How long a receipt is good.
+    #[serde(default = "default_receipt_ttl_seconds")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub ttl_seconds: u32,
+    /// Whether a stamp also carries the digest of the arguments in canonical form.
+    #[serde(default)]
+    pub canonical_arguments: bool,
+}
+
+/// The audit record.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AuditSource {
+    /// The folder that records are written to.
+    pub directory: PathBuf,
+    /// `strict` waits for the disk on every call, `batched` on none. Unset: strict for calls that needed approval or
+    /// hit a destructive tool, batched for the rest.
+    pub durability: Option<DurabilitySource>,
+    /// What happens when `limits.max_audit_bytes` is reached, or the disk is full.
+    #[serde(default)]
+    pub on_full: OnFullSource,
+}
+
+/// When a record counts as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DurabilitySource {
+    /// When it is on the disk.
+    Strict,
+    /// When it is in the kernel's hands.
+    Batched,
+}
+
+/// What happens when records can't be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFullSource {
+    /// The call is refused.
+    #[default]
+    Refuse,
+    /// The record is dropped and counted.
+    Drop,
+}
+
+/// Where the policy comes from.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicySource {
+    /// A policy document, watched.
+    pub file: PathBuf,
+}
+
+/// How a proxy stops.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DrainSource {
+    /// How long it says "not ready" while it still accepts calls.
+    #[schemars(range(max = 3600))]
+    pub announce_seconds: u32,
+    /// How long calls under way may take after that.
+    #[schemars(range(max = 3600))]
+    pub limit_seconds: u32,
+}
+
+impl Default for DrainSource {
+    fn default() -> Self {
+        Self { announce_seconds: 5, limit_seconds: 30 }
+    }
+}
+
+/// The control plane.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ControlPlaneSource {
+    /// Address of its API.
+    pub address: String,
+    /// `sqlite://FILE`.
+    pub store: String,
+}
+
+const fn default_hold_limit_seconds() -> u32 {
+    55
+}
+
+const fn default_receipt_ttl_seconds() -> u32 {
+    300
+}

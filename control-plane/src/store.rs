@@ -1,0 +1,61 @@
+//! The store: the only code that knows SQL.
+//!
+//! Every change is one transaction, which first settles what is due (so that nobody ever sees an approval whose
+//! time is over), then reads, asks `policy::approval::apply`, and writes only if nothing changed in between.
+//! A change that was answered is on the disk: SQLite with a write-ahead log and a full sync for each commit.
+
+mod approvals;
+mod file;
+mod people;
+mod row;
+mod settle;
+
+pub(crate) use approvals::{Answer, Filter, Live, NewDecision, Opened, Opening};
+pub use file::{StoreFile, StoreUrlError};
+pub(crate) use people::{Added, PersonRow};
+pub(crate) use row::{Approval, Decision, Position};
+pub(crate) use settle::Change;
+
+use sqlx::sqlite::SqlitePool;
+
+/// Everything that a control plane keeps.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    /// One connection: SQLite has one writer at a time, and here they queue in order.
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+/// Why the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused, or cannot be reached.
+    #[error("the store failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The tables could not be brought up to date.
+    #[error("the store's tables could not be brought up to date: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The file could not be made.
+    #[error("the store's file could not be made: {0}")]
+    File(#[from] std::io::Error),
+    /// A row holds what this program never writes.
+    #[error("the store holds an unreadable {0}")]
+    Unreadable(&'static str),
+    /// Another writer changed the same approval at the same time.
+    #[error("the approval was changed by another writer at the same time")]
+    Conflict,
+}
+
+/// What a change did, and which approvals ended by time before it.
+#[derive(Debug)]
+pub(crate) struct Settled<T> {
+    /// Approvals that expired or lapsed just now.
+    pub(crate) ended: Vec<Approval>,
+    /// What the change itself gave.
+    pub(crate) value: T,
+}
+
+/// Milliseconds as SQL has them.
+fn sql_integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,331 @@
+//! Opening, deciding, consuming and listing approvals.
+
+use policy::UnixMillis;
+use policy::approval::{Approver, Event, Reference, Refused, State, enough_people};
+use policy_sync::{ApprovalRequest, Refusal};
+use sqlx::Row;
+
+use super::people::approvers;
+use super::row::{Decision, Position};
+use super::settle::{Change, Writing};
+use super::{Approval, Settled, Store, StoreError, sql_integer};
+
+/// A new approval, in case one is opened, and what may stand in its way.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) reference: Reference,
+    pub(crate) expires_at: UnixMillis,
+    /// Denials older than this are not repeated to a caller that comes back.
+    pub(crate) denials_since: UnixMillis,
+    pub(crate) pending_max: u64,
+    pub(crate) pending_per_caller_max: u64,
+}
+
+/// What a held call's request led to.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// A new approval.
+    New(Box<Approval>),
+    /// The one that the same call has already: pending, approved, or denied without the caller having heard.
+    Joined(Box<Approval>),
+    /// None.
+    Refused(Refusal),
+}
+
+/// A person's decision, to be recorded.
+#[derive(Clone, Debug)]
+pub(crate) struct NewDecision {
+    pub(crate) org: String,
+    pub(crate) reference: Reference,
+    pub(crate) by: Approver,
+    pub(crate) answer: Answer,
+    pub(crate) note: Option<String>,
+    pub(crate) origin: String,
+}
+
+/// Yes or no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Approve,
+    Deny,
+}
+
+/// Which approvals are listed.
+#[derive(Clone, Debug)]
+pub(crate) struct Filter {
+    pub(crate) org: String,
+    /// A state's word.
+    pub(crate) state: Option<&'static str>,
+    /// Only older ones than this.
+    pub(crate) before: Option<Position>,
+    pub(crate) limit: u32,
+}
+
+/// How many approvals are alive, and since when the oldest waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Live {
+    pub(crate) pending: u64,
+    pub(crate) approved: u64,
+    pub(crate) oldest_pending_at: Option<UnixMillis>,
+}
+
+impl Answer {
+    /// The word used on the wire and in records.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl Store {
+    /// Opens an approval for a held call, or joins the one that the same call has already.
+    pub(crate) async fn open_approval(
+        &self,
+        request: &ApprovalRequest,
+        opening: &Opening,
+        now: UnixMillis,
+    ) -> Result<Settled<Opened>, StoreError> {
+        let mut writing = self.begin(now).await?;
+        if let Some(approval) = writing.found(request, opening.denials_since).await? {
+            return writing.commit(Opened::Joined(Box::new(approval))).await;
+        }
+        if let Some(refusal) = writing.refusal(request, opening).await? {
+            return writing.commit(Opened::Refused(refusal)).await;
+        }
+        writing.insert(request, opening).await?;
+        let approval = writing.approval(&opening.reference).await?.ok_or(StoreError::Conflict)?;
+        writing.commit(Opened::New(Box::new(approval))).await
+    }
+
+    /// Records a person's decision, if it is possible.
+    pub(crate) async fn decide(
+        &self,
+        decision: &NewDecision,
+        use_within_seconds: u64,
+        now: UnixMillis,
+    ) -> Result<Settled<Change>, StoreError> {
+        let mut writing = self.begin(now).await?;
+        let before = writing.approval(&decision.reference).await?;
+        let Some(before) = before.filter(|approval| approval.org == decision.org) else {
+            return writing.commit(Change::Unknown).await;
+        };
+        let event = match decision.answer {
+            Answer::Approve => Event::Approve { by: &decision.by },
+            Answer::Deny => Event::Deny { by: &decision.by },
+        };
+        let mut change = writing.apply(&decision.reference, event, use_within_seconds).await?;
+        if let Change::Done(approval) = &mut change {
+            writing.record(decision, before.level().unwrap_or(1)).await?;
+            approval.note.clone_from(&decision.note);
+        }
+        writing.commit(change).await
+    }
+
+    /// Uses an approval up. Exactly one caller of this is ever told `Ok` for one approval.
+    pub(crate) async fn consume(
+        &self,
+        reference: &Reference,
+        now: UnixMillis,
+    ) -> Result<Settled<Change>, StoreError> {
+        let mut writing = self.begin(now).await?;
+        let change = writing.apply(reference, Event::Consume, 0).await?;
+        writing.commit(change).await
+    }
+
+    /// Takes a pending approval back.
+    pub(crate) async fn withdraw(
+        &self,
+        reference: &Reference,
+        now: UnixMillis,
+    ) -> Result<Settled<Change>, StoreError> {
+        let mut writing = self.begin(now).await?;
+        let change = writing.apply(reference, Event::Withdraw, 0).await?;
+        writing.commit(change).await
+    }
+
+    /// Notes that a held call was told of a denial.
+    pub(crate) async fn denial_was_heard(&self, reference: &Reference) -> Result<(), StoreError> {
+        sqlx::query("UPDATE approvals SET denial_heard = 1 WHERE reference = $1 AND state = 'denied'")
+            .bind(reference.as_str())
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// One approval of an org, with the decisions on it.
+    pub(crate) async fn approval(
+        &self,
+        org: &str,
+        reference: &Reference,
+    ) -> Result<Option<(Approval, Vec<Decision>)>, StoreError> {
+        let row = sqlx::query("SELECT * FROM approvals WHERE reference = $1 AND org = $2")
+            .bind(reference.as_str())
+            .bind(org)
+            .fetch_optional(&self.readers)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let decisions = sqlx::query("SELECT * FROM decisions WHERE reference = $1 ORDER BY level")
+            .bind(reference.as_str())
+            .fetch_all(&self.readers)
+            .await?;
+        let decisions = decisions.iter().map(Decision::read).collect::<Result<_, _>>()?;
+        Ok(Some((Approval::read(&row)?, decisions)))
+    }
+
+    /// Approvals of an org, newest first.
+    pub(crate) async fn approvals(&self, filter: &Filter) -> Result<Vec<Approval>, StoreError> {
+        let (created_at, reference) = match &filter.before {
+            Some(position) => (sql_integer(position.created_at.0), position.reference.as_str()),
+            None => (i64::MAX, ""),
+        };
+        let sql = match filter.state {
+            Some(_) => {
+                "SELECT * FROM approvals WHERE org = $1 AND state = $2 \
+                 AND (created_at_unix_ms, reference) < ($3, $4) \
+                 ORDER BY created_at_unix_ms DESC, reference DESC LIMIT $5"
+            }
+            None => {
+                "SELECT * FROM approvals WHERE org = $1 AND COALESCE($2, '') = '' \
+                 AND (created_at_unix_ms, reference) < ($3, $4) \
+                 ORDER BY created_at_unix_ms DESC, reference DESC LIMIT $5"
+            }
+        };
+        let rows = sqlx::query(sql)
+            .bind(&filter.org)
+            .bind(filter.state)
+            .bind(created_at)
+            .bind(reference)
+            .bind(i64::from(filter.limit))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(Approval::read).collect()
+    }
+
+    /// What is alive now, over all orgs.
+    pub(crate) async fn live(&self) -> Result<Live, StoreError> {
+        let row = sqlx::query(
+            "SELECT (SELECT COUNT(*) FROM approvals WHERE state = 'pending') AS pending, \
+             (SELECT COUNT(*) FROM approvals WHERE state = 'approved') AS approved, \
+             (SELECT MIN(created_at_unix_ms) FROM approvals WHERE state = 'pending') AS oldest",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        let number = |column| Ok::<_, StoreError>(row.try_get::<Option<i64>, _>(column)?.map(i64::unsigned_abs));
+        Ok(Live {
+            pending: number("pending")?.unwrap_or(0),
+            approved: number("approved")?.unwrap_or(0),
+            oldest_pending_at: number("oldest")?.map(UnixMillis),
+        })
+    }
+}
+
+impl Writing {
+    /// The approval that the same call has already. A denial counts while no held call was told of it: a caller
+    /// that repeats after its hold ended must learn it.
+    async fn found(
+        &mut self,
+        request: &ApprovalRequest,
+        denials_since: UnixMillis,
+    ) -> Result<Option<Approval>, StoreError> {
+        let live = sqlx::query(
+            "SELECT * FROM approvals WHERE org = $1 AND fingerprint = $2 AND state IN ('pending', 'approved')",
+        )
+        .bind(&request.org)
+        .bind(request.fingerprint.to_string())
+        .fetch_optional(&mut *self.transaction)
+        .await?;
+        if let Some(row) = live {
+            return Approval::read(&row).map(Some);
+        }
+        let denied = sqlx::query(
+            "SELECT * FROM approvals WHERE org = $1 AND fingerprint = $2 AND state = 'denied' \
+             AND denial_heard = 0 AND decided_at_unix_ms > $3 ORDER BY decided_at_unix_ms DESC LIMIT 1",
+        )
+        .bind(&request.org)
+        .bind(request.fingerprint.to_string())
+        .bind(sql_integer(denials_since.0))
+        .fetch_optional(&mut *self.transaction)
+        .await?;
+        denied.as_ref().map(Approval::read).transpose()
+    }
+
+    async fn refusal(
+        &mut self,
+        request: &ApprovalRequest,
+        opening: &Opening,
+    ) -> Result<Option<Refusal>, StoreError> {
+        let people = approvers(&mut self.transaction, &request.org).await?;
+        if !enough_people(&people, &request.caller, request.second_approval) {
+            return Ok(Some(Refusal::NoApprover));
+        }
+        let pending: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM approvals WHERE state = 'pending'")
+            .fetch_one(&mut *self.transaction)
+            .await?;
+        let of_caller: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM approvals WHERE state = 'pending' AND org = $1 AND caller = $2",
+        )
+        .bind(&request.org)
+        .bind(&request.caller)
+        .fetch_one(&mut *self.transaction)
+        .await?;
+        let too_many = pending >= sql_integer(opening.pending_max)
+            || of_caller >= sql_integer(opening.pending_per_caller_max);
+        Ok(too_many.then_some(Refusal::TooManyPending))
+    }
+
+    async fn insert(&mut self, request: &ApprovalRequest, opening: &Opening) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO approvals (reference, org, fingerprint, proxy, caller, backend, tool, tenant, resource, \
+             method, arguments, reasoning, cascade_level, rule, reason, policy_revision, second_approval, state, \
+             created_at_unix_ms, expires_at_unix_ms) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+        )
+        .bind(opening.reference.as_str())
+        .bind(&request.org)
+        .bind(request.fingerprint.to_string())
+        .bind(&request.proxy)
+        .bind(&request.caller)
+        .bind(&request.backend)
+        .bind(&request.tool)
+        .bind(&request.tenant)
+        .bind(&request.resource)
+        .bind(&request.method)
+        .bind(&request.arguments)
+        .bind(&request.reasoning)
+        .bind(&request.level)
+        .bind(&request.rule)
+        .bind(&request.reason)
+        .bind(sql_integer(request.policy))
+        .bind(i64::from(request.second_approval))
+        .bind(State::OPENED.as_str())
+        .bind(sql_integer(self.now.0))
+        .bind(sql_integer(opening.expires_at.0))
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(())
+    }
+
+    async fn record(&mut self, decision: &NewDecision, level: u8) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO decisions (reference, level, person, decision, note, at_unix_ms, origin) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(decision.reference.as_str())
+        .bind(i64::from(level))
+        .bind(decision.by.id.as_str())
+        .bind(decision.answer.as_str())
+        .bind(&decision.note)
+        .bind(sql_integer(self.now.0))
+        .bind(&decision.origin)
+        .execute(&mut *self.transaction)
+        .await?;
+        sqlx::query("UPDATE approvals SET note = $1 WHERE reference = $2")
+            .bind(&decision.note)
+            .bind(decision.reference.as_str())
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! The link inside one process: two bounded queues.
+
+use tokio::sync::mpsc;
+
+use crate::{ControlMessage, ProxyMessage};
+
+/// The proxy's end.
+#[derive(Debug)]
+pub struct ProxyEnd {
+    to_control: mpsc::Sender<ProxyMessage>,
+    from_control: mpsc::Receiver<ControlMessage>,
+}
+
+/// The control plane's end.
+#[derive(Debug)]
+pub struct ControlEnd {
+    to_proxy: mpsc::Sender<ControlMessage>,
+    from_proxy: mpsc::Receiver<ProxyMessage>,
+}
+
+/// The sending half of the proxy's end.
+#[derive(Clone, Debug)]
+pub struct ToControl(mpsc::Sender<ProxyMessage>);
+
+/// The receiving half of the proxy's end.
+#[derive(Debug)]
+pub struct FromControl(mpsc::Receiver<ControlMessage>);
+
+/// The other end is gone, or takes no more just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the link to the control plane is down")]
+pub struct LinkDown;
+
+/// Both ends of a link whose queues hold `capacity` messages each.
+#[must_use]
+pub fn link(capacity: usize) -> (ProxyEnd, ControlEnd) {
+    let (to_control, from_proxy) = mpsc::channel(capacity);
+    let (to_proxy, from_control) = mpsc::channel(capacity);
+    (ProxyEnd { to_control, from_control }, ControlEnd { to_proxy, from_proxy })
+}
+
+impl ProxyEnd {
+    /// The two halves, for two tasks.
+    #[must_use]
+    pub fn split(self) -> (ToControl, FromControl) {
+        (ToControl(self.to_control), FromControl(self.from_control))
+    }
+}
+
+impl ToControl {
+    /// Sends without waiting.
+    ///
+    /// # Errors
+    /// [`LinkDown`] if the control plane is gone or its queue is full.
+    pub fn send(&self, message: ProxyMessage) -> Result<(), LinkDown> {
+        self.0.try_send(message).map_err(|_| LinkDown)
+    }
+}
+
+impl FromControl {
+    /// The next message; `None` once the control plane is gone.
+    pub async fn receive(&mut self) -> Option<ControlMessage> {
+        self.0.recv().await
+    }
+}
+
+impl ControlEnd {
+    /// Sends, waiting for room.
+    ///
+    /// # Errors
+    /// [`LinkDown`] if the proxy is gone.
+    pub async fn send(&self, message: ControlMessage) -> Result<(), LinkDown> {
+        self.to_proxy.send(message).await.map_err(|_| LinkDown)
+    }
+
+    /// The next message; `None` once the proxy is gone.
+    pub async fn receive(&mut self) -> Option<ProxyMessage> {
+        self.from_proxy.recv().await
+    }
+}

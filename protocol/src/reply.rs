@@ -1,0 +1,62 @@
+//! The JSON-RPC messages that we write ourselves. An id or a token goes out as the text that came in.
+
+use serde_json::Value;
+
+use crate::message::Id;
+
+/// Where a result's `_meta` says what policy decided.
+pub const VERDICT_META: &str = "oakgate.dev/verdict";
+
+/// A tool's result that says, to the model, that the call was not executed: HTTP 200, `isError`. It holds in every
+/// revision; the verdict stands in `_meta`.
+#[must_use]
+pub fn tool_error(id: Id<'_>, text: &str, verdict: &Value) -> Vec<u8> {
+    format!(
+        concat!(
+            r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","isError":true,"#,
+            r#""content":[{{"type":"text","text":{text}}}],"_meta":{{"{meta}":{verdict}}}}}}}"#
+        ),
+        id = id.raw(),
+        text = quoted(text),
+        meta = VERDICT_META,
+        verdict = verdict,
+    )
+    .into_bytes()
+}
+
+/// An error. Without an id (the request's could not be read) the member is left out, as MCP defines it.
+#[must_use]
+pub fn error(id: Option<Id<'_>>, code: i32, message: &str, data: Option<&Value>) -> Vec<u8> {
+    let id = id.map_or_else(String::new, |id| format!(r#""id":{},"#, id.raw()));
+    let data = data.map_or_else(String::new, |data| format!(r#","data":{data}"#));
+    format!(
+        r#"{{"jsonrpc":"2.0",{id}"error":{{"code":{code},"message":{message}{data}}}}}"#,
+        message = quoted(message)
+    )
+    .into_bytes()
+}
+
+/// A `notifications/progress`. The token is [`crate::message::Params::progress_token`]; `progress` only ever rises.
+#[must_use]
+pub fn progress(progress_token: &str, progress: u64, message: &str) -> Vec<u8> {
+    format!(
+        concat!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"#,
+            r#""progressToken":{token},"progress":{progress},"message":{message}}}}}"#
+        ),
+        token = progress_token,
+        progress = progress,
+        message = quoted(message),
+    )
+    .into_bytes()
+}
+
+/// A notification without parameters, such as `notifications/tools/list_changed`.
+#[must_use]
+pub fn notification(method: &str) -> Vec<u8> {
+    format!(r#"{{"jsonrpc":"2.0","method":{}}}"#, quoted(method)).into_bytes()
+}
+
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}

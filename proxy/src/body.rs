@@ -1,0 +1,170 @@
+//! Bodies: of responses, of whatever source; and of requests, read whole.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use crate::events::Events;
+use crate::refusal::Refusal;
+use crate::relay::Relay;
+use crate::state::Shared;
+
+/// A response's body.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// All there, or nothing more to come.
+    Full(Bytes),
+    /// From a backend, as it comes.
+    Relay(Box<Relay>),
+    /// A held call's stream.
+    Events(Events),
+}
+
+/// A response's body broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the backend's response broke off: {0}")]
+    Backend(hyper::Error),
+    #[error("the backend's response is too large to be one event")]
+    TooLarge,
+    #[error("the backend's list of tools can't be read")]
+    ListUnreadable,
+}
+
+/// A request's body, whole; its room in memory is given back on drop.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) bytes: Bytes,
+    shared: Arc<Shared>,
+    room_bytes: u64,
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Relay(relay) => relay.poll_frame(context),
+            Self::Events(events) => events.poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::Relay(relay) => relay.is_end_stream(),
+            Self::Events(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len().try_into().unwrap_or(u64::MAX)),
+            Self::Relay(relay) => relay.size_hint(),
+            Self::Events(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Full(bytes.into())
+    }
+}
+
+impl Whole {
+    /// Reads a request's body to its end, within the limits.
+    pub(crate) async fn read(shared: &Arc<Shared>, headers: &HeaderMap, incoming: Incoming) -> Result<Self, Refusal> {
+        let limits = &shared.settings.limits;
+        let max_bytes = limits.max_body_bytes;
+        let too_large = || {
+            shared.metrics.limits_reached.with_label_values(&["max_body_bytes"]).inc();
+            Refusal::BodyTooLarge { max_bytes }
+        };
+        if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
+            return Err(Refusal::Compressed);
+        }
+        let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > max_bytes.into()) {
+            return Err(too_large());
+        }
+        let mut whole = Self { bytes: Bytes::new(), shared: Arc::clone(shared), room_bytes: 0 };
+        let deadline = Duration::from_secs(limits.body_timeout_seconds.into());
+        match tokio::time::timeout(deadline, whole.fill(incoming, max_bytes)).await {
+            Ok(Ok(())) => Ok(whole),
+            Ok(Err(Filling::TooLarge)) => Err(too_large()),
+            Ok(Err(Filling::NoRoom)) => {
+                shared.metrics.limits_reached.with_label_values(&["max_buffered_body_bytes"]).inc();
+                Err(Refusal::BodiesFull)
+            }
+            Ok(Err(Filling::Broken)) => Err(Refusal::BodyUnreadable),
+            Err(_) => Err(Refusal::BodyTimeout),
+        }
+    }
+
+    async fn fill(&mut self, mut incoming: Incoming, max_bytes: u32) -> Result<(), Filling> {
+        let mut more: Option<BytesMut> = None;
+        let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+        while let Some(frame) = incoming.frame().await {
+            let Ok(data) = frame.map_err(|_| Filling::Broken)?.into_data() else { continue };
+            let length = more.as_ref().map_or(self.bytes.len(), BytesMut::len) + data.len();
+            if length > max_bytes {
+                return Err(Filling::TooLarge);
+            }
+            let room_bytes = data.len().try_into().unwrap_or(u64::MAX);
+            if !self.shared.buffered.take(room_bytes) {
+                return Err(Filling::NoRoom);
+            }
+            self.room_bytes += room_bytes;
+            // The usual body comes in one piece and is never copied.
+            match &mut more {
+                Some(more) => more.extend_from_slice(&data),
+                None if self.bytes.is_empty() => self.bytes = data,
+                None => {
+                    let mut joined = BytesMut::with_capacity(length);
+                    joined.extend_from_slice(&self.bytes);
+                    joined.extend_from_slice(&data);
+                    more = Some(joined);
+                }
+            }
+        }
+        if let Some(more) = more {
+            self.bytes = more.freeze();
+        }
+        Ok(())
+    }
+}
+
+enum Filling {
+    Broken,
+    NoRoom,
+    TooLarge,
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        self.shared.buffered.give_back(self.room_bytes);
+    }
+}
+
+/// For code that is generic over errors: a full body has none.
+impl From<Infallible> for BodyError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}

@@ -1,0 +1,150 @@
+//! The stream of a held call: opened while `gate` is still under way, and driven by it.
+//!
+//! `gate` opens the stream and goes on; from then on it runs inside the response's body. A caller who leaves drops the
+//! body and with it `gate`, wherever it waits.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode};
+use http_body::{Body as _, Frame};
+use protocol::sse;
+
+use crate::body::{Body, BodyError};
+
+/// A response that is not a stream is read whole, up to here, to become one event.
+const EVENT_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// A request on its way through `gate`.
+pub(crate) type Passage = Pin<Box<dyn Future<Output = Response<Body>>>>;
+
+/// Where a held call writes while it waits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EventStream(Rc<RefCell<Queue>>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    open: bool,
+    chunks: VecDeque<Bytes>,
+    reader: Option<Waker>,
+}
+
+impl EventStream {
+    /// Opens the stream, if it is not open yet, and writes to it.
+    pub(crate) fn write(&self, chunk: impl Into<Bytes>) {
+        let mut queue = self.0.borrow_mut();
+        queue.open = true;
+        queue.chunks.push_back(chunk.into());
+        if let Some(reader) = queue.reader.take() {
+            reader.wake();
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.borrow().open
+    }
+
+    fn next(&self, context: &Context<'_>) -> Option<Bytes> {
+        let mut queue = self.0.borrow_mut();
+        let chunk = queue.chunks.pop_front();
+        if chunk.is_none() {
+            queue.reader = Some(context.waker().clone());
+        }
+        chunk
+    }
+}
+
+/// Waits for a passage's response, or for the opening of its stream, whichever comes first.
+pub(crate) async fn response_or_stream(mut passage: Passage, stream: EventStream) -> Response<Body> {
+    let done = std::future::poll_fn(|context| match passage.as_mut().poll(context) {
+        Poll::Ready(response) => Poll::Ready(Some(response)),
+        Poll::Pending if stream.is_open() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await;
+    match done {
+        Some(response) => response,
+        None => {
+            let mut response = Response::new(Body::Events(Events { stream, source: Source::Passage(passage) }));
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+            response
+        }
+    }
+}
+
+/// The body of a held call's response.
+pub(crate) struct Events {
+    stream: EventStream,
+    source: Source,
+}
+
+enum Source {
+    /// `gate` is under way.
+    Passage(Passage),
+    /// The backend answers with a stream of its own.
+    Stream(Box<Body>),
+    /// The answer is one message, to become one event.
+    Message { body: Box<Body>, read: BytesMut },
+    Done,
+}
+
+impl Events {
+    pub(crate) fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            if let Some(chunk) = self.stream.next(context) {
+                return Poll::Ready(Some(Ok(Frame::data(chunk))));
+            }
+            match &mut self.source {
+                Source::Passage(passage) => match passage.as_mut().poll(context) {
+                    Poll::Ready(response) => self.source = Source::of(response),
+                    Poll::Pending => match self.stream.next(context) {
+                        Some(chunk) => return Poll::Ready(Some(Ok(Frame::data(chunk)))),
+                        None => return Poll::Pending,
+                    },
+                },
+                Source::Stream(body) => return Pin::new(body.as_mut()).poll_frame(context),
+                Source::Message { body, read } => match Pin::new(body.as_mut()).poll_frame(context) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Some(Ok(frame))) => {
+                        let Ok(data) = frame.into_data() else { continue };
+                        if read.len() + data.len() > EVENT_MAX_BYTES {
+                            return Poll::Ready(Some(Err(BodyError::TooLarge)));
+                        }
+                        read.extend_from_slice(&data);
+                    }
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                    Poll::Ready(None) => {
+                        let event = sse::write_event(read);
+                        self.source = Source::Done;
+                        return Poll::Ready(Some(Ok(Frame::data(event.into()))));
+                    }
+                },
+                Source::Done => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl Source {
+    fn of(response: Response<Body>) -> Self {
+        let is_stream = response.status() == StatusCode::OK
+            && response.headers().get(CONTENT_TYPE).is_some_and(|kind| crate::relay::is_event_stream(kind));
+        let body = Box::new(response.into_body());
+        if is_stream { Self::Stream(body) } else { Self::Message { body, read: BytesMut::new() } }
+    }
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Events")
+    }
+}

@@ -1,0 +1,245 @@
+//! The watched files: policy, API keys, receipt keys. A version that does not load changes nothing but a metric.
+
+use std::fmt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use config::{Environment, Keys};
+use policy::{Document, Snapshot};
+use receipt::KeySet;
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+use crate::caller::Identities;
+use crate::clock;
+use crate::metrics::Metrics;
+use crate::state::{InForce, PolicyInForce, Shared};
+
+/// How often files are looked at. A change is loaded once it has stood still for one interval: a file that is being
+/// written may be a shorter, looser policy for a moment.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A file that did not load, with every mistake in it.
+#[derive(Debug)]
+pub struct FileError {
+    /// The file.
+    pub file: PathBuf,
+    /// Its mistakes, one a line of text; never empty.
+    pub mistakes: Vec<String>,
+}
+
+/// The watched files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watched {
+    Policy,
+    Keys,
+    ReceiptKeys,
+}
+
+/// What tells one version of a file from another without reading it.
+type Version = Option<(u64, u64, i64, i64)>;
+
+/// Loads all files for the first time. Keys must load; without a policy the proxy starts, and refuses every call.
+pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<InForce, Vec<FileError>> {
+    let policy = load_policy(&settings.policy_file, 0);
+    let keys = load_keys(settings.keys_file.as_deref());
+    let receipt_keys = load_receipt_keys(&settings.receipts.keys_file);
+    note(metrics, Watched::Policy, &policy);
+    note(metrics, Watched::Keys, &keys);
+    note(metrics, Watched::ReceiptKeys, &receipt_keys);
+    match (keys, receipt_keys) {
+        (Ok(keys), Ok(receipt_keys)) => {
+            metrics.keys.set(keys.len().try_into().unwrap_or(i64::MAX));
+            Ok(InForce {
+                policy: policy.ok().map(|policy| Arc::new(in_force(metrics, policy))),
+                identities: Arc::new(Identities::new(&keys, None)),
+                receipt_keys: Arc::new(receipt_keys),
+            })
+        }
+        (keys, receipt_keys) => Err(keys.err().into_iter().chain(receipt_keys.err()).collect()),
+    }
+}
+
+/// Watches the files until the proxy stops. `reread` asks for a look at once.
+pub(crate) async fn watch(shared: Arc<Shared>, mut reread: watch::Receiver<()>) {
+    let mut watchers = [Watched::Policy, Watched::Keys, Watched::ReceiptKeys].map(|watched| {
+        let loaded = watched.path(&shared.settings).map_or(None, version);
+        Watcher { watched, loaded, seen: loaded }
+    });
+    // What was loaded at the start may have changed before this looked for the first time.
+    let mut forced = true;
+    loop {
+        for watcher in &mut watchers {
+            watcher.look(&shared, forced).await;
+        }
+        forced = tokio::select! {
+            () = tokio::time::sleep(WATCH_INTERVAL) => false,
+            asked = reread.changed() => match asked {
+                Ok(()) => true,
+                Err(_) => return,
+            },
+        };
+    }
+}
+
+struct Watcher {
+    watched: Watched,
+    loaded: Version,
+    seen: Version,
+}
+
+impl Watcher {
+    async fn look(&mut self, shared: &Arc<Shared>, forced: bool) {
+        let Some(path) = self.watched.path(&shared.settings) else { return };
+        let now = version(path);
+        let stands_still = now == self.seen;
+        self.seen = now;
+        if forced || (stands_still && now != self.loaded) {
+            self.loaded = now;
+            let (shared, watched) = (Arc::clone(shared), self.watched);
+            // Reading and compiling a large policy takes a while: not on this thread.
+            if tokio::task::spawn_blocking(move || reload(&shared, watched)).await.is_err() {
+                tracing::error!(file = watched.name(), "loading the file failed in an unforeseen way");
+            }
+        } else if self.watched == Watched::Policy && now.is_some() && now == self.loaded {
+            confirm(shared);
+        }
+    }
+}
+
+impl Watched {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Keys => "keys",
+            Self::ReceiptKeys => "receipt_keys",
+        }
+    }
+
+    fn path(self, settings: &config::Proxy) -> Option<&Path> {
+        match self {
+            Self::Policy => Some(&settings.policy_file),
+            Self::Keys => settings.keys_file.as_deref(),
+            Self::ReceiptKeys => Some(&settings.receipts.keys_file),
+        }
+    }
+}
+
+/// Loads one file and puts it in force. The watcher is the only writer of what is in force.
+fn reload(shared: &Shared, watched: Watched) {
+    let (settings, metrics) = (&shared.settings, &shared.metrics);
+    let before = shared.in_force.load_full();
+    let mut next = InForce::clone(&before);
+    match watched {
+        Watched::Policy => {
+            let revision_before = before.policy.as_ref().map_or(0, |policy| policy.snapshot.revision());
+            let loaded = load_policy(&settings.policy_file, revision_before);
+            if let (Ok(new), Some(old)) = (&loaded, &before.policy)
+                && new.sha256 == old.sha256
+            {
+                note(metrics, watched, &loaded);
+                confirm(shared);
+                return;
+            }
+            note(metrics, watched, &loaded);
+            let Ok(policy) = loaded else { return };
+            next.policy = Some(Arc::new(in_force(metrics, policy)));
+        }
+        Watched::Keys => {
+            let loaded = load_keys(settings.keys_file.as_deref());
+            note(metrics, watched, &loaded);
+            let Ok(keys) = loaded else { return };
+            metrics.keys.set(keys.len().try_into().unwrap_or(i64::MAX));
+            next.identities = Arc::new(Identities::new(&keys, Some(&before.identities)));
+        }
+        Watched::ReceiptKeys => {
+            let loaded = load_receipt_keys(&settings.receipts.keys_file);
+            note(metrics, watched, &loaded);
+            let Ok(keys) = loaded else { return };
+            next.receipt_keys = Arc::new(keys);
+        }
+    }
+    shared.in_force.store(Arc::new(next));
+}
+
+/// The source still has the policy in force.
+fn confirm(shared: &Shared) {
+    if let Some(policy) = &shared.in_force.load().policy {
+        policy.confirmed_at.store(clock::now().0, Ordering::Relaxed);
+    }
+}
+
+fn in_force(metrics: &Metrics, policy: PolicyInForce) -> PolicyInForce {
+    let rules = policy.snapshot.rules_count();
+    metrics.policy_loaded.set(1);
+    metrics.policy_revision.set(policy.snapshot.revision().try_into().unwrap_or(i64::MAX));
+    metrics.policy_rules.set(rules.try_into().unwrap_or(i64::MAX));
+    tracing::info!(revision = policy.snapshot.revision(), sha256 = policy.sha256, rules, "policy in force");
+    policy
+}
+
+/// Logs and counts a load, every mistake of it.
+fn note<T>(metrics: &Metrics, watched: Watched, loaded: &Result<T, FileError>) {
+    let result = if loaded.is_ok() { "loaded" } else { "refused" };
+    metrics.loads.with_label_values(&[watched.name(), result]).inc();
+    let mistakes = loaded.as_ref().err().map_or(0, |error| error.mistakes.len());
+    metrics.load_errors.with_label_values(&[watched.name()]).set(mistakes.try_into().unwrap_or(i64::MAX));
+    if let Err(error) = loaded {
+        for mistake in &error.mistakes {
+            tracing::error!(file = %error.file.display(), mistake, "file refused; what was in force stays");
+        }
+    }
+}
+
+/// Revisions of a file are the second it was loaded in, and always go up.
+fn load_policy(file: &Path, revision_before: u64) -> Result<PolicyInForce, FileError> {
+    let fail = |mistakes| FileError { file: file.to_owned(), mistakes };
+    let text = read(file)?;
+    let now = clock::now();
+    let revision = now.seconds().max(revision_before.saturating_add(1));
+    let snapshot = Document::parse(&text)
+        .and_then(|document| Snapshot::compile(document, revision))
+        .map_err(|errors| fail(errors.iter().map(ToString::to_string).collect()))?;
+    let sha256 = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(PolicyInForce { snapshot, sha256, loaded_at: now, confirmed_at: AtomicU64::new(now.0) })
+}
+
+fn load_keys(file: Option<&Path>) -> Result<Keys, FileError> {
+    let Some(file) = file else { return Ok(Keys::default()) };
+    Keys::read(&file.display().to_string(), &read(file)?, Environment::of_process()).map_err(|mistakes| FileError {
+        file: file.to_owned(),
+        mistakes: mistakes.list.iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn load_receipt_keys(file: &Path) -> Result<KeySet, FileError> {
+    let fail = |mistake: String| FileError { file: file.to_owned(), mistakes: vec![mistake] };
+    let keys = KeySet::from_jwks(read(file)?.as_bytes()).map_err(|error| fail(error.to_string()))?;
+    match keys.signer() {
+        Some(_) => Ok(keys),
+        None => Err(fail("no key in it signs: one needs `\"state\": \"signing\"` and its secret part".to_owned())),
+    }
+}
+
+fn read(file: &Path) -> Result<String, FileError> {
+    std::fs::read_to_string(file)
+        .map_err(|error| FileError { file: file.to_owned(), mistakes: vec![format!("can't be read: {error}")] })
+}
+
+fn version(file: &Path) -> Version {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, mistake) in self.mistakes.iter().enumerate() {
+            let end = if position + 1 < self.mistakes.len() { "\n" } else { "" };
+            write!(f, "{}: {mistake}{end}", self.file.display())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! Every metric of the proxy, registered in one place. `docs/metrics.md` describes each.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+/// Seconds: from a tenth of a millisecond to ten seconds.
+const PHASE_BUCKETS: [f64; 14] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+/// Seconds: how long people take.
+const HOLD_BUCKETS: [f64; 10] = [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14_400.0];
+
+/// The metrics. Counters are atomics: any thread may touch them.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) calls: IntCounterVec,
+    pub(crate) observed: IntCounterVec,
+    pub(crate) refusals: IntCounterVec,
+    pub(crate) transparent: IntCounterVec,
+    pub(crate) phases: Phases,
+    pub(crate) backend_errors: IntCounterVec,
+    pub(crate) backend_connections: IntCounterVec,
+    pub(crate) backend_idle: IntGaugeVec,
+    pub(crate) tools_hidden: IntCounterVec,
+    pub(crate) condition_faults: IntCounterVec,
+    pub(crate) connections: IntGauge,
+    pub(crate) connections_refused: IntCounter,
+    pub(crate) buffered_body_bytes: IntGauge,
+    pub(crate) limits_reached: IntCounterVec,
+    pub(crate) policy_loaded: IntGauge,
+    pub(crate) policy_revision: IntGauge,
+    pub(crate) policy_age_seconds: Gauge,
+    pub(crate) policy_rules: IntGauge,
+    pub(crate) loads: IntCounterVec,
+    pub(crate) load_errors: IntGaugeVec,
+    pub(crate) keys: IntGauge,
+    pub(crate) receipts: IntCounter,
+    pub(crate) holds: IntGauge,
+    pub(crate) holds_ended: IntCounterVec,
+    pub(crate) hold_seconds: Histogram,
+    pub(crate) link_up: IntGauge,
+    pub(crate) audit_records: IntCounterVec,
+    pub(crate) audit_bytes: IntGauge,
+    pub(crate) audit_dropped: IntCounter,
+    pub(crate) audit_failures: IntCounter,
+}
+
+/// How long each phase of a call took.
+#[derive(Debug)]
+pub(crate) struct Phases {
+    pub(crate) read: Histogram,
+    pub(crate) decide: Histogram,
+    pub(crate) record: Histogram,
+    pub(crate) backend: Histogram,
+    pub(crate) total: Histogram,
+}
+
+impl Metrics {
+    /// Registers every metric. Fails only if two have one name.
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
+        let r = Registry::new();
+        let phases = HistogramVec::new(
+            HistogramOpts::new("oakgate_phase_seconds", "Time of each phase of a call, holds left out")
+                .buckets(PHASE_BUCKETS.to_vec()),
+            &["phase"],
+        )?;
+        r.register(Box::new(phases.clone()))?;
+        let phase = |name| phases.with_label_values(&[name]);
+        let hold_seconds = HistogramOpts::new("oakgate_hold_seconds", "How long held calls waited");
+        let build = IntGaugeVec::new(Opts::new("oakgate_build_info", "Always 1; the version is a label"), &["version"])?;
+        r.register(Box::new(build.clone()))?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Ok(Self {
+            calls: counters(&r, "calls_total", "Calls decided", &["backend", "kind", "verdict"])?,
+            observed: counters(&r, "observed_total", "Calls forwarded only because of `mode: observe`", &["verdict"])?,
+            refusals: counters(&r, "refusals_total", "Requests refused, by reason", &["reason"])?,
+            transparent: counters(&r, "transparent_total", "Requests that policy has no say in", &["backend"])?,
+            phases: Phases {
+                read: phase("read"),
+                decide: phase("decide"),
+                record: phase("record"),
+                backend: phase("backend"),
+                total: phase("total"),
+            },
+            backend_errors: counters(&r, "backend_errors_total", "Calls that a backend failed", &["backend", "error"])?,
+            backend_connections: counters(&r, "backend_connections_total", "Connections opened", &["backend"])?,
+            backend_idle: gauges(&r, "backend_idle_connections", "Idle connections kept", &["backend"])?,
+            tools_hidden: counters(&r, "tools_hidden_total", "Tools taken out of lists", &["backend"])?,
+            condition_faults: counters(&r, "condition_faults_total", "Conditions that failed at run time", &["rule"])?,
+            connections: gauge(&r, "connections", "Client connections open")?,
+            connections_refused: counter(&r, "connections_refused_total", "Connections closed at the limit")?,
+            buffered_body_bytes: gauge(&r, "buffered_body_bytes", "Request bodies in memory")?,
+            limits_reached: counters(&r, "limits_reached_total", "Times that a limit was hit", &["limit"])?,
+            policy_loaded: gauge(&r, "policy_loaded", "1 once a policy is in force")?,
+            policy_revision: gauge(&r, "policy_revision", "Revision of the policy in force")?,
+            policy_age_seconds: registered(
+                &r,
+                Gauge::new(
+                    "oakgate_policy_age_seconds",
+                    "Seconds since the policy in force was last seen to be the one that its source has",
+                )?,
+            )?,
+            policy_rules: gauge(&r, "policy_rules", "Rules of the policy in force")?,
+            loads: counters(&r, "loads_total", "Loads of watched files", &["file", "result"])?,
+            load_errors: gauges(&r, "load_errors", "Mistakes in the newest version of a watched file", &["file"])?,
+            keys: gauge(&r, "keys", "API keys known")?,
+            receipts: counter(&r, "receipts_total", "Receipts stamped")?,
+            holds: gauge(&r, "holds", "Calls held now")?,
+            holds_ended: counters(&r, "holds_ended_total", "Holds that ended, by how", &["outcome"])?,
+            hold_seconds: registered(&r, Histogram::with_opts(hold_seconds.buckets(HOLD_BUCKETS.to_vec()))?)?,
+            link_up: gauge(&r, "link_up", "1 while the control plane is reached")?,
+            audit_records: counters(&r, "audit_records_total", "Audit records written", &["record"])?,
+            audit_bytes: gauge(&r, "audit_bytes", "Bytes of audit records on this disk")?,
+            audit_dropped: counter(&r, "audit_dropped_total", "Audit records dropped")?,
+            audit_failures: counter(&r, "audit_failures_total", "Writes of audit records that failed")?,
+            registry: r,
+        })
+    }
+
+    /// All metrics in Prometheus' text format.
+    pub(crate) fn text(&self) -> Result<String, prometheus::Error> {
+        prometheus::TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+fn named(name: &str, help: &str) -> Opts {
+    Opts::new(format!("oakgate_{name}"), help)
+}
+
+fn counter(r: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+    registered(r, IntCounter::with_opts(named(name, help))?)
+}
+
+fn counters(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    registered(r, IntCounterVec::new(named(name, help), labels)?)
+}
+
+fn gauge(r: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+    registered(r, IntGauge::with_opts(named(name, help))?)
+}
+
+fn gauges(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+    registered(r, IntGaugeVec::new(named(name, help), labels)?)
+}

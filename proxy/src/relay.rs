@@ -1,0 +1,124 @@
+//! A backend's response on its way to the caller, each piece as it comes.
+
+mod list;
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::audit::{Outcome, Record};
+use crate::body::{Body, BodyError};
+use crate::upstream::{Answer, Lease, is_hop_by_hop, named_by_connection};
+pub(crate) use list::{ListFilter, Visible};
+
+/// A backend's body on its way. When it ends, its connection is kept and the call's outcome is known.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    incoming: Incoming,
+    lease: Option<Lease>,
+    record: Record,
+    status: StatusCode,
+    filter: Option<ListFilter>,
+}
+
+/// Starts relaying. The caller gets the backend's status, headers and body, less what belongs to that one hop.
+pub(crate) fn relay(answer: Answer, mut record: Record, filter: Option<ListFilter>) -> Response<Body> {
+    let (mut head, incoming) = answer.response.into_parts();
+    record.outcome(Outcome::Unknown, Some(head.status.as_u16()));
+    let named: Vec<_> = named_by_connection(&head.headers);
+    head.headers.remove(CONNECTION);
+    for name in named {
+        head.headers.remove(name);
+    }
+    let hops: Vec<_> = head.headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+    for name in hops {
+        head.headers.remove(name);
+    }
+    // A challenge of the backend's is for this proxy, not for the caller.
+    head.headers.remove(WWW_AUTHENTICATE);
+    if filter.is_some() {
+        head.headers.remove(CONTENT_LENGTH);
+    }
+    let mut relay = Relay { incoming, lease: Some(answer.lease), record, status: head.status, filter };
+    if relay.incoming.is_end_stream() {
+        relay.end();
+    }
+    Response::from_parts(head, Body::Relay(Box::new(relay)))
+}
+
+/// Whether a content type is a stream of server-sent events.
+pub(crate) fn is_event_stream(content_type: &HeaderValue) -> bool {
+    essence(content_type).is_some_and(|essence| essence.eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// The content type of a response without its parameters.
+pub(crate) fn essence(content_type: &HeaderValue) -> Option<&str> {
+    content_type.to_str().ok()?.split(';').next().map(str::trim)
+}
+
+/// The content type of a response.
+pub(crate) fn content_type(response: &Response<Incoming>) -> Option<&HeaderValue> {
+    response.headers().get(CONTENT_TYPE)
+}
+
+impl Relay {
+    pub(crate) fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            if let Some(filter) = &mut self.filter {
+                match filter.next() {
+                    Ok(Some(chunk)) => return Poll::Ready(Some(Ok(Frame::data(chunk)))),
+                    Ok(None) => {}
+                    Err(why) => {
+                        tracing::warn!(why, "a list of tools in a stream can't be read; the stream is cut");
+                        return Poll::Ready(Some(Err(BodyError::ListUnreadable)));
+                    }
+                }
+            }
+            match Pin::new(&mut self.incoming).poll_frame(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(frame))) => {
+                    let frame = match (&mut self.filter, frame.into_data()) {
+                        (Some(filter), Ok(data)) => {
+                            filter.push(&data);
+                            continue;
+                        }
+                        (None, Ok(data)) => Frame::data(data),
+                        (_, Err(trailers)) => trailers,
+                    };
+                    if self.incoming.is_end_stream() {
+                        self.end();
+                    }
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(BodyError::Backend(error)))),
+                Poll::Ready(None) => {
+                    self.end();
+                    let rest = self.filter.as_mut().and_then(ListFilter::finish);
+                    return Poll::Ready(rest.map(|rest| Ok(Frame::data(rest))));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.filter.is_none() && self.incoming.is_end_stream()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        if self.filter.is_some() { SizeHint::default() } else { self.incoming.size_hint() }
+    }
+
+    /// The response has come to its end: the connection is free again, and the outcome is known.
+    fn end(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+            let outcome = if self.status.as_u16() < 400 { Outcome::Success } else { Outcome::Failed };
+            self.record.outcome(outcome, Some(self.status.as_u16()));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+"""What the HTTP backends share: the command line, the ready line, and a log of the calls that reached them."""
+
+import argparse
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    """A parser with the options every backend takes."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--port", type=int, default=0, help="0: any free port; the ready line names it")
+    parser.add_argument("--log", type=Path, help="append a line of JSON for each call that arrives")
+    return parser
+
+
+def serve(app: ASGIApp, port: int, path: str) -> None:
+    """Serves on the loopback address until the process is ended; prints the ready line first."""
+    listener = socket.create_server(("127.0.0.1", port))
+    print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}{path}", flush=True)
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+
+
+class CallLog:
+    """A file of JSON lines; nothing is written without a path."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+
+    def write(self, line: dict[str, Any]) -> None:
+        if self.path is not None:
+            with self.path.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+
+    async def middleware(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Middleware of an MCP server: writes each `tools/call` as it came, before it runs."""
+        if ctx.method == "tools/call":
+            params = ctx.params or {}
+            self.write(
+                {
+                    "tool": params.get("name"),
+                    "arguments": params.get("arguments"),
+                    "headers": all_headers(ctx.request.headers),
+                }
+            )
+        return await call_next(ctx)
+
+
+def all_headers(headers: Headers) -> dict[str, str]:
+    """Every header, its name in lower case; one that came twice has its values joined by a comma."""
+    return {name: ", ".join(headers.getlist(name)) for name in headers}
