@@ -6,15 +6,17 @@
 
 mod approvals;
 mod file;
+mod opening;
 mod people;
 mod row;
 mod settle;
 
-pub(crate) use approvals::{Answer, Filter, Live, NewDecision, Opened, Opening};
+pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
 pub use file::{StoreFile, StoreUrlError};
+pub(crate) use opening::{Opened, Opening};
 pub(crate) use people::{Added, PersonRow};
 pub(crate) use row::{Approval, Decision, Position};
-pub(crate) use settle::Change;
+pub(crate) use settle::{Change, Ended};
 
 use sqlx::sqlite::SqlitePool;
 
@@ -50,7 +52,7 @@ pub enum StoreError {
 #[derive(Debug)]
 pub(crate) struct Settled<T> {
     /// Approvals that expired or lapsed just now.
-    pub(crate) ended: Vec<Approval>,
+    pub(crate) ended: Vec<Ended>,
     /// What the change itself gave.
     pub(crate) value: T,
 }

@@ -1,2 +1,42 @@
-//! The one binary.
-fn main() {}
+//! Oakgate: stands in front of the tools that AI agents call, and decides each call.
+
+mod approvals;
+mod cli;
+mod config_command;
+mod demo;
+mod exit;
+mod keys;
+mod log;
+mod policy_command;
+mod proxy_command;
+mod receipt_command;
+mod signals;
+mod terminal;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::of_usage(&error),
+    };
+    log::start(cli.log_format);
+    let done = match cli.command {
+        Command::Up(options) => up::run(&options),
+        Command::Proxy(options) => proxy_command::run(&options),
+        Command::Policy(command) => policy_command::run(&command),
+        Command::Receipt(command) => receipt_command::run(&command),
+        Command::Approvals(command) => approvals::run(&command),
+        Command::Keys(command) => keys::run(&command),
+        Command::Config(command) => config_command::run(&command),
+    };
+    exit::code(done)
+}

@@ -5,10 +5,30 @@
 
 pub mod approval;
 mod call;
+pub mod cascade;
+mod condition;
+mod decision;
+pub mod document;
+mod level;
+mod load_error;
 pub mod mask;
 mod permission;
+mod query;
+mod snapshot;
 mod time;
+mod tool;
+mod verdict;
+mod visibility;
 
 pub use call::{Call, Caller, CallerKind};
+pub use condition::{CONDITION_BYTES_MAX, CONDITION_DEPTH_MAX, Fault, NotACondition};
+pub use decision::{Decision, Denial, Hold, Permit, decide};
+pub use document::{Document, Mode, UnlistedTools};
+pub use level::{Coordinates, Level, Precedence, Scope};
+pub use load_error::{Expected, LoadError, Mistake, Part, Place};
 pub use permission::Permission;
+pub use query::{NotAQuery, Query};
+pub use snapshot::Snapshot;
 pub use time::UnixMillis;
+pub use tool::{Annotations, Reasoning, Status, Tool};
+pub use verdict::Verdict;

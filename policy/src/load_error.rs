@@ -113,14 +113,14 @@ pub enum Mistake {
     #[error("unknown permission `{0}`; expected allowed, requires_approval or disabled")]
     UnknownPermission(Box<str>),
     /// A word that is none of those that a field knows.
-    #[error("unknown {field} `{word}`; expected {expected}")]
+    #[error("unknown `{field}` `{word}`; expected {}", expected.join(" or "))]
     UnknownWord {
         /// The field.
         field: &'static str,
         /// What was written.
         word: Box<str>,
         /// What is known.
-        expected: &'static str,
+        expected: Vec<&'static str>,
     },
     /// A category that the document does not list.
     #[error("unknown category `{0}`")]
@@ -170,6 +170,8 @@ pub enum Expected {
     Json,
     /// A SHA-256 digest.
     Sha256,
+    /// The number of the format.
+    Format,
 }
 
 impl fmt::Display for Expected {
@@ -181,6 +183,7 @@ impl fmt::Display for Expected {
             Self::List => f.write_str("a list"),
             Self::Mapping => f.write_str("a mapping"),
             Self::Json => f.write_str("a JSON object"),
+            Self::Format => f.write_str("1"),
             Self::Sha256 => f.write_str("64 lower-case hexadecimal digits"),
         }
     }

@@ -4,14 +4,12 @@
 //! some fold upper and then lower, where U+0130 and U+0131 are an `i`. This folding joins whatever any of them joins.
 
 /// True when the two are equal, or differ in case only.
-#[must_use]
-pub fn same_but_for_case(left: &str, right: &str) -> bool {
+pub(crate) fn same_but_for_case(left: &str, right: &str) -> bool {
     left.chars().map(fold).eq(right.chars().map(fold))
 }
 
 /// The text with every letter folded: two texts that differ in case only fold to the same text.
-#[must_use]
-pub fn folded(text: &str) -> String {
+pub(crate) fn folded(text: &str) -> String {
     text.chars().map(fold).collect()
 }
 

@@ -7,6 +7,7 @@
 //! mark. The scratch for keys holds 24 bytes for each key of the objects that are open.
 
 mod number;
+mod scan;
 mod text;
 
 #[cfg(test)]
@@ -166,6 +167,17 @@ impl<'a> Reader<'a> {
         self.skip().map(|()| None)
     }
 
+    /// Enters the next value, which must be an object.
+    ///
+    /// # Errors
+    /// The value is no object, or is nested too deep.
+    pub fn object(&mut self) -> Result<Object, Malformed> {
+        self.white_space();
+        self.expect(b'{')?;
+        self.nest()?;
+        Ok(Object { first_key: self.keys.len(), begun: false })
+    }
+
     /// Enters the next value if it is an object; passes it and gives `None` if it is not.
     ///
     /// # Errors
@@ -253,71 +265,5 @@ impl<'a> Reader<'a> {
     pub fn finish(mut self) -> Result<(), Malformed> {
         self.white_space();
         if self.peek().is_some() { Err(Malformed::TrailingBytes) } else { Ok(()) }
-    }
-}
-
-// The rest of the grammar, for the functions above.
-impl Reader<'_> {
-    fn object(&mut self) -> Result<Object, Malformed> {
-        self.expect(b'{')?;
-        self.nest()?;
-        Ok(Object { first_key: self.keys.len(), begun: false })
-    }
-
-    fn nest(&mut self) -> Result<(), Malformed> {
-        self.nesting = self.nesting.saturating_add(1);
-        if self.nesting > NESTING_MAX { Err(Malformed::TooDeep) } else { Ok(()) }
-    }
-
-    /// Drops the keys of an object that ends, and finds the ones that stood in it twice. Sorting keeps this from
-    /// taking quadratic time; lengths first, since most keys differ in length.
-    fn forget_keys(&mut self, first: usize) -> Result<(), Malformed> {
-        let keys = self.keys.get_mut(first..).unwrap_or_default();
-        keys.sort_unstable_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
-        let twice = keys.windows(2).any(|pair| matches!(pair, [a, b] if a == b));
-        self.keys.truncate(first);
-        if twice { Err(Malformed::DuplicateKey) } else { Ok(()) }
-    }
-
-    fn word(&mut self, word: &str) -> Result<(), Malformed> {
-        if !self.rest().starts_with(word.as_bytes()) {
-            return Err(self.not_json());
-        }
-        self.pass(word.len());
-        Ok(())
-    }
-
-    fn white_space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.pass(1);
-        }
-    }
-
-    fn expect(&mut self, byte: u8) -> Result<(), Malformed> {
-        if self.eat(byte) { Ok(()) } else { Err(self.not_json()) }
-    }
-
-    fn eat(&mut self, byte: u8) -> bool {
-        let eaten = self.peek() == Some(byte);
-        if eaten {
-            self.pass(1);
-        }
-        eaten
-    }
-
-    const fn pass(&mut self, length_bytes: usize) {
-        self.at = self.at.saturating_add(length_bytes);
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn rest(&self) -> &[u8] {
-        self.text.as_bytes().get(self.at..).unwrap_or_default()
-    }
-
-    const fn not_json(&self) -> Malformed {
-        Malformed::NotJson { at: self.at }
     }
 }

@@ -10,6 +10,7 @@ mod tests;
 use std::borrow::Cow;
 
 pub use params::Params;
+use params::Unchecked;
 
 use crate::fold::same_but_for_case;
 use crate::json::{Kind, Reader, Value};
@@ -70,6 +71,15 @@ impl<'a> Id<'a> {
     #[must_use]
     pub const fn raw(self) -> &'a str {
         self.0
+    }
+
+    /// The id that a raw JSON text is; `None` if it is anything but a string or a number.
+    #[must_use]
+    pub fn from_raw(raw: &'a str) -> Option<Self> {
+        let mut reader = Reader::new(raw.as_bytes()).ok()?;
+        let value = reader.value().ok()?;
+        reader.finish().ok()?;
+        Self::read(value)
     }
 
     const fn read(value: Value<'a>) -> Option<Self> {
@@ -142,7 +152,9 @@ impl<'a> Message<'a> {
     #[must_use]
     pub fn method(&self) -> Option<&str> {
         match self {
-            Self::Request(Request { method, .. }) | Self::Notification(Notification { method, .. }) => Some(method),
+            Self::Request(Request { method, .. }) | Self::Notification(Notification { method, .. }) => {
+                Some(method)
+            }
             Self::Response(_) => None,
         }
     }
@@ -151,7 +163,9 @@ impl<'a> Message<'a> {
     #[must_use]
     pub const fn params(&self) -> Option<&Params<'a>> {
         match self {
-            Self::Request(Request { params, .. }) | Self::Notification(Notification { params, .. }) => Some(params),
+            Self::Request(Request { params, .. }) | Self::Notification(Notification { params, .. }) => {
+                Some(params)
+            }
             Self::Response(_) => None,
         }
     }
@@ -164,7 +178,7 @@ struct Envelope<'a> {
     id: Option<Value<'a>>,
     /// `Some(None)` if it is not text.
     method: Option<Option<Cow<'a, str>>>,
-    params: Params<'a>,
+    params: Unchecked<'a>,
     has_result: bool,
     has_error: bool,
 }
@@ -178,7 +192,7 @@ impl<'a> Envelope<'a> {
                 "jsonrpc" => envelope.version = reader.text()?,
                 "id" => envelope.id = Some(reader.value()?),
                 "method" => envelope.method = Some(reader.text()?),
-                "params" => envelope.params = Params::read(reader)?,
+                "params" => envelope.params = Unchecked::read(reader)?,
                 "result" => {
                     envelope.has_result = true;
                     reader.skip()?;
@@ -213,12 +227,12 @@ impl<'a> Envelope<'a> {
 fn with_method<'a>(
     method: Cow<'a, str>,
     id: Option<Value<'a>>,
-    params: Params<'a>,
+    params: Unchecked<'a>,
 ) -> Result<Message<'a>, Malformed> {
     if method == mcp::TOOLS_CALL && id.is_none() {
         return Err(Malformed::CallWithoutId);
     }
-    params.check(&method)?;
+    let params = params.check(&method)?;
     match id {
         None => Ok(Message::Notification(Notification { method, params })),
         Some(id) => {

@@ -121,7 +121,11 @@ fn follow<'a>(reader: &mut Reader<'a>, tokens: &[String]) -> Result<Option<Cow<'
     }
 }
 
-fn member<'a>(reader: &mut Reader<'a>, token: &str, rest: &[String]) -> Result<Option<Cow<'a, str>>, NotText> {
+fn member<'a>(
+    reader: &mut Reader<'a>,
+    token: &str,
+    rest: &[String],
+) -> Result<Option<Cow<'a, str>>, NotText> {
     let mut found = None;
     let Some(mut object) = reader.object_if()? else { return Ok(None) };
     while let Some(key) = reader.key(&mut object)? {
@@ -136,7 +140,11 @@ fn member<'a>(reader: &mut Reader<'a>, token: &str, rest: &[String]) -> Result<O
     Ok(found)
 }
 
-fn element<'a>(reader: &mut Reader<'a>, token: &str, rest: &[String]) -> Result<Option<Cow<'a, str>>, NotText> {
+fn element<'a>(
+    reader: &mut Reader<'a>,
+    token: &str,
+    rest: &[String],
+) -> Result<Option<Cow<'a, str>>, NotText> {
     let wanted = index(token);
     let mut found = None;
     let mut at = 0_usize;
@@ -164,7 +172,8 @@ mod tests {
 
     #[test]
     fn finds_text_or_says_what_is_there() {
-        let arguments = r#"{"a":{"b":["x","\u0079",7,null]},"":"e","m~n":"t","i/j":"s","n":null,"o":{}, "Case":"c"}"#;
+        let arguments =
+            r#"{"a":{"b":["x","\u0079",7,null]},"":"e","m~n":"t","i/j":"s","n":null,"o":{}, "Case":"c"}"#;
         let table = [
             ("/a/b/0", Ok(Some("x"))),
             ("/a/b/1", Ok(Some("y"))),
@@ -189,7 +198,11 @@ mod tests {
         ];
         for (pointer, expected) in table {
             let found = text_at(arguments, &Pointer::parse(pointer).unwrap());
-            assert_eq!(found.as_ref().map(Option::as_deref), expected.as_ref().map(|text| *text), "{pointer}");
+            assert_eq!(
+                found.as_ref().map(Option::as_deref),
+                expected.as_ref().map(|text| *text),
+                "{pointer}"
+            );
         }
     }
 

@@ -60,3 +60,54 @@ pub fn notification(method: &str) -> Vec<u8> {
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::message::Message;
+
+    fn id_of(body: &str) -> Id<'_> {
+        Message::id_of_refused(body.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn answers_are_json_and_echo_the_id_as_it_came() {
+        let text = "Not executed: \"pay\"\n\u{0}\u{2028}é";
+        let verdict = json!({"permission":"disabled","level":"tool"});
+        let table = [
+            (
+                tool_error(id_of(r#"{"id":"\u0061/"}"#), text, &verdict),
+                r#""id":"\u0061/""#,
+                json!({"jsonrpc":"2.0","id":"a/","result":{"resultType":"complete","isError":true,
+                    "content":[{"type":"text","text":text}],"_meta":{"oakgate.dev/verdict":verdict}}}),
+            ),
+            (
+                error(Some(id_of(r#"{"id":1.0}"#)), -32602, text, Some(&json!([1]))),
+                r#""id":1.0"#,
+                json!({"jsonrpc":"2.0","id":1.0,"error":{"code":-32602,"message":text,"data":[1]}}),
+            ),
+            (
+                error(None, -32700, "not JSON", None),
+                r#""code":-32700"#,
+                json!({"jsonrpc":"2.0","error":{"code":-32700,"message":"not JSON"}}),
+            ),
+            (
+                progress(r#""t\u0031""#, 3, text),
+                r#""progressToken":"t\u0031""#,
+                json!({"jsonrpc":"2.0","method":"notifications/progress",
+                    "params":{"progressToken":"t1","progress":3,"message":text}}),
+            ),
+            (
+                notification("notifications/tools/list_changed"),
+                "list_changed",
+                json!({"jsonrpc":"2.0","method":"notifications/tools/list_changed"}),
+            ),
+        ];
+        for (bytes, raw, expected) in table {
+            assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap(), expected);
+            assert!(String::from_utf8(bytes).unwrap().contains(raw), "{raw}");
+        }
+    }
+}

@@ -1,1 +1,131 @@
-//! x
+//! REST calls: a method, a path, a query and a body become a tool, a resource and arguments.
+//!
+//! The path and the body go to the backend as they came, so they are accepted only where every backend, also a
+//! lenient one, would see in them what is seen here.
+
+mod arguments;
+mod path;
+mod percent;
+mod query;
+mod routes;
+mod template;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use thiserror::Error;
+
+use crate::malformed::Malformed;
+
+pub use path::{NormalPath, PATH_BYTES_MAX, PATH_SEGMENTS_MAX, PathRefused};
+pub use query::QUERY_PARAMETERS_MAX;
+pub use routes::{Matched, ROUTES_MAX, RouteError, RouteFault, RouteSource, Routes};
+
+/// Headers, in lower case, by which some backends take one HTTP method for another. A request that has one cannot be
+/// decided on its method: refuse it.
+pub const METHOD_OVERRIDE_HEADERS: [&str; 3] =
+    ["x-http-method", "x-http-method-override", "x-method-override"];
+
+/// The longest HTTP method, in bytes.
+pub const METHOD_BYTES_MAX: usize = 32;
+
+/// A request, the backend's own prefix removed from its path.
+#[derive(Clone, Copy, Debug)]
+pub struct RestRequest<'a> {
+    /// The HTTP method.
+    pub method: &'a str,
+    /// The path as it came.
+    pub path: &'a str,
+    /// The query as it came, without the question mark.
+    pub query: Option<&'a str>,
+    /// The value of `Content-Type`.
+    pub content_type: Option<&'a [u8]>,
+    /// The whole body.
+    pub body: &'a [u8],
+}
+
+/// What policy decides on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestCall<'r> {
+    /// The route's tool; without a route, `METHOD /path`.
+    pub tool: Cow<'r, str>,
+    /// The resource that the route names.
+    pub resource: Option<String>,
+    /// The HTTP method in lower case.
+    pub method: String,
+    /// The JSON text of one object: path parameters, query parameters (both as text), members of a JSON body.
+    pub arguments: String,
+}
+
+/// Why a REST call is refused before anything is decided; the answer has HTTP status 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum RestRefused {
+    /// The body says that it is JSON, but cannot be read.
+    #[error("the body cannot be read: {0}")]
+    Body(#[from] Malformed),
+    /// The content type names two types, or JSON in another encoding than UTF-8.
+    #[error("the content type is ambiguous")]
+    ContentType,
+    /// The HTTP method is not a word in capitals.
+    #[error("the HTTP method is not a word in capitals")]
+    Method,
+    /// A parameter `_method`, by which some backends take one HTTP method for another.
+    #[error("a parameter `_method` is not accepted")]
+    MethodOverride,
+    /// The path is ambiguous.
+    #[error("the path is refused: {0}")]
+    Path(#[from] PathRefused),
+    /// The query cannot be read, or is ambiguous.
+    #[error("the query cannot be read")]
+    Query,
+    /// More than [`QUERY_PARAMETERS_MAX`] query parameters.
+    #[error("the query has too many parameters")]
+    QueryTooLong,
+    /// A name twice among path, query and body, also if only in another case or with brackets.
+    #[error("an argument occurs twice")]
+    TwiceNamed,
+}
+
+impl RestRefused {
+    /// The reason's stable name: a metric label, and the word in records and documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Body(malformed) => malformed.name(),
+            Self::ContentType => "content-type",
+            Self::Method => "http-method",
+            Self::MethodOverride => "method-override",
+            Self::Path(refused) => refused.name(),
+            Self::Query => "query",
+            Self::QueryTooLong => "query-too-long",
+            Self::TwiceNamed => "argument-twice",
+        }
+    }
+}
+
+/// Reads a call.
+///
+/// # Errors
+/// Any part of it is malformed or ambiguous.
+pub fn call<'r>(routes: &'r Routes, request: &RestRequest<'_>) -> Result<RestCall<'r>, RestRefused> {
+    let method = request.method;
+    if !is_method(method) {
+        return Err(RestRefused::Method);
+    }
+    let path = NormalPath::parse(request.path)?;
+    let matched = routes.find(method, &path)?;
+    let parameters = matched.as_ref().map_or(&[][..], |matched| &matched.parameters);
+    let arguments = arguments::assemble(parameters, request)?;
+    let (tool, resource) = match &matched {
+        Some(matched) => (Cow::Borrowed(matched.tool), matched.resource.clone()),
+        None => (Cow::Owned(format!("{method} {path}")), None),
+    };
+    Ok(RestCall { tool, resource, method: method.to_ascii_lowercase(), arguments })
+}
+
+/// One word in capitals: methods are case-sensitive, but not every backend takes them so.
+fn is_method(method: &str) -> bool {
+    (1..=METHOD_BYTES_MAX).contains(&method.len()) && method.bytes().all(|byte| byte.is_ascii_uppercase())
+}

@@ -85,7 +85,8 @@ impl Splitter {
             match self.state {
                 State::Failed => return Err(self.too_long()),
                 State::Start => {
-                    if self.buffer.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(&self.buffer) {
+                    if self.buffer.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(&self.buffer)
+                    {
                         return Ok(None);
                     }
                     self.state = State::Within;

@@ -120,14 +120,6 @@ impl Record {
         Self { spool, call, started: Instant::now(), outcome: None, status: None }
     }
 
-    pub(crate) fn call(&self) -> &str {
-        &self.call
-    }
-
-    pub(crate) const fn started(&self) -> Instant {
-        self.started
-    }
-
     /// Writes the intent. When this returns, the record is in the kernel's hands (`batched`) or on the disk (`strict`).
     ///
     /// # Errors

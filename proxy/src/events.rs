@@ -137,7 +137,7 @@ impl Events {
 impl Source {
     fn of(response: Response<Body>) -> Self {
         let is_stream = response.status() == StatusCode::OK
-            && response.headers().get(CONTENT_TYPE).is_some_and(|kind| crate::relay::is_event_stream(kind));
+            && response.headers().get(CONTENT_TYPE).is_some_and(crate::relay::is_event_stream);
         let body = Box::new(response.into_body());
         if is_stream { Self::Stream(body) } else { Self::Message { body, read: BytesMut::new() } }
     }

@@ -66,7 +66,7 @@ pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<
 /// Watches the files until the proxy stops. `reread` asks for a look at once.
 pub(crate) async fn watch(shared: Arc<Shared>, mut reread: watch::Receiver<()>) {
     let mut watchers = [Watched::Policy, Watched::Keys, Watched::ReceiptKeys].map(|watched| {
-        let loaded = watched.path(&shared.settings).map_or(None, version);
+        let loaded = watched.path(&shared.settings).and_then(version);
         Watcher { watched, loaded, seen: loaded }
     });
     // What was loaded at the start may have changed before this looked for the first time.
@@ -201,7 +201,7 @@ fn load_policy(file: &Path, revision_before: u64) -> Result<PolicyInForce, FileE
     let now = clock::now();
     let revision = now.seconds().max(revision_before.saturating_add(1));
     let snapshot = Document::parse(&text)
-        .and_then(|document| Snapshot::compile(document, revision))
+        .map(|document| Snapshot::compile(document, revision))
         .map_err(|errors| fail(errors.iter().map(ToString::to_string).collect()))?;
     let sha256 = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(PolicyInForce { snapshot, sha256, loaded_at: now, confirmed_at: AtomicU64::new(now.0) })

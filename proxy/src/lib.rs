@@ -1,1 +1,31 @@
-//! proxy
+//! The data plane: takes calls, decides them, forwards what it may, records everything.
+//!
+//! Workers (one thread each) carry traffic; files, the admin address and the link to the control plane run on the
+//! caller's runtime. [`gate`] is the way of one request, top to bottom.
+
+mod admin;
+mod approvals;
+mod audit;
+mod body;
+mod caller;
+mod clock;
+mod entropy;
+mod events;
+mod files;
+mod gate;
+mod hold;
+mod listen;
+mod metrics;
+mod recognise;
+mod refusal;
+mod relay;
+mod respond;
+mod running;
+mod stamp;
+mod state;
+mod transparent;
+mod upstream;
+mod worker;
+
+pub use files::FileError;
+pub use running::{Running, StartError, start};

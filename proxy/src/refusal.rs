@@ -70,6 +70,8 @@ pub(crate) enum Refusal {
     Malformed(Malformed),
     #[error("that HTTP method is not used here")]
     MethodNotAllowed,
+    #[error("the header `{header}` would make another HTTP method of it")]
+    MethodOverride { header: &'static str },
     #[error("it needs approval, and nobody can give it")]
     NoApprover,
     #[error("nothing is served at that path")]
@@ -179,6 +181,7 @@ impl Refusal {
             Self::ListUnreadable { .. } => ("list-unreadable", 502, Mcp::Error(INTERNAL), later),
             Self::Malformed(why) => (why.name(), 400, Mcp::Error(why.code()), never),
             Self::MethodNotAllowed => ("method-not-allowed", 405, Mcp::Http, never),
+            Self::MethodOverride { .. } => ("method-override", 400, Mcp::Http, never),
             Self::NoApprover => ("no-approver", 403, Mcp::Result, never),
             Self::NoBackend => ("no-backend", 404, Mcp::Http, never),
             Self::NoCredential => ("credential-missing", 401, Mcp::Http, never),

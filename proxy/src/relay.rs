@@ -6,14 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::audit::{Outcome, Record};
 use crate::body::{Body, BodyError};
-use crate::upstream::{Answer, Lease, is_hop_by_hop, named_by_connection};
+use crate::upstream::{Answer, Lease, remove_hop_by_hop};
 pub(crate) use list::{ListFilter, Visible};
 
 /// A backend's body on its way. When it ends, its connection is kept and the call's outcome is known.
@@ -30,17 +30,7 @@ pub(crate) struct Relay {
 pub(crate) fn relay(answer: Answer, mut record: Record, filter: Option<ListFilter>) -> Response<Body> {
     let (mut head, incoming) = answer.response.into_parts();
     record.outcome(Outcome::Unknown, Some(head.status.as_u16()));
-    let named: Vec<_> = named_by_connection(&head.headers);
-    head.headers.remove(CONNECTION);
-    for name in named {
-        head.headers.remove(name);
-    }
-    let hops: Vec<_> = head.headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
-    for name in hops {
-        head.headers.remove(name);
-    }
-    // A challenge of the backend's is for this proxy, not for the caller.
-    head.headers.remove(WWW_AUTHENTICATE);
+    remove_hop_by_hop(&mut head.headers);
     if filter.is_some() {
         head.headers.remove(CONTENT_LENGTH);
     }
@@ -97,9 +87,9 @@ impl Relay {
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(BodyError::Backend(error)))),
                 Poll::Ready(None) => {
+                    // An event that no empty line has closed by now is none to any reader.
                     self.end();
-                    let rest = self.filter.as_mut().and_then(ListFilter::finish);
-                    return Poll::Ready(rest.map(|rest| Ok(Frame::data(rest))));
+                    return Poll::Ready(None);
                 }
             }
         }

@@ -107,9 +107,6 @@ impl Count {
         entered.is_ok().then(|| Counted(Arc::clone(self)))
     }
 
-    pub(crate) fn count(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 impl Drop for Counted {
@@ -140,7 +137,7 @@ mod tests {
         assert!(first.is_some() && second.is_some());
         assert!(count.enter(2).is_none());
         drop(first);
-        assert_eq!(count.count(), 1);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
         assert!(count.enter(2).is_some());
     }
 }

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from mcp import StdioServerParameters
 from mcp.client import Client
@@ -12,8 +11,8 @@ from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams
 from serving import CallLog, arguments, serve
 
-MODULES = Path(__file__).resolve().parents[2] / "target/test-tools/node/node_modules"
-FILESYSTEM_SERVER = MODULES / "@modelcontextprotocol/server-filesystem/dist/index.js"
+NODE = Path(__file__).resolve().parents[2] / "target/test-tools/node"
+FILESYSTEM_SERVER = NODE / "node_modules/@modelcontextprotocol/server-filesystem/dist/index.js"
 
 
 def bridge(directory: Path, log: CallLog) -> Server[Client]:
@@ -21,15 +20,11 @@ def bridge(directory: Path, log: CallLog) -> Server[Client]:
 
     @asynccontextmanager
     async def lifespan(_: Server[Client]) -> AsyncIterator[Client]:
-        command = StdioServerParameters(
-            command=str(MODULES / ".bin/node"), args=[str(FILESYSTEM_SERVER), str(directory)]
-        )
+        command = StdioServerParameters(command=str(NODE / "bin/node"), args=[str(FILESYSTEM_SERVER), str(directory)])
         async with Client(command, mode="legacy", cache=None) as client:
             yield client
 
-    async def list_tools(
-        ctx: ServerRequestContext[Client], params: PaginatedRequestParams | None
-    ) -> ListToolsResult:
+    async def list_tools(ctx: ServerRequestContext[Client], params: PaginatedRequestParams | None) -> ListToolsResult:
         return await ctx.lifespan_context.list_tools(cursor=params.cursor if params else None)
 
     async def call_tool(ctx: ServerRequestContext[Client], params: CallToolRequestParams) -> CallToolResult:

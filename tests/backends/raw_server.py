@@ -1,6 +1,7 @@
-"""A backend of plain sockets: writes down every byte it gets, and answers every request as it is told.
+"""A backend of plain sockets: writes down every byte it gets, and answers requests as it is told.
 
-Left alone it is an MCP server of the handshake revisions with one tool; `--results` scripts any method's result."""
+Left alone it is an MCP server of either era, with one tool.
+"""
 
 import argparse
 import json
@@ -12,15 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-CALL_RESULT = {"resultType": "complete", "content": [{"type": "text", "text": "raw"}], "isError": False}
+FRESHNESS = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
 RESULTS = {
     "initialize": {
         "protocolVersion": "2025-11-25",
         "capabilities": {"tools": {}},
         "serverInfo": {"name": "raw", "version": "1.0.0"},
     },
-    "tools/list": {"tools": [{"name": "raw", "inputSchema": {"type": "object"}}]},
+    "server/discover": {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}} | FRESHNESS,
+    "tools/list": {"tools": [{"name": "raw", "inputSchema": {"type": "object"}}]} | FRESHNESS,
 }
+CALL_RESULT = {"resultType": "complete", "content": [{"type": "text", "text": "raw"}], "isError": False}
 READ_BYTES = 65536
 CHUNK_BYTES = 16
 
@@ -102,7 +105,8 @@ def answer(request: Request, options: argparse.Namespace) -> tuple[int, bytes]:
 
 def send_answer(connection: socket.socket, request: Request, options: argparse.Namespace) -> None:
     status, body = answer(request, options)
-    head = f"HTTP/1.1 {status} Scripted\r\ncontent-type: {options.content_type}\r\n"
+    content_type = options.content_type or ("text/event-stream" if options.sse else "application/json")
+    head = f"HTTP/1.1 {status} Scripted\r\ncontent-type: {content_type}\r\n"
     if body and (options.sse or options.chunked):
         connection.sendall((head + "transfer-encoding: chunked\r\n\r\n").encode())
         for part in events(body, options) if options.sse else pieces(body):
@@ -125,21 +129,24 @@ def pieces(body: bytes) -> Iterator[bytes]:
         yield body[start : start + CHUNK_BYTES]
 
 
-def attend(connection: socket.socket, options: argparse.Namespace) -> None:
+def attend(connection: socket.socket, options: argparse.Namespace, plain: argparse.Namespace) -> None:
     """Answers one connection's requests, one after the other, until it ends."""
     recorded = Recorded(connection, options.log)
     with connection:
         try:
             while True:
                 request = recorded.request()
-                if options.hang:
+                if options.only not in (None, request.message().get("method")):
+                    send_answer(connection, request, plain)
+                elif options.hang:
                     while True:
                         recorded.more()
-                if options.reset:
+                elif options.reset:
                     # Closing with a linger time of zero sends RST in place of FIN.
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     return
-                send_answer(connection, request, options)
+                else:
+                    send_answer(connection, request, options)
         except (EOFError, OSError):
             return
 
@@ -148,10 +155,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0: any free port; the ready line names it")
     parser.add_argument("--log", type=Path, help="append every byte received to this file")
+    parser.add_argument("--results", type=Path, help="answer by method: a JSON object of JSON-RPC method to result")
+    parser.add_argument("--only", metavar="METHOD", help="do what follows to this JSON-RPC method only")
     parser.add_argument("--status", type=int, default=200)
     parser.add_argument("--content-type", help="default: application/json, or text/event-stream with --sse")
-    parser.add_argument("--body-file", type=Path, help="answer with these bytes")
-    parser.add_argument("--results", type=Path, help="answer by method: a JSON object of JSON-RPC method to result")
+    parser.add_argument("--body-file", type=Path, help="answer with these bytes, whatever the request")
     parser.add_argument("--sse", action="store_true", help="answer as an event stream, comments before the event")
     parser.add_argument("--events", type=int, default=3, help="comments to send before the answer, with --sse")
     parser.add_argument("--interval-ms", type=int, default=200, help="pause after each comment, with --sse")
@@ -159,14 +167,14 @@ def main() -> None:
     parser.add_argument("--hang", action="store_true", help="read requests and never answer")
     parser.add_argument("--reset", action="store_true", help="read a request and reset the connection")
     options = parser.parse_args()
-    options.content_type = options.content_type or ("text/event-stream" if options.sse else "application/json")
+    plain = parser.parse_args(["--results", str(options.results)] if options.results else [])
     if options.log is not None:
         options.log.touch()
     listener = socket.create_server(("127.0.0.1", options.port))
     print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)
     while True:
         connection, _ = listener.accept()
-        threading.Thread(target=attend, args=(connection, options), daemon=True).start()
+        threading.Thread(target=attend, args=(connection, options, plain), daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 REQUIRED_CLAIMS = ["aud", "body_sha256", "exp", "iat", "iss", "jti", "sub", "use", "verdict"]
 # What a key is for is told by its type, never by the receipt.
@@ -56,14 +58,15 @@ class ReceiptCheck:
         return claims
 
     def signed_claims(self, receipt: str) -> dict[str, Any]:
-        required = {name: {"essential": True} for name in REQUIRED_CLAIMS}
+        required: dict[str, Any] = {name: {"essential": True} for name in REQUIRED_CLAIMS}
+        required["aud"]["value"] = self.audience
         try:
             header = jws.extract_compact(receipt.encode()).headers()
             if header.get("typ") != "oakgate-receipt+jwt":
                 raise Refused("malformed")
             key = self.key(header.get("kid"))
             claims = jwt.decode(receipt, key, algorithms=[ALGORITHM_OF_KEY_TYPE[key.key_type]]).claims
-            jwt.JWTClaimsRegistry(**required | {"aud": {"essential": True, "value": self.audience}}).validate(claims)
+            jwt.JWTClaimsRegistry(**required).validate(claims)
         except ExpiredTokenError as error:
             raise Refused("expired") from error
         except BadSignatureError as error:
@@ -97,7 +100,7 @@ async def delete_order(request: Request) -> Response:
 
 
 async def stream(_: Request) -> Response:
-    async def chunks():
+    async def chunks() -> AsyncIterator[str]:
         for number in range(STREAM_CHUNKS):
             yield f"chunk {number + 1}\n"
             await anyio.sleep(STREAM_PAUSE_SECONDS)
@@ -108,7 +111,7 @@ async def stream(_: Request) -> Response:
 class StampedOnly(BaseHTTPMiddleware):
     """Lets a request through to its route only with a good receipt, and logs it then."""
 
-    def __init__(self, app: Starlette, check: ReceiptCheck, log: CallLog) -> None:
+    def __init__(self, app: ASGIApp, check: ReceiptCheck, log: CallLog) -> None:
         super().__init__(app)
         self.check = check
         self.log = log

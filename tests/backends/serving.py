@@ -4,11 +4,12 @@ import argparse
 import json
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp
 
 
@@ -21,10 +22,23 @@ def arguments(description: str) -> argparse.ArgumentParser:
 
 
 def serve(app: ASGIApp, port: int, path: str) -> None:
-    """Serves on the loopback address until the process is ended; prints the ready line first."""
+    """Serves on the loopback address until the process is ended."""
     listener = socket.create_server(("127.0.0.1", port))
-    print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}{path}", flush=True)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+    ready = f"listening on http://127.0.0.1:{listener.getsockname()[1]}{path}"
+    AnnouncedServer(uvicorn.Config(app, log_level="warning"), ready).run(sockets=[listener])
+
+
+class AnnouncedServer(uvicorn.Server):
+    """Prints the ready line once the application has started."""
+
+    def __init__(self, config: uvicorn.Config, ready: str) -> None:
+        super().__init__(config)
+        self.ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(self.ready, flush=True)
 
 
 class CallLog:
@@ -32,6 +46,8 @@ class CallLog:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
+        if path is not None:
+            path.touch()
 
     def write(self, line: dict[str, Any]) -> None:
         if self.path is not None:
@@ -41,12 +57,12 @@ class CallLog:
     async def middleware(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Middleware of an MCP server: writes each `tools/call` as it came, before it runs."""
         if ctx.method == "tools/call":
-            params = ctx.params or {}
+            params, request = ctx.params or {}, cast(Request, ctx.request)
             self.write(
                 {
                     "tool": params.get("name"),
                     "arguments": params.get("arguments"),
-                    "headers": all_headers(ctx.request.headers),
+                    "headers": all_headers(request.headers),
                 }
             )
         return await call_next(ctx)

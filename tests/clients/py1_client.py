@@ -40,7 +40,7 @@ def describe(error: Exception) -> steps.Line:
     return steps.client_error(error)
 
 
-async def main() -> None:
+async def main(given: list[steps.Line]) -> None:
     options = steps.options(["legacy"])
     timeout = httpx.Timeout(30, read=READ_TIMEOUT_SECONDS)
     async with (
@@ -49,7 +49,7 @@ async def main() -> None:
         ClientSession(reading, writing) as session,
     ):
         negotiated = await session.initialize()
-        await steps.run(Session(session, str(negotiated.protocolVersion)), describe)
+        await steps.run(Session(session, str(negotiated.protocolVersion)), given, describe)
 
 
 if __name__ == "__main__":

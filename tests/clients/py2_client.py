@@ -37,13 +37,13 @@ def describe(error: Exception) -> steps.Line:
     return steps.client_error(error)
 
 
-async def main() -> None:
+async def main(given: list[steps.Line]) -> None:
     options = steps.options(list(MODES))
     timeout = httpx2.Timeout(30, read=READ_TIMEOUT_SECONDS)
     async with httpx2.AsyncClient(headers=steps.headers(options), timeout=timeout) as http:
         transport = streamable_http_client(options.url, http_client=http)
         async with Client(transport, mode=MODES[options.mode]) as client:
-            await steps.run(Session(client), describe)
+            await steps.run(Session(client), given, describe)
 
 
 if __name__ == "__main__":

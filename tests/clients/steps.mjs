@@ -33,10 +33,11 @@ function emit(line) {
 // Runs a whole client; a session that can't be opened is the last line and exit status 2.
 // `describe` tells what an error of the SDK was: protocol_error, http_error or client_error.
 export async function main(connect, describe) {
+  const steps = JSON.parse(await text(process.stdin));
   try {
     const session = await connect();
     emit({ negotiated: session.negotiated });
-    for (const step of JSON.parse(await text(process.stdin))) {
+    for (const step of steps) {
       emit(await runStep(session, step, describe));
     }
     await session.close();
@@ -84,7 +85,7 @@ function resultLine(result) {
   };
 }
 
-// An error that is neither a JSON-RPC error nor an HTTP status: a time limit, a broken connection, a bad result.
+// An error that is neither a JSON-RPC error nor an HTTP status: a broken connection, a bad result, …
 export function clientError(error) {
   return { client_error: { kind: error.constructor.name, message: String(error.message) } };
 }

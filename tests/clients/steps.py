@@ -9,15 +9,18 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from pydantic import BaseModel
 
 Line = dict[str, Any]
-OnProgress = Callable[[float, float | None, str | None], Awaitable[None]]
 Describe = Callable[[Exception], Line]
 """Tells what an exception of the SDK was: `protocol_error`, `http_error` or `client_error`."""
+
+
+class OnProgress(Protocol):
+    async def __call__(self, progress: float, total: float | None, message: str | None) -> None: ...
 
 
 class Session(Protocol):
@@ -56,10 +59,11 @@ def emit(line: Line) -> None:
     print(json.dumps(line), flush=True)
 
 
-def main(client: Callable[[], Coroutine[Any, Any, None]], describe: Describe) -> None:
+def main(client: Callable[[list[Line]], Coroutine[Any, Any, None]], describe: Describe) -> None:
     """Runs a whole client; a session that can't be opened, or ends early, is the last line and exit status 2."""
+    steps = json.load(sys.stdin)
     try:
-        asyncio.run(client())
+        asyncio.run(client(steps))
     except Exception as error:
         emit(describe(innermost(error)))
         traceback.print_exc()
@@ -73,10 +77,10 @@ def innermost(error: Exception) -> Exception:
     return error
 
 
-async def run(session: Session, describe: Describe) -> None:
+async def run(session: Session, steps: list[Line], describe: Describe) -> None:
     """Runs every step in order."""
     emit({"negotiated": session.negotiated})
-    for step in json.load(sys.stdin):
+    for step in steps:
         emit(await run_step(session, step, describe))
 
 
@@ -94,22 +98,22 @@ async def run_step(session: Session, step: Line, describe: Describe) -> Line:
 
 
 async def run_call(session: Session, call: Line, describe: Describe) -> Line:
-    progress: list[str | None] = []
+    messages: list[str | None] = []
     progress_ms: list[int] = []
     started = time.monotonic()
 
-    async def on_progress(_progress: float, _total: float | None, message: str | None) -> None:
-        progress.append(message)
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        messages.append(message)
         progress_ms.append(milliseconds_since(started))
 
+    tool, arguments = call["tool"], call.get("arguments", {})
     timeout_seconds = call["timeout_ms"] / 1000 if "timeout_ms" in call else None
     try:
-        result = await session.call_tool(call["tool"], call.get("arguments", {}), timeout_seconds, on_progress)
+        result = await session.call_tool(tool, arguments, timeout_seconds, on_progress)
         line = result_line(result.model_dump(by_alias=True, mode="json"))
     except Exception as error:
         line = describe(error)
-    times = {"progress_ms": progress_ms, "elapsed_ms": milliseconds_since(started)}
-    return line | {"progress": progress} | times
+    return line | {"progress": messages, "progress_ms": progress_ms, "elapsed_ms": milliseconds_since(started)}
 
 
 def result_line(result: Line) -> Line:
@@ -123,7 +127,7 @@ def result_line(result: Line) -> Line:
 
 
 def client_error(error: Exception) -> Line:
-    """An exception that is neither a JSON-RPC error nor an HTTP status: a time limit, a broken connection, a bad result."""
+    """An exception that is neither a JSON-RPC error nor an HTTP status: a broken connection, a bad result, …"""
     return {"client_error": {"kind": type(error).__name__, "message": str(error)}}
 
 

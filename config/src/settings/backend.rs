@@ -130,7 +130,7 @@ fn backend(source: BackendSource, at: &impl Fn(&str) -> String, mistakes: &mut V
                 let what = "only a backend of kind `mcp` has `extra_methods` and `govern`";
                 mistakes.push(Mistake::at(at("kind"), what));
             }
-            BackendKind::Rest { routes: routes(source.routes, at, mistakes)? }
+            BackendKind::Rest { routes: routes(&source.routes, at, mistakes)? }
         }
     };
     Some(Backend {
@@ -144,13 +144,16 @@ fn backend(source: BackendSource, at: &impl Fn(&str) -> String, mistakes: &mut V
     })
 }
 
-fn routes(sources: Vec<RouteSource>, at: &impl Fn(&str) -> String, mistakes: &mut Vec<Mistake>) -> Option<Routes> {
-    let sources = sources.into_iter().map(|route| protocol::rest::RouteSource {
-        pattern: route.pattern,
-        tool: route.tool,
-        resource: route.resource,
-    });
-    match Routes::compile(sources) {
+fn routes(sources: &[RouteSource], at: &impl Fn(&str) -> String, mistakes: &mut Vec<Mistake>) -> Option<Routes> {
+    let routes: Vec<_> = sources
+        .iter()
+        .map(|route| protocol::rest::RouteSource {
+            pattern: &route.pattern,
+            tool: &route.tool,
+            resource: route.resource.as_deref(),
+        })
+        .collect();
+    match Routes::compile(&routes) {
         Ok(routes) => Some(routes),
         Err(errors) => {
             mistakes.extend(errors.iter().map(|error| Mistake::at(at("routes"), error.to_string())));
@@ -160,7 +163,6 @@ fn routes(sources: Vec<RouteSource>, at: &impl Fn(&str) -> String, mistakes: &mu
 }
 
 /// The outer `None` is a mistake, the inner one an absent mapping.
-#[expect(clippy::option_option, reason = "a mistake and an absent mapping are different things")]
 fn mapping(source: Option<MappingSource>, path: &str, mistakes: &mut Vec<Mistake>) -> Option<Option<Mapping>> {
     let Some(source) = source else { return Some(None) };
     let parsed = match source {

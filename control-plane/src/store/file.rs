@@ -59,7 +59,9 @@ impl StoreFile {
             return Err(StoreUrlError::Postgres);
         }
         match url.strip_prefix("sqlite://") {
-            Some(path) if !path.is_empty() && !path.contains([':', '?', '#']) => Ok(Self(PathBuf::from(path))),
+            Some(path) if !path.is_empty() && !path.contains([':', '?', '#']) => {
+                Ok(Self(PathBuf::from(path)))
+            }
             _ => Err(StoreUrlError::NotAFile),
         }
     }
@@ -122,7 +124,8 @@ mod tests {
         for postgres in ["postgres://db/x", "postgresql://db/x"] {
             assert_eq!(StoreFile::from_url(postgres), Err(StoreUrlError::Postgres));
         }
-        for bad in ["", "sqlite://", "sqlite://:memory:", "sqlite:a.db", "a.db", "sqlite://a.db?mode=memory"] {
+        for bad in ["", "sqlite://", "sqlite://:memory:", "sqlite:a.db", "a.db", "sqlite://a.db?mode=memory"]
+        {
             assert_eq!(StoreFile::from_url(bad), Err(StoreUrlError::NotAFile), "{bad}");
         }
     }

@@ -85,7 +85,10 @@ impl Store {
     }
 
     /// The person whose session has that SHA-256, and the SHA-256 as it is kept.
-    pub(crate) async fn session_owner(&self, sha256: &str) -> Result<Option<(PersonRow, String)>, StoreError> {
+    pub(crate) async fn session_owner(
+        &self,
+        sha256: &str,
+    ) -> Result<Option<(PersonRow, String)>, StoreError> {
         let row = sqlx::query("SELECT * FROM people WHERE session_sha256 = $1")
             .bind(sha256)
             .fetch_optional(&self.readers)

@@ -136,7 +136,11 @@ impl Decision {
     }
 }
 
-fn state(row: &SqliteRow, first_by: Option<&PersonId>, lapses_at: Option<UnixMillis>) -> Result<State, StoreError> {
+fn state(
+    row: &SqliteRow,
+    first_by: Option<&PersonId>,
+    lapses_at: Option<UnixMillis>,
+) -> Result<State, StoreError> {
     let word: String = row.try_get("state")?;
     match (word.as_str(), first_by, lapses_at) {
         ("pending", None, _) => Ok(State::OPENED),

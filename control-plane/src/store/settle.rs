@@ -6,11 +6,21 @@ use sqlx::{Sqlite, Transaction};
 
 use super::{Approval, Settled, Store, StoreError, sql_integer};
 
+/// Rows of overdue approvals that are in memory at once.
+const DUE_ROWS_MAX: i64 = 100;
+
 /// An open transaction in which no approval is overdue at `now`.
 pub(super) struct Writing {
     pub(super) transaction: Transaction<'static, Sqlite>,
     pub(super) now: UnixMillis,
-    ended: Vec<Approval>,
+    ended: Vec<Ended>,
+}
+
+/// An approval that ended because its time was over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) reference: Reference,
+    pub(crate) state: State,
 }
 
 /// What an event did to an approval.
@@ -74,21 +84,27 @@ impl Writing {
     }
 
     async fn settle(&mut self) -> Result<(), StoreError> {
-        let due = sqlx::query(
-            "SELECT * FROM approvals WHERE state = 'pending' AND expires_at_unix_ms <= $1 \
-             UNION ALL SELECT * FROM approvals WHERE state = 'approved' AND lapses_at_unix_ms <= $1",
-        )
-        .bind(sql_integer(self.now.0))
-        .fetch_all(&mut *self.transaction)
-        .await?;
-        for row in &due {
-            let mut approval = Approval::read(row)?;
-            if let Ok(next) = apply(&approval.terms(0), &approval.state, Event::Tick, self.now) {
-                self.move_to(&mut approval, next).await?;
-                self.ended.push(approval);
+        loop {
+            let due = sqlx::query(
+                "SELECT * FROM approvals WHERE state = 'pending' AND expires_at_unix_ms <= $1 \
+                 UNION ALL SELECT * FROM approvals WHERE state = 'approved' AND lapses_at_unix_ms <= $1 LIMIT $2",
+            )
+            .bind(sql_integer(self.now.0))
+            .bind(DUE_ROWS_MAX)
+            .fetch_all(&mut *self.transaction)
+            .await?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            for row in &due {
+                let mut approval = Approval::read(row)?;
+                let ended = apply(&approval.terms(0), &approval.state, Event::Tick, self.now);
+                let state =
+                    ended.ok().filter(State::is_terminal).ok_or(StoreError::Unreadable("deadline"))?;
+                self.move_to(&mut approval, state).await?;
+                self.ended.push(Ended { reference: approval.reference, state: approval.state });
             }
         }
-        Ok(())
     }
 
     /// Writes the next state, if the state is still the one that was read.
@@ -96,7 +112,9 @@ impl Writing {
         let state_before = approval.state.as_str();
         let first_before = approval.first_by.clone();
         match &next {
-            State::Pending { level: Level::Second { first_by } } => approval.first_by = Some(first_by.clone()),
+            State::Pending { level: Level::Second { first_by } } => {
+                approval.first_by = Some(first_by.clone())
+            }
             State::Approved { lapses_at } => {
                 approval.lapses_at = Some(*lapses_at);
                 approval.decided_at = Some(self.now);

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::NAME_BYTES_MAX;
 use super::node::{Entry, Kind, Node};
+use crate::Permission;
 use crate::load_error::{Expected, LoadError, Mistake, Part, Place};
 
 /// The fields of a category, a tool or a rule.
@@ -26,22 +28,29 @@ impl<'e, 't> Fields<'e, 't> {
     }
 
     /// Reads the name of the part itself, so that every mistake from here on carries it.
-    pub(super) fn name(&mut self, field: &'static str, max: usize, part: fn(Box<str>) -> Part) -> Option<Cow<'t, str>> {
-        let name = self.text(field, max);
-        match &name {
-            Some(name) if name.is_empty() => self.mistake(Mistake::Empty(field), self.place),
-            Some(name) => self.part = part(name.as_ref().into()),
-            None => {}
-        }
-        name.filter(|name| !name.is_empty())
+    pub(super) fn name(&mut self, field: &'static str, part: fn(Box<str>) -> Part) -> Option<Cow<'t, str>> {
+        let name = self.required_text(field, NAME_BYTES_MAX)?;
+        self.part = part(name.as_ref().into());
+        Some(name)
     }
 
-    /// Text that must be there.
+    /// Text that must be there, and must not be empty.
     pub(super) fn required_text(&mut self, field: &'static str, max: usize) -> Option<Cow<'t, str>> {
+        self.require(field);
+        let place = self.place_of(field);
+        let text = self.text(field, max)?;
+        if text.is_empty() {
+            self.mistake(Mistake::Empty(field), place);
+            return None;
+        }
+        Some(text)
+    }
+
+    /// Notes a mistake if the field is not there.
+    pub(super) fn require(&mut self, field: &'static str) {
         if !self.has(field) {
             self.mistake(Mistake::Missing(field), self.place);
         }
-        self.text(field, max)
     }
 
     /// Text, of at most `max` bytes.
@@ -59,20 +68,65 @@ impl<'e, 't> Fields<'e, 't> {
         Some(text)
     }
 
-    /// Text that `read` understands, or a mistake that it names.
-    pub(super) fn word<T>(
+    /// Text that `parse` understands, or a mistake that it names.
+    pub(super) fn parsed<T>(
         &mut self,
         field: &'static str,
         max: usize,
-        read: impl FnOnce(Cow<'t, str>) -> Result<T, Mistake>,
+        parse: impl FnOnce(Cow<'t, str>) -> Result<T, Mistake>,
     ) -> Option<T> {
         let place = self.place_of(field);
-        match read(self.text(field, max)?) {
+        match parse(self.text(field, max)?) {
             Ok(value) => Some(value),
             Err(mistake) => {
                 self.mistake(mistake, place);
                 None
             }
+        }
+    }
+
+    /// One of the words that a field knows.
+    pub(super) fn word<T: Copy>(&mut self, field: &'static str, words: &[(&'static str, T)]) -> Option<T> {
+        self.parsed(field, NAME_BYTES_MAX, |text| {
+            words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+                let expected = words.iter().map(|(word, _)| *word).collect();
+                Mistake::UnknownWord { field, word: text.as_ref().into(), expected }
+            })
+        })
+    }
+
+    /// A permission.
+    pub(super) fn permission(&mut self, field: &'static str) -> Option<Permission> {
+        self.parsed(field, NAME_BYTES_MAX, |text| {
+            [Permission::Allowed, Permission::RequiresApproval, Permission::Disabled]
+                .into_iter()
+                .find(|permission| permission.as_str() == text)
+                .ok_or_else(|| Mistake::UnknownPermission(text.as_ref().into()))
+        })
+    }
+
+    /// A SHA-256 digest in lower-case hexadecimal.
+    pub(super) fn sha256(&mut self, field: &'static str) -> Option<Cow<'t, str>> {
+        self.parsed(field, NAME_BYTES_MAX, |text| {
+            let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+            if text.len() == 64 && text.bytes().all(is_digit) {
+                Ok(text)
+            } else {
+                Err(Mistake::WrongType { field, expected: Expected::Sha256 })
+            }
+        })
+    }
+
+    /// The document's `format`.
+    pub(super) fn format(&mut self, known: &str) {
+        self.require("format");
+        let Some(node) = self.take("format") else { return };
+        match node.kind {
+            Kind::Number(text) if text == known => {}
+            Kind::Number(text) | Kind::Text(text) => {
+                self.mistake(Mistake::UnknownFormat(text.as_ref().into()), node.place);
+            }
+            _ => self.wrong("format", Expected::Format, node.place),
         }
     }
 
@@ -101,7 +155,12 @@ impl<'e, 't> Fields<'e, 't> {
     }
 
     /// A list of at most `count_max` texts.
-    pub(super) fn texts(&mut self, field: &'static str, count_max: usize, bytes_max: usize) -> Vec<Cow<'t, str>> {
+    pub(super) fn texts(
+        &mut self,
+        field: &'static str,
+        count_max: usize,
+        bytes_max: usize,
+    ) -> Vec<Cow<'t, str>> {
         let Some(node) = self.take(field) else { return Vec::new() };
         let place = node.place;
         let Kind::List(items) = node.kind else {
@@ -161,14 +220,12 @@ impl<'e, 't> Fields<'e, 't> {
         self.entries.iter().any(|entry| entry.key == field)
     }
 
-    /// Says of every field that nobody took that it is unknown.
-    pub(super) fn finish(mut self) {
+    /// Says of every field that nobody took that it is unknown; gives back the part by its name.
+    pub(super) fn finish(mut self) -> Part {
         for entry in std::mem::take(&mut self.entries) {
-            // A key that is no text has been named as a mistake already.
-            if !entry.key.is_empty() {
-                self.mistake(Mistake::UnknownField(entry.key.as_ref().into()), entry.place);
-            }
+            self.mistake(Mistake::UnknownField(entry.key.as_ref().into()), entry.place);
         }
+        self.part
     }
 
     fn take(&mut self, field: &str) -> Option<Node<'t>> {

@@ -145,18 +145,20 @@ impl<'t> Reader<'t> {
         Ok(Node { kind, place })
     }
 
-    /// The next key of the mapping being read, or `None` at its end.
+    /// The next key of the mapping being read, or `None` at its end. Keys that are no text are passed over.
     pub(super) fn key(&mut self) -> Result<Option<(Cow<'t, str>, Place)>, Found> {
-        let (next, place) = self.next()?;
-        if matches!(next, Next::End) {
-            return Ok(None);
+        loop {
+            let (next, place) = self.next()?;
+            if matches!(next, Next::End) {
+                return Ok(None);
+            }
+            if let Kind::Text(key) = self.node(next, place)?.kind {
+                return Ok(Some((key, place)));
+            }
+            self.mistakes.push((Mistake::KeyNotText, place));
+            let (value, value_place) = self.next()?;
+            self.node(value, value_place)?;
         }
-        let node = self.node(next, place)?;
-        if let Kind::Text(key) = node.kind {
-            return Ok(Some((key, place)));
-        }
-        self.mistakes.push((Mistake::KeyNotText, place));
-        Ok(Some((Cow::Borrowed(""), place)))
     }
 
     fn refuse_duplicates(&mut self, entries: &[Entry<'t>]) {
@@ -167,7 +169,7 @@ impl<'t> Reader<'t> {
             } else {
                 !seen.insert(&entry.key)
             };
-            if duplicate && !entry.key.is_empty() {
+            if duplicate {
                 self.mistakes.push((Mistake::DuplicateKey(entry.key.as_ref().into()), entry.place));
             }
         }

@@ -65,12 +65,17 @@ pub struct Params<'a> {
     pub request_id: Option<Id<'a>>,
     /// Whether this request declares the tasks extension among the client's capabilities.
     pub declares_tasks: bool,
-    /// A member that is there but has the wrong kind: refused or not by the method.
+}
+
+/// Parameters of a method that is not known yet.
+#[derive(Default)]
+pub(super) struct Unchecked<'a> {
+    params: Params<'a>,
     wrong: Wrong,
 }
 
-/// Members that are there with a value of the wrong kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Members that are there with a value of the wrong kind. Which of them matter depends on the method.
+#[derive(Default)]
 struct Wrong {
     arguments: bool,
     name: bool,
@@ -92,25 +97,36 @@ impl Default for Params<'_> {
             progress_token: None,
             request_id: None,
             declares_tasks: false,
-            wrong: Wrong::default(),
         }
     }
 }
 
-impl<'a> Params<'a> {
+impl Params<'_> {
+    /// What the method acts on: the tool or prompt, the resource, or the task.
+    #[must_use]
+    pub fn subject(&self, method: &str) -> Option<&str> {
+        match mcp::subject(method)? {
+            Subject::Name => self.name.as_deref(),
+            Subject::TaskId => self.task_id.as_deref(),
+            Subject::Uri => self.uri.as_deref(),
+        }
+    }
+}
+
+impl<'a> Unchecked<'a> {
     /// Reads the value of the envelope's `params`. `null` counts as lacking.
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        let mut params = Self::default();
+        let mut unchecked = Self::default();
         let kind = reader.kind()?;
         let start = reader.position();
         let Some(mut object) = reader.object_if()? else {
-            return if kind == Kind::Null { Ok(params) } else { Err(Malformed::ParamsNotAnObject) };
+            return if kind == Kind::Null { Ok(unchecked) } else { Err(Malformed::ParamsNotAnObject) };
         };
         while let Some(key) = reader.key(&mut object)? {
-            params.member(&key, reader)?;
+            unchecked.member(&key, reader)?;
         }
-        params.raw = reader.since(start);
-        Ok(params)
+        unchecked.params.raw = reader.since(start);
+        Ok(unchecked)
     }
 
     fn member(&mut self, key: &str, reader: &mut Reader<'a>) -> Result<(), Malformed> {
@@ -120,14 +136,16 @@ impl<'a> Params<'a> {
                 let arguments = reader.value()?;
                 self.wrong.arguments = arguments.kind != Kind::Object;
                 if !self.wrong.arguments {
-                    self.arguments = arguments.raw;
+                    self.params.arguments = arguments.raw;
                 }
             }
-            "name" => (self.name, self.wrong.name) = text(reader)?,
-            "protocolVersion" => (self.initialize_version, self.wrong.initialize_version) = text(reader)?,
-            "requestId" => self.request_id = Id::read(reader.value()?),
-            "taskId" => (self.task_id, self.wrong.task_id) = text(reader)?,
-            "uri" => (self.uri, self.wrong.uri) = text(reader)?,
+            "name" => (self.params.name, self.wrong.name) = text(reader)?,
+            "protocolVersion" => {
+                (self.params.initialize_version, self.wrong.initialize_version) = text(reader)?
+            }
+            "requestId" => self.params.request_id = Id::read(reader.value()?),
+            "taskId" => (self.params.task_id, self.wrong.task_id) = text(reader)?,
+            "uri" => (self.params.uri, self.wrong.uri) = text(reader)?,
             key => {
                 refuse_case_variant(key, &KNOWN_KEYS)?;
                 reader.skip()?;
@@ -144,10 +162,10 @@ impl<'a> Params<'a> {
         while let Some(key) = reader.key(&mut meta)? {
             match &*key {
                 META_VERSION => {
-                    self.protocol_version = Some(reader.text()?.ok_or(Malformed::VersionNotText)?);
+                    self.params.protocol_version = Some(reader.text()?.ok_or(Malformed::VersionNotText)?);
                 }
-                META_CAPABILITIES => self.declares_tasks = declares_tasks(reader)?,
-                "progressToken" => self.progress_token = Id::read(reader.value()?).map(Id::raw),
+                META_CAPABILITIES => self.params.declares_tasks = declares_tasks(reader)?,
+                "progressToken" => self.params.progress_token = Id::read(reader.value()?).map(Id::raw),
                 _ => reader.skip()?,
             }
         }
@@ -155,8 +173,8 @@ impl<'a> Params<'a> {
     }
 
     /// Refuses parameters that do not fit the method. Methods that nobody decides on are the backend's to judge.
-    pub(super) fn check(&self, method: &str) -> Result<(), Malformed> {
-        if method == mcp::TOOLS_CALL && self.name.is_none() {
+    pub(super) fn check(self, method: &str) -> Result<Params<'a>, Malformed> {
+        if method == mcp::TOOLS_CALL && self.params.name.is_none() {
             return Err(Malformed::CallWithoutName);
         }
         if self.wrong.arguments && matches!(method, mcp::TOOLS_CALL | mcp::PROMPTS_GET) {
@@ -171,17 +189,7 @@ impl<'a> Params<'a> {
             Some(Subject::Uri) => self.wrong.uri,
             None => false,
         };
-        if wrong { Err(Malformed::SubjectNotText) } else { Ok(()) }
-    }
-
-    /// What the method acts on: the tool or prompt, the resource, or the task.
-    #[must_use]
-    pub fn subject(&self, method: &str) -> Option<&str> {
-        match mcp::subject(method)? {
-            Subject::Name => self.name.as_deref(),
-            Subject::TaskId => self.task_id.as_deref(),
-            Subject::Uri => self.uri.as_deref(),
-        }
+        if wrong { Err(Malformed::SubjectNotText) } else { Ok(self.params) }
     }
 }
 

@@ -53,6 +53,7 @@ pub(crate) struct Spool {
     pending: RefCell<Vec<u8>>,
     waiting: RefCell<Vec<oneshot::Sender<Result<(), AuditFailed>>>>,
     turn: Cell<Turn>,
+    closed: Cell<bool>,
     on_full: OnFull,
     total: Arc<Total>,
     metrics: Arc<Metrics>,
@@ -97,6 +98,7 @@ impl Spool {
             pending: RefCell::default(),
             waiting: RefCell::default(),
             turn: Cell::new(Turn::Idle),
+            closed: Cell::new(false),
             on_full,
             total,
             metrics,
@@ -133,7 +135,9 @@ impl Spool {
             return;
         }
         self.metrics.audit_records.with_label_values(&["outcome"]).inc();
-        if self.turn.get() == Turn::Idle {
+        if self.closed.get() {
+            self.flush();
+        } else if self.turn.get() == Turn::Idle {
             self.turn.set(Turn::Delayed);
             let spool = Rc::clone(self);
             tokio::task::spawn_local(async move {
@@ -141,6 +145,12 @@ impl Spool {
                 spool.flush();
             });
         }
+    }
+
+    /// Writes everything that waits, and from now on everything at once: the loop is about to end.
+    pub(crate) fn close(&self) {
+        self.closed.set(true);
+        self.flush();
     }
 
     /// Writes everything that waits.

@@ -1,0 +1,33 @@
+//! Strict JSON bodies.
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use super::Problem;
+
+/// Largest body of a request.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// A body that is JSON, says so, and has the fields of `T` and no others.
+pub(super) struct StrictJson<T>(pub(super) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let content_type = request.headers().get(CONTENT_TYPE).and_then(|field| field.to_str().ok());
+        let media_type = content_type.and_then(|field| field.split(';').next()).map(str::trim);
+        if !media_type.is_some_and(|name| name.eq_ignore_ascii_case("application/json")) {
+            return Err(Problem::ContentType);
+        }
+        // Beside the limit only a client that breaks off ends here, and it reads no answer.
+        let bytes = to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|_| Problem::BodyTooLarge)?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
+            Category::Data => Problem::BodyUnexpected,
+            Category::Io | Category::Syntax | Category::Eof => Problem::BodyNotJson,
+        })
+    }
+}

@@ -1,0 +1,32 @@
+//! Whether the control plane lives, whether it can work, and what it counted.
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+
+use super::{Api, Problem};
+use crate::clock;
+
+/// It answers at all.
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The store answers, and the approvals service runs.
+pub(super) async fn readyz(State(api): State<Api>) -> Result<&'static str, Problem> {
+    if !api.decider.is_running() {
+        return Err(Problem::Stopping);
+    }
+    api.store.answers().await?;
+    Ok("ready\n")
+}
+
+/// Prometheus text.
+pub(super) async fn metrics(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {
+    let live = api.store.live().await?;
+    let text = api.metrics.text(&live, clock::now()).map_err(|error| {
+        tracing::error!(%error, "metrics could not be written");
+        Problem::StoreFailed
+    })?;
+    Ok(([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text))
+}

@@ -1,0 +1,140 @@
+//! Everything that can be wrong with a request, and how the answer says it: one table.
+
+use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use policy::approval::Refused;
+use serde_json::json;
+
+use crate::approvals::DecideError;
+use crate::store::StoreError;
+
+/// Why a request was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Problem {
+    AlreadyDecided,
+    ApprovalEnded,
+    BodyNotJson,
+    BodyTooLarge,
+    BodyUnexpected,
+    ContentType,
+    HostNotAllowed,
+    KeyCannotDecide,
+    MethodNotAllowed,
+    NotFound,
+    NotInGroup,
+    NoteTooLong,
+    QueryUnexpected,
+    RequesterCannotDecide,
+    SamePerson,
+    Stopping,
+    StoreFailed,
+    TimedOut,
+    Unauthenticated,
+}
+
+impl Problem {
+    /// Status and code. Codes are stable.
+    const fn status_and_code(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::AlreadyDecided => (StatusCode::CONFLICT, "already_decided"),
+            Self::ApprovalEnded => (StatusCode::CONFLICT, "approval_ended"),
+            Self::BodyNotJson => (StatusCode::BAD_REQUEST, "body_not_json"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::BodyUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "body_unexpected"),
+            Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type"),
+            Self::HostNotAllowed => (StatusCode::MISDIRECTED_REQUEST, "host_not_allowed"),
+            Self::KeyCannotDecide => (StatusCode::FORBIDDEN, "key_cannot_decide"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
+            Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
+            Self::QueryUnexpected => (StatusCode::BAD_REQUEST, "query_unexpected"),
+            Self::RequesterCannotDecide => (StatusCode::FORBIDDEN, "requester_cannot_decide"),
+            Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
+            Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            Self::StoreFailed => (StatusCode::SERVICE_UNAVAILABLE, "store_failed"),
+            Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+        }
+    }
+
+    /// What it says to people.
+    const fn detail(self) -> &'static str {
+        match self {
+            Self::AlreadyDecided => "the approval is approved already",
+            Self::ApprovalEnded => "the approval has ended",
+            Self::BodyNotJson => "the body is not JSON",
+            Self::BodyTooLarge => "the body is larger than 16 KiB",
+            Self::BodyUnexpected => {
+                "the body has an unknown, missing or repeated field, or one of a wrong type"
+            }
+            Self::ContentType => "the body must be sent as `application/json`",
+            Self::HostNotAllowed => "this server does not answer to the name in the `Host` field",
+            Self::KeyCannotDecide => {
+                "an agent's or runtime's key can never decide; a person's session is needed"
+            }
+            Self::MethodNotAllowed => "the method is not allowed here",
+            Self::NotFound => "there is nothing here",
+            Self::NotInGroup => "you are not in the group whose decision is needed now",
+            Self::NoteTooLong => "the note is longer than 1000 bytes",
+            Self::QueryUnexpected => "the query has an unknown or repeated parameter, or one of a wrong form",
+            Self::RequesterCannotDecide => "who asked for an approval can never decide it",
+            Self::SamePerson => "the second yes must come from a different person than the first",
+            Self::Stopping => "the control plane is stopping",
+            Self::StoreFailed => "the store does not answer; try again",
+            Self::TimedOut => "the request took too long; look at what became of it before you repeat it",
+            Self::Unauthenticated => "a person's session is needed: `Authorization: Bearer oak_session_…`",
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, code) = self.status_and_code();
+        let body = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "code": code,
+            "detail": self.detail(),
+        });
+        let mut response = (status, body.to_string()).into_response();
+        let fields = response.headers_mut();
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self == Self::Unauthenticated {
+            fields.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Ended(_) | Refused::TooLate | Refused::NotApproved => Self::ApprovalEnded,
+            Refused::Decided => Self::AlreadyDecided,
+            Refused::NotInGroup => Self::NotInGroup,
+            Refused::Requester => Self::RequesterCannotDecide,
+            Refused::SamePerson => Self::SamePerson,
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a request failed at the store");
+        Self::StoreFailed
+    }
+}
+
+impl From<DecideError> for Problem {
+    fn from(error: DecideError) -> Self {
+        match error {
+            DecideError::Unknown => Self::NotFound,
+            DecideError::Refused(refused) => refused.into(),
+            DecideError::Store(error) => error.into(),
+            DecideError::Stopped => Self::Stopping,
+        }
+    }
+}

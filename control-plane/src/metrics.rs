@@ -1,0 +1,82 @@
+//! What a control plane counts.
+
+use policy::UnixMillis;
+use policy::approval::State;
+use policy_sync::Refusal;
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use crate::store::{Answer, Live};
+
+/// Counters and gauges, all in one registry of their own.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    transitions: IntCounterVec,
+    refusals: IntCounterVec,
+    decisions: IntCounterVec,
+    live: IntGaugeVec,
+    oldest_pending_seconds: IntGauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            registry: Registry::new(),
+            transitions: IntCounterVec::new(
+                Opts::new("oakgate_approval_transitions_total", "Approvals that entered a state."),
+                &["state"],
+            )?,
+            refusals: IntCounterVec::new(
+                Opts::new("oakgate_approval_refusals_total", "Calls for which no approval could be opened."),
+                &["reason"],
+            )?,
+            decisions: IntCounterVec::new(
+                Opts::new("oakgate_approval_decisions_total", "Decisions of people."),
+                &["decision"],
+            )?,
+            live: IntGaugeVec::new(
+                Opts::new("oakgate_approvals", "Approvals that have not ended, by state."),
+                &["state"],
+            )?,
+            oldest_pending_seconds: IntGauge::new(
+                "oakgate_approval_oldest_pending_seconds",
+                "How long the oldest pending approval has waited; 0 if there is none.",
+            )?,
+        };
+        metrics.registry.register(Box::new(metrics.transitions.clone()))?;
+        metrics.registry.register(Box::new(metrics.refusals.clone()))?;
+        metrics.registry.register(Box::new(metrics.decisions.clone()))?;
+        metrics.registry.register(Box::new(metrics.live.clone()))?;
+        metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
+        Ok(metrics)
+    }
+
+    pub(crate) fn entered(&self, state: &State) {
+        self.transitions.with_label_values(&[state.as_str()]).inc();
+    }
+
+    pub(crate) fn refused(&self, why: Refusal) {
+        let reason = match why {
+            Refusal::NoApprover => "no_approver",
+            Refusal::TooManyPending => "too_many_pending",
+            Refusal::StoreFailed => "store_failed",
+        };
+        self.refusals.with_label_values(&[reason]).inc();
+    }
+
+    pub(crate) fn decided(&self, answer: Answer) {
+        self.decisions.with_label_values(&[answer.as_str()]).inc();
+    }
+
+    /// Everything as Prometheus text, with what is alive now.
+    pub(crate) fn text(&self, live: &Live, now: UnixMillis) -> Result<String, prometheus::Error> {
+        let gauge = |state: &str, count: u64| {
+            self.live.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        };
+        gauge("pending", live.pending);
+        gauge("approved", live.approved);
+        let waited_ms = live.oldest_pending_at.map_or(0, |since| now.0.saturating_sub(since.0));
+        self.oldest_pending_seconds.set(i64::try_from(waited_ms / 1000).unwrap_or(i64::MAX));
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}

@@ -1,0 +1,8 @@
+#![no_main]
+
+#[path = "../../protocol/tests/corpus/jsonrpc.rs"]
+mod jsonrpc;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    jsonrpc::holds(data);
+});

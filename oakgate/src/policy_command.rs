@@ -1,0 +1,87 @@
+//! `oakgate policy`: the same cascade as in the proxy, asked by hand.
+
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use policy::cascade::{Explanation, Silent, verdict};
+use policy::{Document, Query, Snapshot, UnixMillis};
+
+use crate::cli::PolicyCommand;
+use crate::exit::{Done, Failure};
+use crate::terminal::{complain, say};
+
+pub(crate) fn run(command: &PolicyCommand) -> Done {
+    match command {
+        PolicyCommand::Check { files } => check(files),
+        PolicyCommand::Decide { policy } => {
+            let snapshot = load(policy)?;
+            each_query(|query| {
+                let verdict = verdict(&snapshot, &query.call(), now(), &mut Silent);
+                serde_json::to_string(&verdict).map_err(|error| Failure::Fault(error.to_string()))
+            })
+        }
+        PolicyCommand::Explain { policy, json } => {
+            let snapshot = load(policy)?;
+            each_query(|query| {
+                let mut explanation = Explanation::default();
+                let verdict = verdict(&snapshot, &query.call(), now(), &mut explanation);
+                if !json {
+                    return Ok(explanation.to_string());
+                }
+                let answer = serde_json::json!({"verdict": verdict, "explanation": explanation});
+                Ok(answer.to_string())
+            })
+        }
+    }
+}
+
+fn check(files: &[PathBuf]) -> Done {
+    let mut refused = Vec::new();
+    for file in files {
+        match load(file) {
+            Ok(snapshot) => {
+                let (rules, tools) = (snapshot.rules_count(), snapshot.tools_count());
+                say(format!("{}: good ({rules} rules, {tools} tools)", file.display()));
+            }
+            Err(Failure::Input(text)) => refused.push(text),
+            Err(other) => return Err(other),
+        }
+    }
+    if refused.is_empty() { Ok(()) } else { Err(Failure::Input(refused.join("\n"))) }
+}
+
+fn load(file: &Path) -> Result<Snapshot, Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::Input(format!("{}: can't be read: {error}", file.display())))?;
+    Document::parse(&text).map(|document| Snapshot::compile(document, 0)).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(|error| format!("{}: {error}", file.display())).collect();
+        Failure::Input(lines.join("\n"))
+    })
+}
+
+/// Answers each line of standard input. A line that is no query gets its error; the others are answered all the same.
+fn each_query(answer: impl Fn(&Query) -> Result<String, Failure>) -> Done {
+    let mut bad = None;
+    for (number, line) in std::io::stdin().lock().lines().enumerate() {
+        let line = line.map_err(|error| Failure::Input(format!("standard input: {error}")))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        match Query::parse(&line) {
+            Ok(query) => say(answer(&query)?),
+            Err(error) => {
+                let text = format!("line {}: not a query such as {{\"tool\":\"read_note\"}}: {error}", number + 1);
+                if let Some(earlier) = bad.replace(text) {
+                    complain(earlier);
+                }
+            }
+        }
+    }
+    bad.map_or(Ok(()), |text| Err(Failure::Input(text)))
+}
+
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

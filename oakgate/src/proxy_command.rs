@@ -1,0 +1,52 @@
+//! `oakgate proxy`: the data plane alone.
+
+use config::{Environment, Settings};
+
+use crate::cli::ProxyOptions;
+use crate::exit::{Done, Failure};
+use crate::signals::{Asked, Signals};
+
+pub(crate) fn run(options: &ProxyOptions) -> Done {
+    let settings = Settings::load(&options.config, Environment::of_process())
+        .map_err(|mistakes| Failure::Configuration(mistakes.to_string()))?;
+    let name = options.config.display();
+    let settings = settings.proxy.ok_or_else(|| Failure::Configuration(format!("{name}: proxy: missing")))?;
+    runtime()?.block_on(async {
+        let mut signals = Signals::listen()?;
+        let running = proxy::start(settings, None).await.map_err(start_failure)?;
+        announce(&running);
+        loop {
+            match signals.next().await {
+                Asked::Reread => running.reread(),
+                Asked::Stop => break,
+            }
+        }
+        running.stop().await;
+        Ok(())
+    })
+}
+
+/// The runtime beside the workers: files, admin, approvals.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Fault(format!("no runtime: {error}")))
+}
+
+/// Says where the proxy listens: with port 0 nobody could know otherwise.
+pub(crate) fn announce(running: &proxy::Running) {
+    for (name, address) in running.addresses() {
+        tracing::info!(listener = name, %address, "listening");
+    }
+    tracing::info!(address = %running.admin(), "admin address");
+}
+
+pub(crate) fn start_failure(error: proxy::StartError) -> Failure {
+    match error {
+        proxy::StartError::Files(_) | proxy::StartError::Bind { .. } | proxy::StartError::Audit(_) => {
+            Failure::Configuration(error.to_string())
+        }
+        proxy::StartError::Worker(_) | proxy::StartError::Metrics(_) => Failure::Fault(error.to_string()),
+    }
+}

@@ -1,0 +1,149 @@
+//! `oakgate up`: proxy and control plane in one process, from one file, or with no file at all.
+
+mod demonstration;
+mod screen;
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use config::{Environment, Settings};
+use control_plane::{ApprovalRules, ControlPlane, NewPerson, StoreFile};
+use policy::approval::{Approver, PersonId};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::cli::UpOptions;
+use crate::exit::{Done, Failure};
+use crate::proxy_command::{announce, runtime, start_failure};
+use crate::signals::{Asked, Signals};
+
+/// Messages that the link between the two parts holds.
+const LINK_MESSAGES: usize = 4096;
+/// The first person's session lasts this long.
+const SESSION_SECONDS: u64 = 30 * 24 * 60 * 60;
+/// The first person's id.
+const FIRST_PERSON: &str = "admin";
+
+/// What to run, and what to say once it runs.
+struct Plan {
+    proxy: config::Proxy,
+    control_plane: config::ControlPlane,
+    /// Where the first person's session goes.
+    session_file: PathBuf,
+    demonstration: Option<demonstration::Made>,
+}
+
+pub(crate) fn run(options: &UpOptions) -> Done {
+    runtime()?.block_on(async {
+        let plan = match &options.config {
+            Some(file) => from_file(file)?,
+            None => demonstration::plan(options).await?,
+        };
+        serve(plan).await
+    })
+}
+
+fn from_file(file: &Path) -> Result<Plan, Failure> {
+    let settings = Settings::load(file, Environment::of_process())
+        .map_err(|mistakes| Failure::Configuration(mistakes.to_string()))?;
+    let missing = |part| Failure::Configuration(format!("{}: {part}: missing; `up` runs both parts", file.display()));
+    let control_plane = settings.control_plane.ok_or_else(|| missing("control_plane"))?;
+    Ok(Plan {
+        proxy: settings.proxy.ok_or_else(|| missing("proxy"))?,
+        session_file: control_plane.store.with_extension("session"),
+        control_plane,
+        demonstration: None,
+    })
+}
+
+async fn serve(plan: Plan) -> Done {
+    let mut signals = Signals::listen()?;
+    let address = plan.control_plane.address;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::Configuration(format!("the control plane can't listen on {address}: {error}")))?;
+    let api = listener.local_addr().map_err(|error| Failure::Fault(error.to_string()))?;
+    let store = plan.control_plane.store.clone();
+    let control_plane = open(&store).await?;
+    let people = control_plane.people();
+    let (proxy_end, control_end) = policy_sync::link(LINK_MESSAGES);
+    let (stop_control, stopped) = oneshot::channel::<()>();
+    let mut serving = tokio::spawn(control_plane.serve(listener, control_end, async {
+        // Also when the sender is gone: then nobody is left to serve.
+        let _asked = stopped.await;
+    }));
+    let running = proxy::start(plan.proxy, Some(proxy_end)).await.map_err(start_failure)?;
+    let session_file = plan.session_file;
+    match running.org() {
+        Some(org) => first_person(&people, &org, &session_file).await?,
+        None => tracing::warn!("no policy is in force, so it is not known whose people these are; nobody can approve"),
+    }
+    announce(&running);
+    tracing::info!(address = %api, session_file = %session_file.display(), "control plane");
+    if let Some(made) = &plan.demonstration {
+        screen::show(made, &running, api);
+    }
+    let failed = loop {
+        tokio::select! {
+            asked = signals.next() => match asked {
+                Asked::Reread => running.reread(),
+                Asked::Stop => break false,
+            },
+            _ended = &mut serving => break true,
+        }
+    };
+    running.stop().await;
+    drop(stop_control);
+    if failed {
+        return Err(Failure::Fault("the control plane failed".to_owned()));
+    }
+    serving
+        .await
+        .map_err(|error| Failure::Fault(error.to_string()))?
+        .map_err(|error| Failure::Fault(error.to_string()))
+}
+
+async fn open(store: &Path) -> Result<ControlPlane, Failure> {
+    let settings = control_plane::Settings {
+        store: StoreFile::at(store),
+        approvals: ApprovalRules::default(),
+        hosts: Vec::new(),
+    };
+    ControlPlane::open(settings)
+        .await
+        .map_err(|error| Failure::Configuration(format!("{}: can't be opened: {error}", store.display())))
+}
+
+/// Somebody must be able to decide. The first person's session goes to a file that only this user can read.
+async fn first_person(people: &control_plane::People, org: &str, session_file: &Path) -> Done {
+    let fault = |error: control_plane::PeopleError| Failure::Fault(format!("the first person: {error}"));
+    let id = PersonId::parse(FIRST_PERSON).map_err(|error| Failure::Fault(error.to_string()))?;
+    let known = people.list(org).await.map_err(fault)?;
+    if known.is_empty() {
+        let approver = Approver { id, level1: true, level2: true };
+        let person = NewPerson {
+            org: org.to_owned(),
+            approver,
+            name: "the first person".to_owned(),
+            session_seconds: SESSION_SECONDS,
+        };
+        let session = people.create(person).await.map_err(fault)?;
+        return write_secret(session_file, session.expose());
+    }
+    if !session_file.exists() && known.iter().any(|person| person.approver.id == id) {
+        let session = people.renew_session(org, &id, SESSION_SECONDS).await.map_err(fault)?;
+        return write_secret(session_file, session.expose());
+    }
+    Ok(())
+}
+
+/// Writes a file that only this user can read; one that is there already is replaced.
+fn write_secret(file: &Path, text: &str) -> Done {
+    let fail = |error: std::io::Error| Failure::Configuration(format!("{}: can't be written: {error}", file.display()));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut secret = options.open(file).map_err(fail)?;
+    secret.write_all(text.as_bytes()).and_then(|()| secret.sync_all()).map_err(fail)
+}

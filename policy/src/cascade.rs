@@ -1,0 +1,233 @@
+//! The walk: gate, levels, fallbacks, clamp. What it finds and what it tells an observer come of one pass.
+
+mod explanation;
+mod observer;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use self::explanation::{Considered, Explanation, Step};
+pub use self::observer::{Observer, Outcome, Silent};
+use crate::condition::Inputs;
+use crate::document::UnlistedTools;
+use crate::snapshot::{Key, Listed, Matches, Reach, Rule};
+use crate::{Call, Coordinates, Level, Permission, Scope, Snapshot, Status, UnixMillis, Verdict};
+
+/// The verdict of a policy on one call.
+///
+/// Takes the same time whatever the number of rules, and allocates nothing unless a condition is evaluated.
+pub fn verdict(
+    snapshot: &Snapshot,
+    call: &Call<'_>,
+    now: UnixMillis,
+    observer: &mut impl Observer,
+) -> Verdict {
+    let tool = snapshot.tools.matches(Some(call.tool));
+    let listed = tool.exact.and_then(|symbol| snapshot.listed(symbol));
+    observer.begins(snapshot.walk.all(call.tenant.is_some()));
+    if listed.is_some_and(|listed| !listed.tool.enabled()) {
+        let found = Found::fallback(Permission::Disabled, Level::ToolDisabled);
+        return found.verdict(snapshot, Vec::new(), false, observer);
+    }
+    let mut cascade = Cascade {
+        snapshot,
+        call,
+        inputs: Inputs::new(call, now),
+        observer,
+        faults: Vec::new(),
+        set_aside: None,
+    };
+    let found = cascade.rules(tool, listed).unwrap_or_else(|| cascade.fallback(listed));
+    let found = match cascade.set_aside {
+        Some(fault) if fault.permission > found.permission => {
+            cascade.observer.fault_decides();
+            fault
+        }
+        _ => found,
+    };
+    let is_accepted = listed.is_some_and(|listed| listed.tool.status() != Status::Draft);
+    let clamps = snapshot.unlisted_tools == UnlistedTools::Clamp && !is_accepted && !found.names_tool;
+    let clamped = clamps && found.permission == Permission::Allowed;
+    found.verdict(snapshot, cascade.faults, clamped, observer)
+}
+
+/// The verdict of a policy on one call, and everything that was looked at on the way.
+#[must_use]
+pub fn explain(snapshot: &Snapshot, call: &Call<'_>, now: UnixMillis) -> Explanation {
+    let mut explanation = Explanation::default();
+    verdict(snapshot, call, now, &mut explanation);
+    explanation
+}
+
+/// What decides, as far as it is known.
+#[derive(Clone, Copy)]
+struct Found<'s> {
+    permission: Permission,
+    level: Level,
+    rule: Option<&'s Rule>,
+    /// It named exactly the call's tool.
+    names_tool: bool,
+}
+
+impl<'s> Found<'s> {
+    const fn rule(level: Level, rule: &'s Rule) -> Self {
+        Self { permission: rule.permission, level, rule: Some(rule), names_tool: rule.names_one_tool }
+    }
+
+    const fn fallback(permission: Permission, level: Level) -> Self {
+        Self { permission, level, rule: None, names_tool: matches!(level, Level::ToolDefault) }
+    }
+
+    fn verdict(
+        self,
+        snapshot: &Snapshot,
+        faults: Vec<Arc<str>>,
+        clamped: bool,
+        observer: &mut impl Observer,
+    ) -> Verdict {
+        let verdict = Verdict {
+            permission: if clamped { Permission::RequiresApproval } else { self.permission },
+            level: self.level,
+            rule: self.rule.map(|rule| Arc::clone(&rule.id)),
+            clamped,
+            faults,
+            revision: snapshot.revision(),
+            reason: self.rule.and_then(|rule| rule.reason.clone()),
+        };
+        observer.ends(&verdict);
+        verdict
+    }
+}
+
+struct Cascade<'s, 'c, 'o, O> {
+    snapshot: &'s Snapshot,
+    call: &'c Call<'c>,
+    inputs: Inputs<'c>,
+    observer: &'o mut O,
+    faults: Vec<Arc<str>>,
+    /// The strictest of the rules whose condition could not be evaluated, the first among equals.
+    set_aside: Option<Found<'s>>,
+}
+
+/// What the call matches in each dimension.
+#[derive(Clone, Copy)]
+struct Dimensions<'s> {
+    tenant: u32,
+    resource: Matches<'s>,
+    tool: Matches<'s>,
+    method: Option<u32>,
+}
+
+impl<'s, O: Observer> Cascade<'s, '_, '_, O> {
+    /// The first rule that matches.
+    fn rules(&mut self, tool: Matches<'s>, listed: Option<&'s Listed>) -> Option<Found<'s>> {
+        let snapshot = self.snapshot;
+        let tenant = self.call.tenant.and_then(|tenant| snapshot.tenants.exact(tenant)).unwrap_or_default();
+        let resource = snapshot.resources.matches(self.call.resource);
+        let method = self.call.method.and_then(|method| snapshot.methods.exact(method));
+        let reach = Reach {
+            tenant: tenant.levels,
+            resource: resource.levels(),
+            tool: tool.levels(),
+            method: method.unwrap_or_default().levels,
+            tags: listed.map(|listed| listed.tag_levels).unwrap_or_default(),
+        };
+        let levels = snapshot.walk.reachable(snapshot.rules.levels, reach);
+        let dimensions =
+            Dimensions { tenant: tenant.id, resource, tool, method: method.map(|symbol| symbol.id) };
+        snapshot.walk.in_order(levels).find_map(|(scope, coordinates)| {
+            let level = Level::Rule(scope, coordinates);
+            self.observer.level(level);
+            if coordinates == Coordinates::Tag {
+                self.strictest_of_tags(scope, tenant.id, listed?)
+            } else {
+                self.first_at(scope, coordinates, dimensions)
+            }
+        })
+    }
+
+    fn first_at(
+        &mut self,
+        scope: Scope,
+        coordinates: Coordinates,
+        dimensions: Dimensions<'s>,
+    ) -> Option<Found<'s>> {
+        let level = Level::Rule(scope, coordinates);
+        let tenant = if scope == Scope::Tenant { dimensions.tenant } else { 0 };
+        let method = if coordinates.names_method() { dimensions.method? } else { 0 };
+        let snapshot = self.snapshot;
+        for tool in ids(coordinates.names_tool(), dimensions.tool) {
+            for resource in ids(coordinates.names_resource(), dimensions.resource) {
+                for rule in snapshot.rules.at(Key::new(tenant, resource, tool, method)) {
+                    if self.holds(level, rule) {
+                        return Some(Found::rule(level, rule));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Every tag rule takes part; the strictest wins, the first among equals.
+    fn strictest_of_tags(&mut self, scope: Scope, tenant: u32, listed: &Listed) -> Option<Found<'s>> {
+        let level = Level::Rule(scope, Coordinates::Tag);
+        let tenant = if scope == Scope::Tenant { tenant } else { 0 };
+        let mut strictest: Option<Found<'s>> = None;
+        for rule in self.snapshot.rules.of_tags(tenant, &listed.tags) {
+            let is_stricter = strictest.is_none_or(|found| rule.permission > found.permission);
+            if self.holds(level, rule) && is_stricter {
+                strictest = Some(Found::rule(level, rule));
+            }
+        }
+        strictest
+    }
+
+    fn holds(&mut self, level: Level, rule: &'s Rule) -> bool {
+        let Some(condition) = &rule.when else {
+            self.observer.rule(&rule.id, rule.permission, Outcome::Always);
+            return true;
+        };
+        let holds = condition.holds(&self.inputs);
+        let outcome = match &holds {
+            Ok(true) => Outcome::Holds,
+            Ok(false) => Outcome::DoesNotHold,
+            Err(fault) => Outcome::Faults(fault),
+        };
+        self.observer.rule(&rule.id, rule.permission, outcome);
+        if holds.is_err() {
+            self.faults.push(Arc::clone(&rule.id));
+            if self.set_aside.is_none_or(|found| rule.permission > found.permission) {
+                self.set_aside = Some(Found::rule(level, rule));
+            }
+        }
+        holds.unwrap_or(false)
+    }
+
+    /// What holds where no rule matches.
+    fn fallback(&mut self, listed: Option<&Listed>) -> Found<'s> {
+        let fallbacks = [
+            (Level::ToolDefault, listed.and_then(|listed| listed.tool.default_permission())),
+            (Level::CategoryDefault, listed.and_then(|listed| listed.category_default)),
+            (
+                Level::ToolApproved,
+                listed.filter(|listed| listed.tool.status() == Status::Approved).map(|_| Permission::Allowed),
+            ),
+        ];
+        for (level, permission) in fallbacks {
+            self.observer.level(level);
+            if let Some(permission) = permission {
+                return Found::fallback(permission, level);
+            }
+        }
+        self.observer.level(Level::FailSafe);
+        Found::fallback(Permission::RequiresApproval, Level::FailSafe)
+    }
+}
+
+/// The ids to try in one dimension: zero alone if the coordinates do not name it.
+fn ids(named: bool, matches: Matches<'_>) -> impl Iterator<Item = u32> {
+    let unnamed = (!named).then_some(0);
+    unnamed.into_iter().chain(named.then(|| matches.ids()).into_iter().flatten())
+}

@@ -1,0 +1,134 @@
+//! Conditions of rules: CEL (Common Expression Language) over one call.
+//!
+//! What a policy author wrote is checked when the document loads: its depth, so that no expression can
+//! exhaust the stack, and its names, so that a misspelt variable is no surprise at run time. What an agent
+//! sends meets the compiled expression under a budget, and every failure is a [`Fault`], never a verdict.
+
+mod fault;
+mod inputs;
+mod names;
+mod nesting;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, LazyLock};
+
+use cel::common::types::CelBool;
+use cel::parser::Expression;
+use cel::{Context, Env, Value};
+
+pub use self::fault::Fault;
+pub(crate) use self::inputs::Inputs;
+use self::names::Uses;
+
+/// Longest condition.
+pub const CONDITION_BYTES_MAX: usize = 4096;
+/// Deepest nesting of brackets and chains of operators. The parser needs up to 30 KB of stack for each.
+pub const CONDITION_DEPTH_MAX: usize = 32;
+
+/// The standard library of CEL, with optional values; shared by every condition.
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// A compiled condition.
+pub(crate) struct Condition {
+    expression: Expression,
+    uses: Uses,
+}
+
+/// A text that is no condition.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotACondition {
+    /// Brackets or operators nested deeper than the parser may go.
+    #[error("nested deeper than {CONDITION_DEPTH_MAX} levels")]
+    TooDeep,
+    /// No CEL.
+    #[error("{message} (at {line}:{column} of the expression)")]
+    Syntax {
+        /// What the parser says.
+        message: Box<str>,
+        /// The line within the expression, from one.
+        line: u32,
+        /// The column within the expression, from one.
+        column: u32,
+    },
+    /// A variable that no call has.
+    #[error(
+        "unknown variable `{0}`; there are args, caller, tenant, resource, tool, method, reasoning and now"
+    )]
+    UnknownVariable(Box<str>),
+    /// A function that does not exist.
+    #[error("unknown function `{0}`")]
+    UnknownFunction(Box<str>),
+    /// Something that CEL has and conditions have no use for.
+    #[error("{0} are not supported")]
+    Unsupported(&'static str),
+    /// A loop inside a loop that does not go over a part of the outer one's item.
+    #[error(
+        "a loop inside a loop may only go over a part of `{0}`, a variable of the call or a written list"
+    )]
+    LoopInLoop(Box<str>),
+}
+
+impl Condition {
+    /// Compiles a condition.
+    pub(crate) fn compile(source: &str) -> Result<Self, NotACondition> {
+        if nesting::depth(source) > CONDITION_DEPTH_MAX {
+            return Err(NotACondition::TooDeep);
+        }
+        let parsed = catch_unwind(|| ENVIRONMENT.parser().parse(source));
+        let expression = match parsed {
+            Ok(Ok(expression)) => expression,
+            Ok(Err(errors)) => return Err(syntax(errors.errors.first())),
+            Err(_) => return Err(syntax(None)),
+        };
+        let uses = names::check(&expression)?;
+        Ok(Self { expression, uses })
+    }
+
+    /// Whether it holds for a call.
+    ///
+    /// # Errors
+    /// A [`Fault`] if it cannot be evaluated or yields no bool.
+    pub(crate) fn holds(&self, inputs: &Inputs<'_>) -> Result<bool, Fault> {
+        if self.uses.arguments {
+            inputs.read_arguments()?;
+        }
+        inputs.grant(self.uses.variables_count);
+        let evaluated = catch_unwind(AssertUnwindSafe(|| {
+            let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+            context.set_variable_resolver(inputs);
+            let value = Value::resolve_val(&self.expression, &context).map_err(|error| Fault::of(&error))?;
+            match value.downcast_ref::<CelBool>() {
+                Some(holds) => Ok(*holds.inner()),
+                None => Err(Fault::NotABool(value.get_type().name().into())),
+            }
+        }));
+        // A loop may have swallowed the failure that an exhausted budget is to CEL.
+        if inputs.is_exhausted() {
+            return Err(Fault::TooCostly);
+        }
+        evaluated.unwrap_or(Err(Fault::Panicked))
+    }
+}
+
+impl std::fmt::Debug for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Condition").field("uses", &self.uses).finish_non_exhaustive()
+    }
+}
+
+fn syntax(error: Option<&cel::ParseError>) -> NotACondition {
+    let (message, (line, column)) =
+        error.map_or(("not an expression", (1, 0)), |error| (error.msg.as_str(), error.pos));
+    // Some of the parser's messages go on with its own state.
+    let message = message.split(['\n', '{']).next().unwrap_or_default().trim_end();
+    let narrow = |number: isize| u32::try_from(number).unwrap_or(0);
+    NotACondition::Syntax {
+        message: message.into(),
+        line: narrow(line).max(1),
+        column: narrow(column).saturating_add(1),
+    }
+}

@@ -1,0 +1,112 @@
+//! The admin address: is it alive, is it ready, what does it count, what policy has it, why would it decide so.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use policy::Query;
+use policy::cascade::{Explanation, verdict};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::clock;
+use crate::state::{Phase, Shared};
+
+/// A query to explain is no larger than this.
+const QUERY_MAX_BYTES: usize = 1024 * 1024;
+
+/// Serves the admin address until the proxy stops.
+pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
+    let mut phase = shared.phase.subscribe();
+    let router = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/policy", get(policy))
+        .route("/explain", post(explain))
+        .layer(DefaultBodyLimit::max(QUERY_MAX_BYTES))
+        .with_state(shared);
+    let stopped = async move {
+        // The sender lives as long as the proxy.
+        let _gone = phase.wait_for(|phase| *phase >= Phase::Stop).await;
+    };
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+        tracing::error!(%error, "the admin address failed");
+    }
+}
+
+/// Ready means: a call that comes now can be decided. The reasons why not are listed.
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    let mut reasons = Vec::new();
+    if shared.in_force.load().policy.is_none() {
+        reasons.push("no policy is in force");
+    }
+    if *shared.phase.borrow() != Phase::Run {
+        reasons.push("stopping");
+    }
+    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let approvals = if shared.metrics.link_up.get() == 1 { "reachable" } else { "none: calls that need one are refused" };
+    (status, Json(json!({"ready": reasons.is_empty(), "reasons": reasons, "approvals": approvals}))).into_response()
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    let metrics = &shared.metrics;
+    if let Some(policy) = &shared.in_force.load().policy {
+        let confirmed_ms = policy.confirmed_at.load(Ordering::Relaxed);
+        let age_ms = clock::now().0.saturating_sub(confirmed_ms);
+        #[expect(clippy::cast_precision_loss, reason = "an age in milliseconds is far below 2^53")]
+        metrics.policy_age_seconds.set(age_ms as f64 / 1000.0);
+    }
+    metrics.buffered_body_bytes.set(shared.buffered.bytes().try_into().unwrap_or(i64::MAX));
+    match metrics.text() {
+        Ok(text) => ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+async fn policy(State(shared): State<Arc<Shared>>) -> Response {
+    let in_force = shared.in_force.load();
+    let Some(policy) = &in_force.policy else {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"detail": "no policy is in force"}))).into_response();
+    };
+    let now = clock::now();
+    let age_ms = now.0.saturating_sub(policy.confirmed_at.load(Ordering::Relaxed));
+    Json(json!({
+        "org": policy.snapshot.org(),
+        "revision": policy.snapshot.revision(),
+        "sha256": policy.sha256,
+        "rules": policy.snapshot.rules_count(),
+        "tools": policy.snapshot.tools_count(),
+        "loaded_at_unix_ms": policy.loaded_at.0,
+        "age_ms": age_ms,
+        "source": shared.settings.policy_file.display().to_string(),
+    }))
+    .into_response()
+}
+
+/// What the policy in force would say of a call, level by level. Nothing is forwarded.
+async fn explain(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    let bad = |detail: String| (StatusCode::BAD_REQUEST, Json(json!({"detail": detail}))).into_response();
+    let query = std::str::from_utf8(&body).map_err(|error| error.to_string());
+    let query = match query.and_then(|text| Query::parse(text).map_err(|error| error.to_string())) {
+        Ok(query) => query,
+        Err(error) => return bad(format!("not a query such as {{\"tool\":\"read_note\"}}: {error}")),
+    };
+    let in_force = shared.in_force.load();
+    let Some(policy) = &in_force.policy else { return bad("no policy is in force".to_owned()) };
+    let mut explanation = Explanation::default();
+    let verdict = verdict(&policy.snapshot, &query.call(), clock::now(), &mut explanation);
+    Json(json!({"verdict": verdict, "policy": verdict.revision, "explanation": explanation})).into_response()
+}
+
+/// Binds the admin address.
+pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}

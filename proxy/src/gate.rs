@@ -1,0 +1,380 @@
+//! The way of one request through the proxy, top to bottom. All control flow is here; everything it calls is a leaf.
+//!
+//! 1. *listen* ([`crate::listen`]): a connection is accepted under a permit.
+//! 2. *serve*: HTTP in; who is calling; the body whole, up to its limit.
+//! 3. The policy in force is loaded, once.
+//! 4. *protocol*: bytes to a call, or a named refusal.
+//! 5. *policy*: the decision.
+//! 6. Allow: audit intent, sign, send, relay the response as it comes. Deny: respond. Hold: park, then decide again on
+//!    the policy then in force.
+//! 7. *respond* ([`crate::respond`]): one table from reason to status and JSON-RPC shape.
+//! 8. The audit outcome is recorded once, when the [`Record`] is dropped.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use config::{Backend, BackendKind, Durability, ListMode};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use policy::{Call, Decision, Denial, Permit, Verdict, decide};
+
+use crate::approvals::RequestKey;
+use crate::audit::{Intent, Outcome, Record, VerdictFields};
+use crate::body::{Body, Whole};
+use crate::caller::Identity;
+use crate::clock;
+use crate::events::{EventStream, response_or_stream};
+use crate::hold::{Held, hold};
+use crate::listen::Listening;
+use crate::recognise::{Arrival, ReplyTo, ToolCall, recognise};
+use crate::refusal::Refusal;
+use crate::relay::relay;
+use crate::respond;
+use crate::stamp::stamp;
+use crate::state::{InForce, Phase, Shared};
+use crate::transparent::{Message, transparent};
+use crate::upstream::{Answer, Outbound, Passage, SendError, send};
+use crate::worker::{CallId, Worker};
+
+/// One request on its way: what is known of it so far, for whoever has to answer or record it.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) listening: Rc<Listening>,
+    pub(crate) id: CallId,
+    pub(crate) stream: EventStream,
+    pub(crate) reply_to: ReplyTo,
+    pub(crate) identity: Option<Arc<Identity>>,
+    pub(crate) verdict: Option<Verdict>,
+    pub(crate) record: Option<Record>,
+}
+
+/// Answers one request. A held call's answer begins as a stream before `pass` is done; it then goes on inside of it.
+pub(crate) async fn gate(
+    worker: Rc<Worker>,
+    listening: Rc<Listening>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let Ok((id, record)) = worker.begin() else {
+        return respond::refused(&Refusal::ReceiptFailed, None, &ReplyTo::Http, "");
+    };
+    let stream = EventStream::default();
+    let mut exchange = Exchange {
+        worker,
+        listening,
+        id,
+        stream: stream.clone(),
+        reply_to: ReplyTo::Http,
+        identity: None,
+        verdict: None,
+        record: Some(record),
+    };
+    let name = http::HeaderValue::from_str(&exchange.id.text);
+    let passage = async move {
+        match pass(&mut exchange, request).await {
+            Ok(response) => response,
+            Err(refusal) => exchange.refuse(&refusal).await,
+        }
+    };
+    let mut response = response_or_stream(Box::pin(passage), stream).await;
+    if let Ok(name) = name {
+        response.headers_mut().insert(respond::CALL, name);
+    }
+    response
+}
+
+async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+    let started = Instant::now();
+    let worker = Rc::clone(&exchange.worker);
+    let listening = Rc::clone(&exchange.listening);
+    let shared: &Arc<Shared> = &worker.shared;
+    let metrics = &shared.metrics;
+
+    // 2. Who is calling, and the whole body.
+    let (head, incoming) = request.into_parts();
+    listening.check_host_and_origin(&head)?;
+    let path = head.uri.path();
+    let (place, rest) = listening.route(&shared.settings.backends, path).ok_or(Refusal::NoBackend)?;
+    let backend = shared.settings.backends.get(place).ok_or(Refusal::NoBackend)?;
+    let identity = shared.in_force.load().identities.identify(listening.settings.auth, &head.headers, clock::now())?;
+    exchange.identity = Some(Arc::clone(&identity));
+    let tenant = identity.tenant(&head.headers)?;
+    if *shared.phase.borrow() >= Phase::Drain {
+        return Err(Refusal::Draining);
+    }
+    let body = Whole::read(shared, &head.headers, incoming).await?;
+    metrics.phases.read.observe(started.elapsed().as_secs_f64());
+
+    // 3. What is in force now is what decides; a held call looks again.
+    let in_force = shared.in_force.load_full();
+
+    // 4. Bytes to a call.
+    let arrival = recognise(backend, &head, rest, &body.bytes, &mut exchange.reply_to)?;
+    let inbound = Inbound { head: &head, rest, body: &body, backend, place };
+    let tool_call = match arrival {
+        Arrival::Absorbed => return Ok(respond::accepted()),
+        Arrival::Transparent(proof, passing) => {
+            let message = Message { inbound, passing, identity: &identity, tenant };
+            return transparent(exchange, in_force, proof, message).await;
+        }
+        Arrival::Call(tool_call) => tool_call,
+    };
+    let call = Call {
+        backend: &backend.name,
+        tool: &tool_call.tool,
+        tenant,
+        resource: tool_call.resource.as_deref(),
+        method: tool_call.method.as_deref(),
+        arguments: &tool_call.arguments,
+        caller: &identity.caller,
+        reasoning: None,
+    };
+    let result = enforce(exchange, in_force, &inbound, &tool_call, &call, &identity).await;
+    if let Err(refusal) = &result {
+        exchange.record_refusal(refusal, Some(&call)).await;
+    }
+    metrics.phases.total.observe(started.elapsed().as_secs_f64());
+    result
+}
+
+/// A request as it came in, and where it is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inbound<'a> {
+    pub(crate) head: &'a Parts,
+    /// The path less the backend's own on the listener.
+    pub(crate) rest: &'a str,
+    pub(crate) body: &'a Whole,
+    pub(crate) backend: &'a Backend,
+    /// The backend's place in the settings.
+    pub(crate) place: usize,
+}
+
+/// Decides a call and does what was decided.
+async fn enforce(
+    exchange: &mut Exchange,
+    mut in_force: Arc<InForce>,
+    inbound: &Inbound<'_>,
+    tool_call: &ToolCall<'_>,
+    call: &Call<'_>,
+    identity: &Identity,
+) -> Result<Response<Body>, Refusal> {
+    let worker = Rc::clone(&exchange.worker);
+    let shared = &worker.shared;
+    let deciding = Instant::now();
+    let _under_way = identity.load.enter_call(shared.settings.limits.max_calls_per_caller).inspect_err(|_| {
+        shared.metrics.limits_reached.with_label_values(&["max_calls_per_caller"]).inc();
+    })?;
+
+    // 5. The decision; after a hold, again on the policy then in force.
+    let mut policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
+    let mut decision = decide(&policy.snapshot, call, None, clock::now());
+    exchange.count(inbound.place, decision.verdict());
+    shared.metrics.phases.decide.observe(deciding.elapsed().as_secs_f64());
+    let permit = loop {
+        exchange.verdict = Some(decision.verdict().clone());
+        match decision {
+            Decision::Allow(permit) => break permit,
+            Decision::Deny(denial) => return Err(exchange.denied(denial, &policy.snapshot, call)),
+            Decision::Hold(ask) => {
+                let held = exchange.held(policy.snapshot.org(), tool_call, call, identity, inbound.head);
+                let grant = hold(shared, &ask, held).await?;
+                in_force = shared.in_force.load_full();
+                policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
+                decision = decide(&policy.snapshot, call, Some(grant), clock::now());
+            }
+        }
+    };
+
+    // 6. Nothing goes out unrecorded or unsigned.
+    let recording = Instant::now();
+    let mut record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
+    let intent = exchange.intent(call, &permit);
+    let durability = durability(shared, &policy.snapshot, call, &permit);
+    record.intent(&intent, durability).await.map_err(|_| Refusal::AuditFailed)?;
+    if permit.observed() {
+        shared.metrics.observed.with_label_values(&[permit.verdict().permission.as_str()]).inc();
+    }
+    shared.metrics.phases.record.observe(recording.elapsed().as_secs_f64());
+    let receipt =
+        stamp(shared, &in_force, policy.snapshot.org(), (call, &permit), &inbound.body.bytes, exchange.id.nonce)?;
+    let outbound = Outbound {
+        target: target(inbound)?,
+        body: inbound.body.bytes.clone(),
+        receipt: Some(receipt),
+        plain_response: false,
+    };
+    let answer = forward(exchange, Passage::Permit(permit), outbound, inbound, Some(&mut record)).await?;
+    Ok(relay(answer, record, None))
+}
+
+/// Sends to the backend, once, and turns its failures into refusals.
+pub(crate) async fn forward(
+    exchange: &Exchange,
+    passage: Passage,
+    outbound: Outbound,
+    inbound: &Inbound<'_>,
+    record: Option<&mut Record>,
+) -> Result<Answer, Refusal> {
+    let worker = &exchange.worker;
+    let metrics = &worker.shared.metrics;
+    let backend = inbound.backend;
+    let sending = Instant::now();
+    let request = outbound.request(inbound.head, &backend.url).map_err(|_| Refusal::ReceiptFailed)?;
+    let pool = &worker.backends.get(inbound.place).ok_or(Refusal::NoBackend)?.pool;
+    let timeout = Duration::from_secs(worker.shared.settings.limits.response_timeout_seconds.into());
+    let sent = send(passage, pool, &backend.url, request, timeout).await;
+    metrics.phases.backend.observe(sending.elapsed().as_secs_f64());
+    sent.map_err(|error| {
+        metrics.backend_errors.with_label_values(&[backend.name.as_str(), error.name()]).inc();
+        tracing::warn!(%error, backend = backend.name, call = exchange.id.text, "the backend did not answer");
+        let name = backend.name.clone();
+        let (outcome, refusal) = match error {
+            SendError::Unreachable(_) => (Outcome::Error, Refusal::BackendUnreachable { backend: name }),
+            SendError::Broken(_) => (Outcome::Unknown, Refusal::BackendBroken { backend: name }),
+            SendError::Timeout => (Outcome::Unknown, Refusal::BackendTimeout { backend: name }),
+        };
+        if let Some(record) = record {
+            record.outcome(outcome, None);
+        }
+        refusal
+    })
+}
+
+/// The backend's own path, and the query as it came.
+pub(crate) fn target(inbound: &Inbound<'_>) -> Result<PathAndQuery, Refusal> {
+    let mut target = inbound.backend.url.path.clone();
+    if let BackendKind::Rest { .. } = inbound.backend.kind {
+        target.push_str(inbound.rest);
+    }
+    if target.is_empty() {
+        target.push('/');
+    }
+    if let Some(query) = inbound.head.uri.query() {
+        target.push('?');
+        target.push_str(query);
+    }
+    PathAndQuery::try_from(target).map_err(|_| Refusal::NoBackend)
+}
+
+/// Calls that a person approved, or that destroy, wait for the disk unless the settings say otherwise.
+fn durability(shared: &Shared, snapshot: &policy::Snapshot, call: &Call<'_>, permit: &Permit) -> Durability {
+    let destructive = || snapshot.tool(call.tool).is_some_and(|tool| tool.annotations().destructive == Some(true));
+    shared.settings.audit.durability.unwrap_or_else(|| {
+        if permit.approval().is_some() || destructive() { Durability::Strict } else { Durability::Batched }
+    })
+}
+
+impl Exchange {
+    /// Step 7, and the record of a refusal that came before there was a call.
+    async fn refuse(&mut self, refusal: &Refusal) -> Response<Body> {
+        self.worker.shared.metrics.refusals.with_label_values(&[refusal.name()]).inc();
+        // A request whose caller is not known leaves a count and no record: anybody could fill the disk with them.
+        if self.identity.is_some() {
+            self.record_refusal(refusal, None).await;
+        }
+        tracing::debug!(reason = refusal.name(), call = self.id.text, "refused");
+        respond::refused(refusal, self.verdict.as_ref(), &self.reply_to, &self.id.text)
+    }
+
+    /// Writes the intent of a refused request. It is refused in any case, so a failure only counts.
+    async fn record_refusal(&mut self, refusal: &Refusal, call: Option<&Call<'_>>) {
+        let Some(mut record) = self.record.take() else { return };
+        let intent = Intent {
+            listener: &self.listening.settings.name,
+            backend: call.map(|call| call.backend),
+            caller: self.identity.as_ref().map_or("", |identity| &identity.caller.id),
+            tenant: call.and_then(|call| call.tenant),
+            tool: call.map(|call| call.tool),
+            resource: call.and_then(|call| call.resource),
+            method: call.and_then(|call| call.method),
+            verdict: self.verdict.as_ref().map(VerdictFields::of),
+            approval: refusal.reference().map(policy::approval::Reference::as_str),
+            reason: Some(refusal.name()),
+            ..Intent::default()
+        };
+        if record.intent(&intent, Durability::Batched).await.is_err() {
+            self.worker.shared.metrics.audit_dropped.inc();
+        }
+    }
+
+    fn intent<'a>(&'a self, call: &Call<'a>, permit: &'a Permit) -> Intent<'a> {
+        Intent {
+            listener: &self.listening.settings.name,
+            backend: Some(call.backend),
+            caller: &call.caller.id,
+            tenant: call.tenant,
+            tool: Some(call.tool),
+            resource: call.resource,
+            method: call.method,
+            args_sha256: None,
+            verdict: Some(VerdictFields::of(permit.verdict())),
+            approval: permit.approval().map(policy::approval::Reference::as_str),
+            forward: true,
+            observed: permit.observed(),
+            reason: None,
+        }
+    }
+
+    fn count(&self, place: usize, verdict: &Verdict) {
+        if let Some(backend) = self.worker.backends.get(place) {
+            backend.count(verdict.permission);
+        }
+        for rule in &verdict.faults {
+            self.worker.shared.metrics.condition_faults.with_label_values(&[rule.as_ref()]).inc();
+        }
+    }
+
+    /// A tool that is hidden from its caller is refused like one that does not exist.
+    fn denied(&self, denial: Denial, snapshot: &policy::Snapshot, call: &Call<'_>) -> Refusal {
+        let is_tool_call = matches!(self.reply_to, ReplyTo::Mcp { is_tool_call: true, .. });
+        let filters = self.listening.settings.list == ListMode::Filter;
+        if is_tool_call && filters && !snapshot.may_be_called(call.tool, call.tenant) {
+            Refusal::Hidden { tool: call.tool.to_owned(), denial: Box::new(denial) }
+        } else {
+            Refusal::Denied(Box::new(denial))
+        }
+    }
+
+    fn held<'a>(
+        &'a self,
+        org: &'a str,
+        tool_call: &ToolCall<'a>,
+        call: &'a Call<'a>,
+        identity: &'a Identity,
+        head: &Parts,
+    ) -> Held<'a> {
+        let mcp_id = if let ReplyTo::Mcp { id, .. } = &self.reply_to { id.clone() } else { None };
+        let takes_stream = mcp_id.is_some() && accepts_events(head);
+        let session = head.headers.get("mcp-session-id").map(|session| session.as_bytes().to_vec());
+        let limit = Duration::from_secs(self.listening.settings.hold_limit_seconds);
+        Held {
+            call,
+            org,
+            load: &identity.load,
+            stream: takes_stream.then_some(&self.stream),
+            progress_token: tool_call.progress_token,
+            cancelled_by: mcp_id.map(|id| RequestKey { caller: identity.caller.id.clone(), session, id }),
+            limit: preferred_wait(head).map_or(limit, |preferred| preferred.min(limit)),
+        }
+    }
+}
+
+fn accepts_events(head: &Parts) -> bool {
+    let accepts = head.headers.get_all(http::header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepts.flat_map(|value| value.split(',')).any(|range| {
+        range.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+    })
+}
+
+/// `Prefer: respond-async` and `wait=N` (RFC 7240): how long the caller wants to be kept at most. Not quite nothing: an
+/// approval that is there already is heard of within a moment.
+fn preferred_wait(head: &Parts) -> Option<Duration> {
+    let prefers = head.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let preferences: Vec<&str> = prefers.flat_map(|value| value.split([',', ';'])).map(str::trim).collect();
+    let wait = preferences.iter().find_map(|preference| preference.strip_prefix("wait=")?.parse().ok());
+    let is_async = preferences.iter().any(|preference| preference.eq_ignore_ascii_case("respond-async"));
+    wait.map(Duration::from_secs).or(is_async.then_some(Duration::from_secs(1)))
+}

@@ -1,0 +1,244 @@
+//! A hold: the call waits here while a person thinks.
+
+use std::time::Duration;
+
+use policy::approval::{Fingerprint, Grant, Reference};
+use policy::{Call, Verdict};
+use policy_sync::{ApprovalRequest, ControlMessage, HoldId, Outcome, ProxyMessage, Refusal as Refused};
+use prometheus::IntGauge;
+use protocol::{reply, sse};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::approvals::{Place, RequestKey};
+use crate::caller::Load;
+use crate::clock;
+use crate::events::EventStream;
+use crate::refusal::Refusal;
+use crate::state::{Phase, Shared};
+
+/// How often a waiting caller hears that it still waits.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// The control plane opens an approval, or answers a hold that goes on, within this.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// A masked reasoning is cut to this.
+const REASONING_MAX_BYTES: usize = 2048;
+
+/// A call to hold, and how its caller can be spoken to meanwhile.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    pub(crate) call: &'a Call<'a>,
+    pub(crate) org: &'a str,
+    pub(crate) load: &'a Load,
+    /// The caller's stream, if it takes one.
+    pub(crate) stream: Option<&'a EventStream>,
+    /// JSON text of the token under which the caller wants to hear of progress.
+    pub(crate) progress_token: Option<&'a str>,
+    /// What `notifications/cancelled` would say of this call.
+    pub(crate) cancelled_by: Option<RequestKey>,
+    pub(crate) limit: Duration,
+}
+
+/// Holds a call until its approval is decided and used up for it, or until it must be refused.
+pub(crate) async fn hold(shared: &Shared, hold: &policy::Hold, held: Held<'_>) -> Result<Grant, Refusal> {
+    let metrics = &shared.metrics;
+    if !shared.approvals.are_possible() {
+        return Err(Refusal::ApprovalsUnavailable);
+    }
+    let fingerprint = Fingerprint::of(held.org, held.call).map_err(Refusal::ArgumentsNotCanonical)?;
+    let limits = &shared.settings.limits;
+    let limit_reached = |limit: &str| metrics.limits_reached.with_label_values(&[limit]).inc();
+    held.load.ask_approval(clock::now(), limits.max_approvals_per_caller_per_minute).inspect_err(|_| {
+        limit_reached("max_approvals_per_caller_per_minute");
+    })?;
+    let _mine = held.load.enter_hold(limits.max_holds_per_caller).inspect_err(|_| {
+        limit_reached("max_holds_per_caller");
+    })?;
+    let _all = shared.approvals.holds.enter(limits.max_holds).ok_or(Refusal::TooManyHolds).inspect_err(|_| {
+        limit_reached("max_holds");
+    })?;
+    let _gauge = Gauged::new(&metrics.holds);
+    let since = Instant::now();
+    let request = request(shared, hold, &held, fingerprint);
+    let mut place = shared
+        .approvals
+        .ask(request, held.cancelled_by.clone())
+        .map_err(|_| Refusal::ApprovalsUnavailable)?;
+    let mut ended = Ended { shared, outcome: "caller-left" };
+    let result = wait(shared, &mut place, &held, fingerprint, since).await;
+    ended.outcome = result.as_ref().map_or_else(Refusal::name, |_| "approved");
+    metrics.hold_seconds.observe(since.elapsed().as_secs_f64());
+    result
+}
+
+async fn wait(
+    shared: &Shared,
+    place: &mut Place,
+    held: &Held<'_>,
+    fingerprint: Fingerprint,
+    since: Instant,
+) -> Result<Grant, Refusal> {
+    let reference = opened(place).await?;
+    tracing::info!(%reference, tool = held.call.tool, caller = held.call.caller.id, "call held for approval");
+    let deadline = since + held.limit;
+    let mut phase = shared.phase.subscribe();
+    let mut sign_of_life = tokio::time::interval(SIGN_OF_LIFE);
+    sign_of_life.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut signs = 0;
+    loop {
+        tokio::select! {
+            message = place.receive() => match message {
+                Some(ControlMessage::ApprovalDecided { outcome, note, .. }) => {
+                    return decided(place, reference, fingerprint, outcome, note).await;
+                }
+                Some(_) => {}
+                None => return Err(Refusal::Cancelled),
+            },
+            _ = sign_of_life.tick() => {
+                signs += 1;
+                tell(held, &reference, signs);
+            }
+            () = tokio::time::sleep_until(deadline) => return Err(Refusal::ApprovalPending { reference }),
+            () = draining(&mut phase) => return Err(Refusal::ApprovalPending { reference }),
+        }
+    }
+}
+
+/// The control plane has opened an approval for this hold, or let it join one.
+async fn opened(place: &mut Place) -> Result<Reference, Refusal> {
+    let message = tokio::time::timeout(ANSWER_TIMEOUT, place.receive()).await;
+    match message.map_err(|_| Refusal::ApprovalsUnavailable)? {
+        Some(ControlMessage::ApprovalCreated { reference, .. }) => Ok(reference),
+        Some(ControlMessage::ApprovalRefused { why, .. }) => {
+            place.settle();
+            Err(match why {
+                Refused::NoApprover => Refusal::NoApprover,
+                Refused::TooManyPending => Refusal::TooManyPending,
+                Refused::StoreFailed => Refusal::ApprovalStoreFailed,
+            })
+        }
+        Some(ControlMessage::ApprovalDecided { .. } | ControlMessage::ApprovalConsumed { .. }) => {
+            Err(Refusal::ApprovalsUnavailable)
+        }
+        None => Err(Refusal::Cancelled),
+    }
+}
+
+async fn decided(
+    place: &mut Place,
+    reference: Reference,
+    fingerprint: Fingerprint,
+    outcome: Outcome,
+    note: Option<String>,
+) -> Result<Grant, Refusal> {
+    match outcome {
+        Outcome::Approved => consume(place, reference, fingerprint).await,
+        Outcome::Denied => {
+            place.settle();
+            Err(Refusal::ApprovalDenied { reference, note })
+        }
+        Outcome::Expired => {
+            place.settle();
+            Err(Refusal::ApprovalExpired { reference })
+        }
+        Outcome::Withdrawn => {
+            place.settle();
+            Err(Refusal::ApprovalWithdrawn { reference })
+        }
+    }
+}
+
+/// Uses the approval up, for this call and no other.
+async fn consume(place: &mut Place, reference: Reference, fingerprint: Fingerprint) -> Result<Grant, Refusal> {
+    let ask = ProxyMessage::ApprovalConsume { hold: place.hold(), reference: reference.clone() };
+    place.send(ask).map_err(|_| Refusal::ApprovalsUnavailable)?;
+    let deadline = Instant::now() + ANSWER_TIMEOUT;
+    loop {
+        let message = tokio::time::timeout_at(deadline, place.receive()).await;
+        match message.map_err(|_| Refusal::ApprovalsUnavailable)? {
+            Some(ControlMessage::ApprovalConsumed { granted, .. }) => {
+                place.settle();
+                return if granted {
+                    Ok(Grant { reference, fingerprint })
+                } else {
+                    Err(Refusal::ApprovalUsed { reference })
+                };
+            }
+            Some(_) => {}
+            None => return Err(Refusal::Cancelled),
+        }
+    }
+}
+
+/// Tells the caller that its call still waits: a comment, which clients pass over, and progress where it was asked for.
+fn tell(held: &Held<'_>, reference: &Reference, signs: u64) {
+    let Some(stream) = held.stream else { return };
+    let text = format!("waiting for approval {reference}");
+    stream.write(format!(": {text}\n\n"));
+    if let Some(token) = held.progress_token {
+        stream.write(sse::write_event(&reply::progress(token, signs, &text)));
+    }
+}
+
+async fn draining(phase: &mut watch::Receiver<Phase>) {
+    if phase.wait_for(|phase| *phase >= Phase::Drain).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn request(shared: &Shared, hold: &policy::Hold, held: &Held<'_>, fingerprint: Fingerprint) -> ApprovalRequest {
+    let call = held.call;
+    let verdict: &Verdict = hold.verdict();
+    ApprovalRequest {
+        // Completed when it is sent.
+        hold: HoldId(0),
+        proxy: shared.settings.name.clone(),
+        fingerprint,
+        org: held.org.to_owned(),
+        caller: call.caller.id.clone(),
+        backend: call.backend.to_owned(),
+        tool: call.tool.to_owned(),
+        tenant: call.tenant.map(str::to_owned),
+        resource: call.resource.map(str::to_owned),
+        method: call.method.map(str::to_owned),
+        arguments: policy::mask::mask_arguments(call.arguments),
+        reasoning: call.reasoning.map(|text| policy::mask::mask_text(text, REASONING_MAX_BYTES)),
+        level: verdict.level.as_str().to_owned(),
+        rule: verdict.rule.as_deref().map(str::to_owned),
+        reason: verdict.reason.as_deref().map(str::to_owned),
+        policy: verdict.revision,
+        second_approval: hold.second_approval(),
+        timeout_seconds: hold.approval_timeout_seconds().map(u64::from),
+    }
+}
+
+/// Counts in a gauge for as long as it lives.
+struct Gauged<'a>(&'a IntGauge);
+
+impl<'a> Gauged<'a> {
+    fn new(gauge: &'a IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Gauged<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Counts how a hold ended, also when its caller left and nothing else runs any more.
+struct Ended<'a> {
+    shared: &'a Shared,
+    outcome: &'static str,
+}
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.shared.metrics.holds_ended.with_label_values(&[self.outcome]).inc();
+        if self.outcome == "caller-left" {
+            tracing::info!("a caller left while its call was held");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `tools/list` on its way to the caller: tools that policy disables for this caller are taken out.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prometheus::IntCounter;
+use protocol::mcp::Era;
+use protocol::sse::Splitter;
+use protocol::tools_list::{Filtered, Tool, filter};
+
+use crate::state::Shared;
+
+/// Which tools one caller may see.
+#[derive(Clone, Debug)]
+pub(crate) struct Visible {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) tenant: Option<String>,
+    pub(crate) era: Era,
+    pub(crate) hidden: IntCounter,
+}
+
+/// A stream of events from a backend, with every list of tools in it filtered.
+#[derive(Debug)]
+pub(crate) struct ListFilter {
+    visible: Visible,
+    splitter: Splitter,
+}
+
+impl Visible {
+    /// One message of a backend, filtered by the policy now in force if it is a list of tools. A tool goes if no call of
+    /// it by this caller could be anything but disabled.
+    pub(crate) fn message(&self, message: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
+        if !may_be_a_list(message) {
+            return Ok(None);
+        }
+        let in_force = self.shared.in_force.load();
+        let Some(policy) = &in_force.policy else { return Err("no-policy") };
+        let keep = |tool: &Tool<'_>| policy.snapshot.may_be_called(&tool.name, self.tenant.as_deref());
+        match filter(message, self.era, keep) {
+            Ok(Filtered::Untouched) => Ok(None),
+            Ok(Filtered::Rewritten { body, removed }) => {
+                self.hidden.inc_by(removed.try_into().unwrap_or(u64::MAX));
+                Ok(Some(body))
+            }
+            Err(error) => Err(error.name()),
+        }
+    }
+}
+
+impl ListFilter {
+    pub(crate) fn new(visible: Visible, event_max_bytes: usize) -> Self {
+        Self { visible, splitter: Splitter::new(event_max_bytes) }
+    }
+
+    pub(crate) fn push(&mut self, chunk: &[u8]) {
+        self.splitter.push(chunk);
+    }
+
+    /// The next whole event, as it goes to the caller.
+    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, &'static str> {
+        let Some(event) = self.splitter.next_event().map_err(|_| "event-too-long")? else { return Ok(None) };
+        let changed = match event.data() {
+            Some(message) => self.visible.message(&message)?,
+            None => None,
+        };
+        let chunk = match changed {
+            Some(changed) => event.with_data(&changed),
+            None => event.into_raw(),
+        };
+        Ok(Some(chunk.into()))
+    }
+}
+
+/// Without the key `tools`, plain or with an escape in it, a message is no list, and need not be read strictly.
+fn may_be_a_list(message: &[u8]) -> bool {
+    let has = |needle: &[u8]| message.windows(needle.len()).any(|window| window == needle);
+    has(b"tools") || has(b"\\u")
+}

@@ -1,0 +1,241 @@
+//! The composition root: everything is made here, started here, and stopped here.
+
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use policy_sync::ProxyEnd;
+use tokio::net::TcpListener;
+use tokio::runtime::LocalOptions;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::approvals::Approvals;
+use crate::audit::{Spool, SpoolError, Total};
+use crate::files::{self, FileError};
+use crate::listen::{self, Listening};
+use crate::metrics::Metrics;
+use crate::state::{Buffered, Phase, Shared};
+use crate::worker::Worker;
+use crate::admin;
+
+/// How often a stopping proxy looks whether anything is left.
+const LEFT_INTERVAL: Duration = Duration::from_millis(20);
+
+/// A proxy could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address could not be listened on.
+    #[error("`{what}` can't listen on {address}: {source}")]
+    Bind {
+        /// The listener's name, or `admin`.
+        what: String,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Files that must load did not.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Files(Vec<FileError>),
+    /// A worker thread could not be started.
+    #[error("a worker could not start: {0}")]
+    Worker(std::io::Error),
+    /// The audit record can't be opened.
+    #[error("{0}")]
+    Audit(String),
+    /// Two metrics have one name.
+    #[error("metrics: {0}")]
+    Metrics(String),
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct Running {
+    shared: Arc<Shared>,
+    addresses: Vec<(String, SocketAddr)>,
+    admin: SocketAddr,
+    reread: watch::Sender<()>,
+    workers: Vec<std::thread::JoinHandle<()>>,
+    ended: mpsc::Receiver<()>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Starts a proxy on the current runtime and on threads of its own. When this returns it listens on every address.
+///
+/// # Errors
+/// [`StartError`]. A policy that does not load is none: the proxy starts, is not ready, and refuses every call.
+pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Running, StartError> {
+    let metrics = Arc::new(Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?);
+    let in_force = files::load_first(&settings, &metrics).map_err(StartError::Files)?;
+    let count = settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
+    let bind_admin = |source| StartError::Bind { what: "admin".to_owned(), address: settings.admin, source };
+    let admin_listener = admin::bind(settings.admin).await.map_err(bind_admin)?;
+    let admin = admin_listener.local_addr().map_err(bind_admin)?;
+    let sockets = sockets(&settings, count)?;
+    let approvals = Approvals::over(link, &metrics);
+    let shared = Arc::new(Shared {
+        audit_total: Arc::new(Total::new(settings.limits.max_audit_bytes)),
+        buffered: Buffered::new(settings.limits.max_buffered_body_bytes),
+        in_force: ArcSwap::from_pointee(in_force),
+        phase: watch::Sender::new(Phase::Run),
+        approvals,
+        metrics,
+        settings,
+    });
+    let spools = (0..count).map(|worker| spool(&shared, worker)).collect::<Result<Vec<_>, _>>();
+    let spools = spools.map_err(|error| StartError::Audit(error.to_string()))?;
+    let (reread, asked) = watch::channel(());
+    let tasks = vec![
+        tokio::spawn(admin::serve(Arc::clone(&shared), admin_listener)),
+        tokio::spawn(files::watch(Arc::clone(&shared), asked)),
+    ];
+    let (running, ended) = mpsc::channel(1);
+    let permits = Arc::new(Semaphore::new(usize::try_from(shared.settings.limits.max_connections).unwrap_or(1)));
+    let addresses = sockets.iter().map(|(name, address, _)| (name.clone(), *address)).collect();
+    let mut workers = Vec::with_capacity(count);
+    let mut per_worker: Vec<Vec<(usize, SocketAddr, std::net::TcpListener)>> = (0..count).map(|_| Vec::new()).collect();
+    for (place, (_, address, sockets)) in sockets.into_iter().enumerate() {
+        for (listeners, socket) in per_worker.iter_mut().zip(sockets) {
+            listeners.push((place, address, socket));
+        }
+    }
+    for (number, (listeners, spool)) in per_worker.into_iter().zip(spools).enumerate() {
+        let (shared, permits, running) = (Arc::clone(&shared), Arc::clone(&permits), running.clone());
+        let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+        let body = move || carry(shared, spool, listeners, permits, running);
+        workers.push(thread.spawn(body).map_err(StartError::Worker)?);
+    }
+    Ok(Running { shared, addresses, admin, reread, workers, ended, tasks })
+}
+
+type Sockets = (String, SocketAddr, Vec<std::net::TcpListener>);
+
+/// One socket per listener and worker. With port 0 the system chooses a port once, for all workers.
+fn sockets(settings: &config::Proxy, workers: usize) -> Result<Vec<Sockets>, StartError> {
+    let sockets_of = |listener: &config::Listener| -> std::io::Result<Sockets> {
+        let first = listen::bind(listener.address)?;
+        let address = first.local_addr()?;
+        let mut sockets = vec![first];
+        for _ in 1..workers {
+            sockets.push(listen::bind(address)?);
+        }
+        Ok((listener.name.clone(), address, sockets))
+    };
+    let listeners = settings.listeners.iter();
+    listeners
+        .map(|listener| {
+            sockets_of(listener).map_err(|source| StartError::Bind {
+                what: listener.name.clone(),
+                address: listener.address,
+                source,
+            })
+        })
+        .collect()
+}
+
+fn spool(shared: &Shared, worker: usize) -> Result<Spool, SpoolError> {
+    let settings = &shared.settings;
+    Spool::open(
+        &settings.audit.directory,
+        (&settings.name, worker),
+        settings.audit.on_full,
+        Arc::clone(&shared.audit_total),
+        Arc::clone(&shared.metrics),
+    )
+}
+
+/// The body of a worker's thread. It ends when the proxy stops, or drains and has nothing left.
+fn carry(
+    shared: Arc<Shared>,
+    spool: Spool,
+    listeners: Vec<(usize, SocketAddr, std::net::TcpListener)>,
+    permits: Arc<Semaphore>,
+    running: mpsc::Sender<()>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "a worker could not start");
+            return;
+        }
+    };
+    runtime.block_on(async move {
+        let mut phase = shared.phase.subscribe();
+        let worker = Rc::new(Worker::new(Arc::clone(&shared), spool));
+        for (place, address, socket) in listeners {
+            let Some(settings) = shared.settings.listeners.get(place) else { continue };
+            let listening = Rc::new(Listening::new(settings, address, &shared.settings.backends));
+            match TcpListener::from_std(socket) {
+                Ok(socket) => {
+                    tokio::task::spawn_local(listen::accept(Rc::clone(&worker), listening, socket, Arc::clone(&permits)));
+                }
+                Err(error) => tracing::error!(%error, listener = settings.name, "a socket could not be used"),
+            }
+        }
+        // The sender lives as long as the proxy.
+        let _gone = phase.wait_for(|phase| *phase >= Phase::Stop).await;
+        worker.spool.close();
+    });
+    drop(runtime);
+    drop(running);
+}
+
+impl Running {
+    /// Each listener's name and address.
+    #[must_use]
+    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// The admin address.
+    #[must_use]
+    pub const fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The organisation of the policy in force; `None` without a policy.
+    #[must_use]
+    pub fn org(&self) -> Option<String> {
+        self.shared.in_force.load().policy.as_ref().map(|policy| policy.snapshot.org().to_owned())
+    }
+
+    /// Reads the watched files again, now.
+    pub fn reread(&self) {
+        self.reread.send_replace(());
+    }
+
+    /// Stops: says "not ready" for a while, then takes no new calls, lets those under way finish, tells held ones to
+    /// repeat, and writes what is left of the record.
+    pub async fn stop(mut self) {
+        let drain = self.shared.settings.drain;
+        self.shared.phase.send_replace(Phase::Announce);
+        tracing::info!(announce_seconds = drain.announce_seconds, "stopping: not ready any more, still taking calls");
+        tokio::time::sleep(Duration::from_secs(drain.announce_seconds)).await;
+        self.shared.phase.send_replace(Phase::Drain);
+        let left = async {
+            while self.shared.metrics.connections.get() > 0 {
+                tokio::time::sleep(LEFT_INTERVAL).await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(drain.limit_seconds), left).await.is_err() {
+            tracing::warn!(connections = self.shared.metrics.connections.get(), "calls under way are cut");
+        }
+        self.shared.phase.send_replace(Phase::Stop);
+        // Every worker holds a sender: this is over when the last has ended.
+        while self.ended.recv().await.is_some() {}
+        for worker in self.workers {
+            if worker.join().is_err() {
+                tracing::error!("a worker ended in an unforeseen way");
+            }
+        }
+        for task in self.tasks {
+            task.abort();
+        }
+        tracing::info!("stopped");
+    }
+}

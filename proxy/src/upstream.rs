@@ -1,0 +1,98 @@
+//! Sending to a backend: the only way out, and it takes a passage by value.
+
+mod head;
+mod pool;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use config::BackendUrl;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use policy::Permit;
+use tokio::time::{Instant, timeout_at};
+
+use crate::recognise::Transparent;
+pub(crate) use head::{Outbound, remove_hop_by_hop};
+pub(crate) use pool::{Lease, Pool, PoolLimits};
+
+/// The right to reach a backend. Each is made in one place only and is used up by [`send`].
+#[derive(Debug)]
+pub(crate) enum Passage {
+    /// Policy let this one call through.
+    Permit(Permit),
+    /// Policy has no say in this message.
+    Transparent(Transparent),
+}
+
+/// What a backend answered, its body still to come.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) lease: Lease,
+}
+
+/// A backend did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    /// Nothing was sent.
+    #[error("no connection: {0}")]
+    Unreachable(std::io::Error),
+    /// It was sent, or part of it, and no answer came.
+    #[error("broke off: {0}")]
+    Broken(hyper::Error),
+    /// It was sent, and no answer came in time.
+    #[error("no answer in time")]
+    Timeout,
+}
+
+impl Passage {
+    /// It was good for one request, whatever becomes of that.
+    fn use_up(self) {
+        match self {
+            Self::Permit(permit) => drop(permit),
+            Self::Transparent(proof) => drop(proof),
+        }
+    }
+}
+
+impl SendError {
+    /// The stable name: a metric label.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::Broken(_) => "broken",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// Sends one request, once. A kept connection that turns out to be closed before anything went out is replaced by
+/// another; after that a failure is final, and the call is never sent again.
+pub(crate) async fn send(
+    passage: Passage,
+    pool: &Rc<Pool>,
+    url: &BackendUrl,
+    request: Request<Full<Bytes>>,
+    response_timeout: Duration,
+) -> Result<Answer, SendError> {
+    let deadline = Instant::now() + response_timeout;
+    let mut request = request;
+    passage.use_up();
+    loop {
+        let mut lease = pool.lease(url).await.map_err(SendError::Unreachable)?;
+        let kept = lease.was_kept();
+        match timeout_at(deadline, lease.sender().try_send_request(request)).await {
+            Err(_) => return Err(SendError::Timeout),
+            Ok(Ok(response)) => return Ok(Answer { response, lease }),
+            Ok(Err(mut failed)) => match failed.take_message() {
+                // The request came back whole: not a byte of it went out.
+                Some(unsent) if kept => request = unsent,
+                Some(_) => return Err(SendError::Unreachable(std::io::Error::other(failed.into_error()))),
+                None => return Err(SendError::Broken(failed.into_error())),
+            },
+        }
+    }
+}

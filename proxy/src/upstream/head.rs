@@ -1,0 +1,136 @@
+//! The head of a request to a backend: the caller's, less what is for this hop, less credentials, plus the receipt.
+
+use bytes::Bytes;
+use config::BackendUrl;
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
+};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Request, Uri};
+use http_body_util::Full;
+
+use crate::caller::API_KEY;
+
+/// Header of a receipt.
+pub(crate) const RECEIPT: HeaderName = HeaderName::from_static("oakgate-receipt");
+
+/// What is sent to a backend.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    pub(crate) target: PathAndQuery,
+    pub(crate) body: Bytes,
+    /// The receipt, for a call; `None` for a message that policy has no say in.
+    pub(crate) receipt: Option<HeaderValue>,
+    /// Whether the response will be read on its way.
+    pub(crate) plain_response: bool,
+}
+
+impl Outbound {
+    /// The request for a backend, made from the caller's.
+    pub(crate) fn request(self, caller: &Parts, url: &BackendUrl) -> Result<Request<Full<Bytes>>, http::Error> {
+        let mut headers = HeaderMap::with_capacity(caller.headers.len() + 1);
+        headers.insert(HOST, HeaderValue::from_str(url.authority.as_str())?);
+        let named = named_by_connection(&caller.headers);
+        for (name, value) in &caller.headers {
+            let stays_here = is_hop_by_hop(name)
+                || is_credential(name)
+                || is_ours(name)
+                || named.contains(name)
+                || matches!(*name, HOST | CONTENT_LENGTH | EXPECT)
+                || (self.plain_response && name == ACCEPT_ENCODING);
+            if !stays_here {
+                headers.append(name, value.clone());
+            }
+        }
+        if let Some(receipt) = self.receipt {
+            headers.insert(RECEIPT, receipt);
+        }
+        let mut request = Request::new(Full::new(self.body));
+        *request.method_mut() = caller.method.clone();
+        *request.uri_mut() = Uri::from(self.target);
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+/// Removes from a backend's response what is about the one hop between it and this proxy.
+pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named = named_by_connection(headers);
+    let hops: Vec<HeaderName> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+    for name in named.iter().chain(&hops) {
+        headers.remove(name);
+    }
+    // A challenge of the backend's is for this proxy, not for the caller.
+    headers.remove(WWW_AUTHENTICATE);
+}
+
+/// Headers about one connection (RFC 9110, section 7.6.1), and the ones that proxies once used.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(*name, CONNECTION | TE | TRAILER | TRANSFER_ENCODING | UPGRADE)
+        || matches!(name.as_str(), "keep-alive" | "proxy-connection" | "proxy-authorization" | "proxy-authenticate" | "http2-settings")
+}
+
+/// Further headers that `Connection` names as its own.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let names = values.flat_map(|value| value.split(','));
+    names.filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok()).collect()
+}
+
+fn is_credential(name: &HeaderName) -> bool {
+    name == AUTHORIZATION || name == API_KEY
+}
+
+/// `Oakgate-*`, also written with `_` for `-`, as some backends read it.
+fn is_ours(name: &HeaderName) -> bool {
+    let mut bytes = name.as_str().bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
+    b"oakgate-".iter().all(|expected| bytes.next() == Some(*expected))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_reaches_a_backend() {
+        let caller = Request::builder()
+            .method("POST")
+            .uri("/mcp/files")
+            .header("host", "gate:8080")
+            .header("x-api-key", "oak_live_1")
+            .header("authorization", "Bearer oak_live_1")
+            .header("oakgate-receipt", "forged")
+            .header("Oakgate_Tenant", "forged")
+            .header("connection", "keep-alive, x-hop")
+            .header("x-hop", "1")
+            .header("te", "trailers")
+            .header("content-length", "99")
+            .header("mcp-session-id", "s")
+            .header("x-unknown", "a")
+            .header("x-unknown", "b")
+            .header("accept-encoding", "gzip");
+        let (head, ()) = caller.body(()).unwrap().into_parts();
+        let url = BackendUrl {
+            authority: "tools:3901".parse().unwrap(),
+            host: "tools".to_owned(),
+            port: 3901,
+            path: "/mcp".to_owned(),
+        };
+        let outbound = Outbound {
+            target: PathAndQuery::from_static("/mcp?a=b"),
+            body: Bytes::from_static(b"{}"),
+            receipt: Some(HeaderValue::from_static("ours")),
+            plain_response: true,
+        };
+        let request = outbound.request(&head, &url).unwrap();
+        let mut sent: Vec<String> =
+            request.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        sent.sort();
+        let expected =
+            ["host: tools:3901", "mcp-session-id: s", "oakgate-receipt: ours", "x-unknown: a", "x-unknown: b"];
+        assert_eq!(sent, expected);
+        assert_eq!(request.uri(), "/mcp?a=b");
+    }
+}

@@ -1,0 +1,132 @@
+//! One worker's connections to one backend: the newest idle one is used first, an old one is closed.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use config::BackendUrl;
+use http_body_util::Full;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use prometheus::{IntCounter, IntGauge};
+use tokio::net::TcpStream;
+
+use crate::metrics::Metrics;
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// Limits of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PoolLimits {
+    pub(crate) idle_max: usize,
+    pub(crate) idle: Duration,
+    pub(crate) connect: Duration,
+    pub(crate) header_max_bytes: usize,
+}
+
+/// The idle connections.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    idle: RefCell<Vec<Idle>>,
+    limits: PoolLimits,
+    opened: IntCounter,
+    idle_count: IntGauge,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: Sender,
+    since: Instant,
+}
+
+/// A connection in use. Given back, it is kept; dropped, it is closed.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    sender: Sender,
+    pool: Weak<Pool>,
+    was_kept: bool,
+}
+
+impl Pool {
+    pub(crate) fn new(limits: PoolLimits, metrics: &Arc<Metrics>, backend: &str) -> Rc<Self> {
+        Rc::new(Self {
+            idle: RefCell::default(),
+            limits,
+            opened: metrics.backend_connections.with_label_values(&[backend]),
+            idle_count: metrics.backend_idle.with_label_values(&[backend]),
+        })
+    }
+
+    /// A connection that is ready to be sent on: a kept one, or a new one.
+    pub(crate) async fn lease(self: &Rc<Self>, url: &BackendUrl) -> io::Result<Lease> {
+        while let Some(idle) = self.newest() {
+            let mut sender = idle.sender;
+            if sender.ready().await.is_ok() {
+                return Ok(Lease { sender, pool: Rc::downgrade(self), was_kept: true });
+            }
+        }
+        let connecting = tokio::time::timeout(self.limits.connect, self.connect(url));
+        let sender = connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        Ok(Lease { sender, pool: Rc::downgrade(self), was_kept: false })
+    }
+
+    fn newest(&self) -> Option<Idle> {
+        let mut idle = self.idle.borrow_mut();
+        let newest = idle.pop()?;
+        self.idle_count.dec();
+        if newest.since.elapsed() < self.limits.idle && !newest.sender.is_closed() {
+            return Some(newest);
+        }
+        // All others have been idle for longer still.
+        self.idle_count.sub(idle.len().try_into().unwrap_or(0));
+        idle.clear();
+        None
+    }
+
+    async fn connect(&self, url: &BackendUrl) -> io::Result<Sender> {
+        let stream = TcpStream::connect((url.host.as_str(), url.port)).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = Builder::new()
+            .max_header_size(self.limits.header_max_bytes)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        self.opened.inc();
+        tokio::task::spawn_local(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a backend's connection ended");
+            }
+        });
+        Ok(sender)
+    }
+}
+
+impl Lease {
+    pub(crate) const fn sender(&mut self) -> &mut Sender {
+        &mut self.sender
+    }
+
+    /// Whether it served another call before.
+    pub(crate) const fn was_kept(&self) -> bool {
+        self.was_kept
+    }
+
+    /// Keeps the connection for the next call. Only for one whose response was read to its end.
+    pub(crate) fn give_back(self) {
+        let Some(pool) = self.pool.upgrade() else { return };
+        let mut idle = pool.idle.borrow_mut();
+        if idle.len() < pool.limits.idle_max && !self.sender.is_closed() {
+            idle.push(Idle { sender: self.sender, since: Instant::now() });
+            pool.idle_count.inc();
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.idle_count.sub(self.idle.borrow().len().try_into().unwrap_or(0));
+    }
+}
