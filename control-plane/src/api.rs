@@ -45,6 +45,7 @@ impl Api {
             .route("/healthz", get(operations::healthz))
             .route("/readyz", get(operations::readyz))
             .route("/metrics", get(operations::metrics))
+            .route("/openapi.json", get(operations::openapi))
             .route("/v1/approvals", get(approvals::list))
             .route("/v1/approvals/{reference}", get(approvals::show))
             .route("/v1/approvals/{reference}/decide", post(approvals::decide))

@@ -13,13 +13,10 @@ pub(crate) fn run(options: &ProxyOptions) -> Done {
     let settings = settings.proxy.ok_or_else(|| Failure::Configuration(format!("{name}: proxy: missing")))?;
     runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
-        let running = proxy::start(settings, None).await.map_err(start_failure)?;
+        let running = proxy::start(settings, None).await.map_err(|error| start_failure(&error))?;
         announce(&running);
-        loop {
-            match signals.next().await {
-                Asked::Reread => running.reread(),
-                Asked::Stop => break,
-            }
+        while signals.next().await == Asked::Reread {
+            running.reread();
         }
         running.stop().await;
         Ok(())
@@ -42,7 +39,7 @@ pub(crate) fn announce(running: &proxy::Running) {
     tracing::info!(address = %running.admin(), "admin address");
 }
 
-pub(crate) fn start_failure(error: proxy::StartError) -> Failure {
+pub(crate) fn start_failure(error: &proxy::StartError) -> Failure {
     match error {
         proxy::StartError::Files(_) | proxy::StartError::Bind { .. } | proxy::StartError::Audit(_) => {
             Failure::Configuration(error.to_string())

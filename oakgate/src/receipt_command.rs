@@ -1,7 +1,7 @@
 //! `oakgate receipt`: is a receipt genuine, and is it about this call?
 
 use std::io::BufRead;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use receipt::{Expected, KeySet, Use, inspect, verify};
@@ -16,7 +16,7 @@ pub(crate) fn run(command: &ReceiptCommand) -> Done {
             let keys = read(keys)?;
             let keys = KeySet::from_jwks(&keys).map_err(|error| Failure::Input(format!("the keys: {error}")))?;
             let body = body.as_ref().map(|file| read(file)).transpose()?;
-            let args = args.as_ref().map(text).transpose()?;
+            let args = args.as_ref().map(|file| text(file)).transpose()?;
             let expected = Expected {
                 audience: audience.as_deref(),
                 use_: use_.map(wanted),
@@ -69,6 +69,6 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(file).map_err(|error| Failure::Input(format!("{}: can't be read: {error}", file.display())))
 }
 
-fn text(file: &PathBuf) -> Result<String, Failure> {
+fn text(file: &Path) -> Result<String, Failure> {
     String::from_utf8(read(file)?).map_err(|_| Failure::Input(format!("{}: not UTF-8", file.display())))
 }

@@ -74,7 +74,7 @@ async fn serve(plan: Plan) -> Done {
         // Also when the sender is gone: then nobody is left to serve.
         let _asked = stopped.await;
     }));
-    let running = proxy::start(plan.proxy, Some(proxy_end)).await.map_err(start_failure)?;
+    let running = proxy::start(plan.proxy, Some(proxy_end)).await.map_err(|error| start_failure(&error))?;
     let session_file = plan.session_file;
     match running.org() {
         Some(org) => first_person(&people, &org, &session_file).await?,

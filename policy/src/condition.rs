@@ -6,6 +6,7 @@
 
 mod fault;
 mod inputs;
+mod matches;
 mod names;
 mod nesting;
 mod value;
@@ -22,6 +23,8 @@ use cel::{Context, Env, Value};
 
 pub use self::fault::Fault;
 pub(crate) use self::inputs::Inputs;
+use self::inputs::Variables;
+use self::matches::Pattern;
 use self::names::Uses;
 
 /// Longest condition.
@@ -30,11 +33,17 @@ pub const CONDITION_BYTES_MAX: usize = 4096;
 pub const CONDITION_DEPTH_MAX: usize = 32;
 
 /// The standard library of CEL, with optional values; shared by every condition.
-static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut environment = Env::stdlib();
+    // Refused only if declared before; without it, every use of `matches` is a fault.
+    let _ = matches::declare(&mut environment);
+    Arc::new(environment)
+});
 
 /// A compiled condition.
 pub(crate) struct Condition {
     expression: Expression,
+    patterns: Vec<Pattern>,
     uses: Uses,
 }
 
@@ -62,6 +71,9 @@ pub enum NotACondition {
     /// A function that does not exist.
     #[error("unknown function `{0}`")]
     UnknownFunction(Box<str>),
+    /// The pattern of `matches` is no regular expression.
+    #[error("`{0}` is not a regular expression")]
+    NotAPattern(Box<str>),
     /// Something that CEL has and conditions have no use for.
     #[error("{0} are not supported")]
     Unsupported(&'static str),
@@ -79,13 +91,14 @@ impl Condition {
             return Err(NotACondition::TooDeep);
         }
         let parsed = catch_unwind(|| ENVIRONMENT.parser().parse(source));
-        let expression = match parsed {
+        let mut expression = match parsed {
             Ok(Ok(expression)) => expression,
             Ok(Err(errors)) => return Err(syntax(errors.errors.first())),
             Err(_) => return Err(syntax(None)),
         };
         let uses = names::check(&expression)?;
-        Ok(Self { expression, uses })
+        let patterns = matches::compile(&mut expression.expr)?;
+        Ok(Self { expression, patterns, uses })
     }
 
     /// Whether it holds for a call.
@@ -97,9 +110,10 @@ impl Condition {
             inputs.read_arguments()?;
         }
         inputs.grant(self.uses.variables_count);
+        let variables = Variables { inputs, patterns: &self.patterns };
         let evaluated = catch_unwind(AssertUnwindSafe(|| {
             let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-            context.set_variable_resolver(inputs);
+            context.set_variable_resolver(&variables);
             let value = Value::resolve_val(&self.expression, &context).map_err(|error| Fault::of(&error))?;
             match value.downcast_ref::<CelBool>() {
                 Some(holds) => Ok(*holds.inner()),

@@ -53,7 +53,7 @@ impl Passage {
     fn use_up(self) {
         match self {
             Self::Permit(permit) => drop(permit),
-            Self::Transparent(proof) => drop(proof),
+            Self::Transparent(_) => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the control plane lives, whether it can work, and what it counted.
+//! Whether the control plane lives, whether it can work, what it counted, and how it is asked.
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -29,4 +29,9 @@ pub(super) async fn metrics(State(api): State<Api>) -> Result<impl IntoResponse,
         Problem::StoreFailed
     })?;
     Ok(([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text))
+}
+
+/// The description of this API (OpenAPI 3.1).
+pub(super) async fn openapi() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], include_str!("../../openapi.json"))
 }

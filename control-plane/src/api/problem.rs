@@ -35,7 +35,7 @@ pub(super) enum Problem {
 
 impl Problem {
     /// Status and code. Codes are stable.
-    const fn status_and_code(self) -> (StatusCode, &'static str) {
+    pub(super) const fn status_and_code(self) -> (StatusCode, &'static str) {
         match self {
             Self::AlreadyDecided => (StatusCode::CONFLICT, "already_decided"),
             Self::ApprovalEnded => (StatusCode::CONFLICT, "approval_ended"),

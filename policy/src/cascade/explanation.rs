@@ -29,6 +29,9 @@ pub struct Step {
     /// The rules there that match the call, in the order in which they were considered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Considered>,
+    /// The verdict comes from here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub decides: bool,
 }
 
 /// One rule that matches the call.
@@ -59,7 +62,7 @@ impl Explanation {
     }
 
     fn step(&mut self, level: Level) {
-        self.steps.push(Step { level, rules: Vec::new() });
+        self.steps.push(Step { level, rules: Vec::new(), decides: false });
     }
 }
 
@@ -97,6 +100,7 @@ impl Observer for Explanation {
     }
 
     fn ends(&mut self, verdict: &Verdict) {
+        self.steps.iter_mut().filter(|step| step.level == verdict.level).for_each(|step| step.decides = true);
         self.verdict = Some(verdict.clone());
     }
 }
@@ -107,9 +111,6 @@ impl fmt::Display for Explanation {
             writeln!(f, "{step}")?;
         }
         let Some(verdict) = &self.verdict else { return Ok(()) };
-        if verdict.level == Level::ToolDisabled {
-            writeln!(f, "the tool is switched off; nothing below the gate is looked at")?;
-        }
         if self.fault_decides {
             writeln!(
                 f,
@@ -135,7 +136,7 @@ impl fmt::Display for Step {
         write!(f, "{}", self.level)?;
         match (self.level, self.rules.is_empty()) {
             (Level::Rule(..), true) => f.write_str(": no rule matches"),
-            (_, true) => Ok(()),
+            (_, true) => f.write_str(if self.decides { ": decides" } else { ": does not apply" }),
             (_, false) => self.rules.iter().enumerate().try_for_each(|(position, rule)| {
                 f.write_str(if position == 0 { ": " } else { "; " })?;
                 write!(f, "{rule}")

@@ -9,6 +9,7 @@ use cel::context::VariableResolver;
 use chrono::DateTime;
 
 use super::fault::Fault;
+use super::matches::{self, Pattern};
 use super::value;
 use crate::{Call, UnixMillis};
 
@@ -68,31 +69,39 @@ impl<'a> Inputs<'a> {
     }
 }
 
-impl VariableResolver for Inputs<'_> {
+/// The variables of one condition.
+pub(super) struct Variables<'i, 'a> {
+    pub(super) inputs: &'i Inputs<'a>,
+    pub(super) patterns: &'i [Pattern],
+}
+
+impl VariableResolver for Variables<'_, '_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        let inputs = self.inputs;
+        let call = inputs.call;
         let text = |text: Option<&'b str>| CowVal::owned(CelString::from(text.unwrap_or_default()));
         Some(match variable {
             "args" => {
-                self.spend()?;
-                CowVal::Borrowed(self.arguments().as_ref().ok()?.as_ref())
+                inputs.spend()?;
+                CowVal::Borrowed(inputs.arguments().as_ref().ok()?.as_ref())
             }
             "caller" => {
-                self.spend()?;
-                CowVal::Borrowed(self.caller.get_or_init(|| value::of_caller(self.call.caller)).as_ref())
+                inputs.spend()?;
+                CowVal::Borrowed(inputs.caller.get_or_init(|| value::of_caller(call.caller)).as_ref())
             }
-            "tenant" => text(self.call.tenant),
-            "resource" => text(self.call.resource),
-            "tool" => text(Some(self.call.tool)),
-            "method" => text(self.call.method),
+            "tenant" => text(call.tenant),
+            "resource" => text(call.resource),
+            "tool" => text(Some(call.tool)),
+            "method" => text(call.method),
             "reasoning" => {
-                self.spend()?;
-                text(self.call.reasoning)
+                inputs.spend()?;
+                text(call.reasoning)
             }
             "now" => {
-                let millis = i64::try_from(self.now.0).ok()?;
+                let millis = i64::try_from(inputs.now.0).ok()?;
                 CowVal::owned(CelTimestamp::from(DateTime::from_timestamp_millis(millis)?.fixed_offset()))
             }
-            _ => return None,
+            _ => CowVal::Borrowed(matches::pattern(variable, self.patterns)?),
         })
     }
 }

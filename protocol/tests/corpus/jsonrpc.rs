@@ -7,7 +7,7 @@ use protocol::tools_list::{Filtered, filter};
 use serde_json::{Value, json};
 
 /// True if the bytes are a message that is accepted.
-pub fn holds(body: &[u8]) -> bool {
+pub(crate) fn holds(body: &[u8]) -> bool {
     list_holds(body);
     let Ok(message) = Message::read(body) else { return false };
     let theirs = parse(body);

@@ -4,7 +4,7 @@ use protocol::json::Reader;
 use protocol::rest::{NormalPath, RestRequest, RouteSource, Routes, call};
 
 /// True if the bytes are `path?query` that is accepted.
-pub fn holds(data: &[u8]) -> bool {
+pub(crate) fn holds(data: &[u8]) -> bool {
     let Ok(target) = std::str::from_utf8(data) else { return false };
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let Ok(normal) = NormalPath::parse(path) else { return false };

@@ -5,7 +5,7 @@ use protocol::sse::{Event, EventTooLong, Splitter};
 const EVENT_BYTES_MAX: usize = 256;
 
 /// True if every event of the stream fits the limit. The first byte says how long the chunks are.
-pub fn holds(data: &[u8]) -> bool {
+pub(crate) fn holds(data: &[u8]) -> bool {
     let Some((length, stream)) = data.split_first() else { return true };
     let whole = split(stream, usize::MAX);
     let chunked = split(stream, usize::from(*length).max(1));
