@@ -95,7 +95,12 @@ fn mistakes_of(error: &ValidationError<'_>) -> Vec<Mistake> {
             vec![Mistake::at(path, format!("must be one of {}, not {}", listed(options), shown(error.instance())))]
         }
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-            vec![Mistake::at(path, alternatives(error.instance(), context))]
+            // Something that may be left out is, to the schema, itself or null.
+            let mut shapes = context.iter().filter(|errors| !errors.iter().any(wants_null));
+            match (shapes.next(), shapes.next()) {
+                (Some(only), None) => only.iter().flat_map(mistakes_of).collect(),
+                _ => vec![Mistake::at(path, alternatives(error.instance(), context))],
+            }
         }
         ValidationErrorKind::Minimum { limit } => {
             vec![Mistake::at(path, format!("must be at least {limit}, not {}", shown(error.instance())))]
@@ -105,6 +110,10 @@ fn mistakes_of(error: &ValidationError<'_>) -> Vec<Mistake> {
         }
         _ => vec![Mistake::at(path, error.to_string())],
     }
+}
+
+fn wants_null(error: &ValidationError<'_>) -> bool {
+    matches!(error.kind(), ValidationErrorKind::Type { kind } if wanted(kind) == "null")
 }
 
 /// Where several shapes are possible: what each of them would have wanted.

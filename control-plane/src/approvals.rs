@@ -3,6 +3,7 @@
 //! One task owns it (`run`), so nothing here is shared. Messages to the proxy go into `outbox` in order.
 
 mod holds;
+mod rules;
 mod run;
 
 use std::collections::VecDeque;
@@ -15,43 +16,17 @@ use crate::metrics::Metrics;
 use crate::store::{Approval, Change, Ended, NewDecision, Opened, Opening, Settled, Store, StoreError};
 use holds::Holds;
 
+pub use rules::ApprovalRules;
 pub(crate) use run::{Decider, start};
 
 /// How long a denial is repeated to a caller whose hold had ended before.
 const DENIAL_REPEATED_SECONDS: u64 = 15 * 60;
 
-/// Most bytes of any one text of a request, but its arguments.
-const TEXT_BYTES_MAX: usize = 4 * 1024;
+/// Most bytes of any one text of a request.
+const TEXT_BYTES_MAX: usize = 16 * 1024;
 
-/// Most bytes of a request's masked arguments.
-const ARGUMENTS_BYTES_MAX: usize = 16 * 1024;
-
-/// How approvals are given out.
-#[derive(Clone, Copy, Debug)]
-pub struct ApprovalRules {
-    /// How long people are given where the tool says nothing; clamped to 60 s to 7 days. Absent: one hour.
-    pub life_seconds: Option<u64>,
-    /// How long an approved call may take to come back.
-    pub use_within_seconds: u64,
-    /// Most approvals pending at once.
-    pub pending_max: u64,
-    /// Most approvals pending at once for one caller.
-    pub pending_per_caller_max: u64,
-    /// Most held calls that wait at once.
-    pub holds_max: usize,
-}
-
-impl Default for ApprovalRules {
-    fn default() -> Self {
-        Self {
-            life_seconds: None,
-            use_within_seconds: policy::approval::USE_WITHIN_SECONDS_DEFAULT,
-            pending_max: 10_000,
-            pending_per_caller_max: 100,
-            holds_max: 100_000,
-        }
-    }
-}
+/// Holds last told of a denial whose leaving is still understood: they left before they heard it.
+const DENIALS_TOLD_MAX: usize = 256;
 
 /// Why a decision was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -78,11 +53,20 @@ pub(crate) struct Approvals {
     metrics: Metrics,
     holds: Holds,
     outbox: VecDeque<ControlMessage>,
+    /// Who was told of a denial lately, and of which.
+    denials_told: VecDeque<(HoldId, Reference)>,
 }
 
 impl Approvals {
     pub(crate) fn new(store: Store, rules: ApprovalRules, metrics: Metrics) -> Self {
-        Self { store, rules, metrics, holds: Holds::default(), outbox: VecDeque::new() }
+        Self {
+            store,
+            rules,
+            metrics,
+            holds: Holds::default(),
+            outbox: VecDeque::new(),
+            denials_told: VecDeque::new(),
+        }
     }
 
     /// Takes what a proxy says. A store that fails is answered as a refusal, so that no call waits for nothing.
@@ -98,9 +82,7 @@ impl Approvals {
                 let granted = self.consume(hold, &reference, now).await;
                 self.outbox.push_back(ControlMessage::ApprovalConsumed { hold, reference, granted });
             }
-            ProxyMessage::ApprovalDetach { hold } => {
-                self.holds.leave(hold);
-            }
+            ProxyMessage::ApprovalDetach { hold } => self.detach(hold).await,
             ProxyMessage::ApprovalWithdraw { hold } => self.withdraw(hold, now).await,
         }
     }
@@ -136,6 +118,7 @@ impl Approvals {
     pub(crate) fn forget_proxy(&mut self) {
         self.holds = Holds::default();
         self.outbox.clear();
+        self.denials_told.clear();
     }
 
     /// The next message to the proxy.
@@ -143,14 +126,35 @@ impl Approvals {
         self.outbox.front()
     }
 
-    /// The next message went out.
+    /// The next message went out. A denial then counts as heard, so that the same call can be asked for again.
     pub(crate) async fn sent(&mut self) {
-        let denied = match self.outbox.pop_front() {
-            Some(ControlMessage::ApprovalDecided { reference, outcome: Outcome::Denied, .. }) => reference,
+        let (hold, denied) = match self.outbox.pop_front() {
+            Some(ControlMessage::ApprovalDecided { hold, reference, outcome: Outcome::Denied, .. }) => {
+                (hold, reference)
+            }
             _ => return,
         };
         if let Err(error) = self.store.denial_was_heard(&denied).await {
             tracing::error!(%error, reference = %denied, "could not note that a denial was heard");
+        }
+        if self.denials_told.len() >= DENIALS_TOLD_MAX {
+            self.denials_told.pop_front();
+        }
+        self.denials_told.push_back((hold, denied));
+    }
+
+    /// Forgets a hold that ended. If a denial was on its way to it, that was not heard: its caller will repeat the
+    /// call, and must learn it then.
+    async fn detach(&mut self, hold: HoldId) {
+        if self.holds.leave(hold).is_some() {
+            return;
+        }
+        let told = self.denials_told.iter().position(|(told, _)| *told == hold);
+        let Some((_, reference)) = told.and_then(|position| self.denials_told.remove(position)) else {
+            return;
+        };
+        if let Err(error) = self.store.denial_was_missed(&reference).await {
+            tracing::error!(%error, %reference, "could not note that a denial was missed");
         }
     }
 
@@ -286,6 +290,15 @@ fn outcome(state: &State) -> Option<Outcome> {
 }
 
 fn fits(request: &ApprovalRequest) -> bool {
+    let needed = [
+        &request.proxy,
+        &request.org,
+        &request.caller,
+        &request.backend,
+        &request.tool,
+        &request.arguments,
+        &request.level,
+    ];
     let optional = [
         &request.tenant,
         &request.resource,
@@ -294,10 +307,7 @@ fn fits(request: &ApprovalRequest) -> bool {
         &request.rule,
         &request.reason,
     ];
-    let named =
-        [&request.proxy, &request.org, &request.caller, &request.backend, &request.tool, &request.level];
-    request.arguments.len() <= ARGUMENTS_BYTES_MAX
-        && named.into_iter().chain(optional.into_iter().flatten()).all(|text| text.len() <= TEXT_BYTES_MAX)
+    needed.into_iter().chain(optional.into_iter().flatten()).all(|text| text.len() <= TEXT_BYTES_MAX)
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+//! JSON-RPC messages and lists of tools.
+
 #![no_main]
 
 #[path = "../../protocol/tests/corpus/jsonrpc.rs"]

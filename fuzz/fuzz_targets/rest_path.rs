@@ -1,3 +1,5 @@
+//! REST paths and queries.
+
 #![no_main]
 
 #[path = "../../protocol/tests/corpus/rest_path.rs"]

@@ -1,3 +1,5 @@
+//! Event streams.
+
 #![no_main]
 
 #[path = "../../protocol/tests/corpus/sse.rs"]

@@ -27,7 +27,7 @@ pub fn verdict(
     let tool = snapshot.tools.matches(Some(call.tool));
     let listed = tool.exact.and_then(|symbol| snapshot.listed(symbol));
     observer.begins(snapshot.walk.all(call.tenant.is_some()));
-    if listed.is_some_and(|listed| !listed.tool.enabled()) {
+    if listed.is_some_and(|listed| !listed.enabled) {
         let found = Found::fallback(Permission::Disabled, Level::ToolDisabled);
         return found.verdict(snapshot, Vec::new(), false, observer);
     }
@@ -47,7 +47,7 @@ pub fn verdict(
         }
         _ => found,
     };
-    let is_accepted = listed.is_some_and(|listed| listed.tool.status() != Status::Draft);
+    let is_accepted = listed.is_some_and(|listed| listed.status != Status::Draft);
     let clamps = snapshot.unlisted_tools == UnlistedTools::Clamp && !is_accepted && !found.names_tool;
     let clamped = clamps && found.permission == Permission::Allowed;
     found.verdict(snapshot, cascade.faults, clamped, observer)
@@ -208,11 +208,11 @@ impl<'s, O: Observer> Cascade<'s, '_, '_, O> {
     /// What holds where no rule matches.
     fn fallback(&mut self, listed: Option<&Listed>) -> Found<'s> {
         let fallbacks = [
-            (Level::ToolDefault, listed.and_then(|listed| listed.tool.default_permission())),
+            (Level::ToolDefault, listed.and_then(|listed| listed.default)),
             (Level::CategoryDefault, listed.and_then(|listed| listed.category_default)),
             (
                 Level::ToolApproved,
-                listed.filter(|listed| listed.tool.status() == Status::Approved).map(|_| Permission::Allowed),
+                listed.filter(|listed| listed.status == Status::Approved).map(|_| Permission::Allowed),
             ),
         ];
         for (level, permission) in fallbacks {

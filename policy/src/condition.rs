@@ -29,7 +29,8 @@ use self::names::Uses;
 
 /// Longest condition.
 pub const CONDITION_BYTES_MAX: usize = 4096;
-/// Deepest nesting of brackets and chains of operators. The parser needs up to 30 KB of stack for each.
+/// Deepest nesting: links of chains of operators (`a.b + c`), and brackets, each counting for three. Without
+/// optimisation the parser and the evaluator need up to 60 KB of stack for each.
 pub const CONDITION_DEPTH_MAX: usize = 32;
 
 /// The standard library of CEL, with optional values; shared by every condition.
@@ -51,7 +52,9 @@ pub(crate) struct Condition {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotACondition {
     /// Brackets or operators nested deeper than the parser may go.
-    #[error("nested deeper than {CONDITION_DEPTH_MAX} levels")]
+    #[error(
+        "nested too deep: at most {CONDITION_DEPTH_MAX} operators in a chain, or a third of that in brackets"
+    )]
     TooDeep,
     /// No CEL.
     #[error("{message} (at {line}:{column} of the expression)")]
@@ -136,13 +139,11 @@ impl std::fmt::Debug for Condition {
 
 fn syntax(error: Option<&cel::ParseError>) -> NotACondition {
     let (message, (line, column)) =
-        error.map_or(("not an expression", (1, 0)), |error| (error.msg.as_str(), error.pos));
-    // Some of the parser's messages go on with its own state.
-    let message = message.split(['\n', '{']).next().unwrap_or_default().trim_end();
-    let narrow = |number: isize| u32::try_from(number).unwrap_or(0);
-    NotACondition::Syntax {
-        message: message.into(),
-        line: narrow(line).max(1),
-        column: narrow(column).saturating_add(1),
-    }
+        error.map_or(("not an expression", (1, 1)), |error| (error.msg.as_str(), error.pos));
+    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    // What else the parser would have taken, and its own state, would go on for lines.
+    let message = message.split(" expecting").next().unwrap_or_default();
+    let message = message.split(['\n', '{']).next().unwrap_or_default();
+    let narrow = |number: isize| u32::try_from(number).unwrap_or(1).max(1);
+    NotACondition::Syntax { message: message.into(), line: narrow(line), column: narrow(column) }
 }

@@ -1,5 +1,8 @@
 //! What becomes of a call: it may be forwarded, it waits for a person, or it is refused.
 
+#[cfg(test)]
+mod tests;
+
 use crate::approval::{Fingerprint, Grant, Reference};
 use crate::cascade::{Silent, verdict};
 use crate::document::Mode;

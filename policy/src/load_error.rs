@@ -6,6 +6,9 @@ use serde_saphyr::granit_parser::ErrorKind;
 
 use crate::condition::NotACondition;
 
+/// Most mistakes that are listed of one document.
+pub(crate) const MISTAKES_MAX: usize = 1000;
+
 /// One mistake in a policy document, as it is shown to whoever wrote it:
 /// ``rule `r7`: unknown permission `allow` (line 12, column 5)``.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +96,9 @@ pub enum Mistake {
         /// What it must be.
         expected: Expected,
     },
+    /// An entry of a list, or the document itself, that has no fields.
+    #[error("must be a mapping")]
+    NotAMapping,
     /// A field that holds nothing.
     #[error("`{0}` must not be empty")]
     Empty(&'static str),

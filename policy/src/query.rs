@@ -1,5 +1,8 @@
 //! A call as text: one line of `policy decide`.
 
+#[cfg(test)]
+mod tests;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};

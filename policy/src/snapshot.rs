@@ -5,6 +5,7 @@
 
 mod compile;
 mod levels;
+mod name;
 mod openings;
 mod patterns;
 mod rules;
@@ -16,7 +17,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::document::{Document, Mode, UnlistedTools};
-use crate::{Permission, Tool};
+use crate::{Permission, Status, Tool};
 
 pub(crate) use self::levels::{Levels, Reach, Walk};
 pub(crate) use self::openings::Openings;
@@ -41,15 +42,18 @@ pub struct Snapshot {
     pub(crate) openings: Openings,
 }
 
-/// A listed tool, and what the cascade needs to know of its category and tags.
+/// A listed tool: what the cascade needs of it and of its category and tags in one place, the rest behind it.
 #[derive(Debug)]
 pub(crate) struct Listed {
-    pub(crate) tool: Tool,
+    pub(crate) enabled: bool,
+    pub(crate) status: Status,
+    pub(crate) default: Option<Permission>,
     pub(crate) category_default: Option<Permission>,
     /// Those of its tags that rules name.
     pub(crate) tags: Box<[u32]>,
     /// The levels that hold a rule which names any of its tags.
     pub(crate) tag_levels: Levels,
+    pub(crate) tool: Box<Tool>,
 }
 
 impl Snapshot {
@@ -92,12 +96,12 @@ impl Snapshot {
     /// The listed tool of this name.
     #[must_use]
     pub fn tool(&self, name: &str) -> Option<&Tool> {
-        self.listed(self.tools.exact(name)?).map(|listed| &listed.tool)
+        self.listed(self.tools.exact(name)?).map(|listed| listed.tool.as_ref())
     }
 
     /// Every listed tool, in document order.
     pub fn tools(&self) -> impl Iterator<Item = &Tool> {
-        self.listed.iter().map(|listed| &listed.tool)
+        self.listed.iter().map(|listed| listed.tool.as_ref())
     }
 
     /// The listed tool that a symbol stands for.

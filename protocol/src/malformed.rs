@@ -164,3 +164,23 @@ impl Malformed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_answered_with_the_code_that_json_rpc_gives_them() {
+        for (malformed, name, code) in [
+            (Malformed::NotJson { at: 3 }, "not-json", -32700),
+            (Malformed::InvalidUtf8, "invalid-utf8", -32700),
+            (Malformed::DuplicateKey, "duplicate-key", -32600),
+            (Malformed::Batch, "batch", -32600),
+            (Malformed::CallWithoutId, "call-without-id", -32600),
+            (Malformed::CallWithoutName, "call-without-name", -32602),
+            (Malformed::ArgumentsNotAnObject, "arguments-not-an-object", -32602),
+        ] {
+            assert_eq!((malformed.name(), malformed.code()), (name, code));
+        }
+    }
+}

@@ -23,7 +23,7 @@ pub use path::{NormalPath, PATH_BYTES_MAX, PATH_SEGMENTS_MAX, PathRefused};
 pub use query::QUERY_PARAMETERS_MAX;
 pub use routes::{Matched, ROUTES_MAX, RouteError, RouteFault, RouteSource, Routes};
 
-/// Headers, in lower case, by which some backends take one HTTP method for another. A request that has one cannot be
+/// The headers, in lower case, by which some backends take one HTTP method for another. A request that has one cannot be
 /// decided on its method: refuse it.
 pub const METHOD_OVERRIDE_HEADERS: [&str; 3] =
     ["x-http-method", "x-http-method-override", "x-method-override"];
@@ -105,7 +105,7 @@ impl RestRefused {
     }
 }
 
-/// Reads a call.
+/// Reads a call. A multipart form is not looked into: a backend that takes its method from one must be told not to.
 ///
 /// # Errors
 /// Any part of it is malformed or ambiguous.

@@ -95,7 +95,7 @@ impl Splitter {
                     }
                 }
                 State::AfterReturn => {
-                    let Some(byte) = self.buffer.get(self.line) else { return Ok(None) };
+                    let Some(byte) = self.buffer.get(self.line) else { return self.wait() };
                     self.state = State::Within;
                     if *byte != b'\n' {
                         continue;
@@ -147,13 +147,17 @@ impl Splitter {
     }
 
     fn take(&mut self, end: usize) -> Result<Option<Event>, EventTooLong> {
-        if end.saturating_sub(self.start) > self.event_bytes_max {
+        let raw = self.buffer.get(self.start..end).unwrap_or_default();
+        // A line feed may also come alone, after its carriage return ended the event: it does not count.
+        if raw.strip_suffix(b"\r\n").map_or(raw.len(), |rest| rest.len().saturating_add(1))
+            > self.event_bytes_max
+        {
             return Err(self.too_long());
         }
-        let raw = self.buffer.get(self.start..end).unwrap_or_default().to_vec();
+        let event = Event::new(raw.to_vec());
         self.start = end;
         self.next_line(end);
-        Ok(Some(Event::new(raw)))
+        Ok(Some(event))
     }
 
     fn wait(&mut self) -> Result<Option<Event>, EventTooLong> {

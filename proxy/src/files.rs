@@ -42,17 +42,14 @@ enum Watched {
 /// What tells one version of a file from another without reading it.
 type Version = Option<(u64, u64, i64, i64)>;
 
-/// Loads all files for the first time. Keys must load; without a policy the proxy starts, and refuses every call.
+/// Loads all files for the first time. Keys must load; without a policy the proxy starts, and refuses every call. The
+/// watcher's first look follows at once, and counts these loads.
 pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<InForce, Vec<FileError>> {
-    let policy = load_policy(&settings.policy_file, 0);
     let keys = load_keys(settings.keys_file.as_deref());
     let receipt_keys = load_receipt_keys(&settings.receipts.keys_file);
-    note(metrics, Watched::Policy, &policy);
-    note(metrics, Watched::Keys, &keys);
-    note(metrics, Watched::ReceiptKeys, &receipt_keys);
     match (keys, receipt_keys) {
         (Ok(keys), Ok(receipt_keys)) => {
-            metrics.keys.set(keys.len().try_into().unwrap_or(i64::MAX));
+            let policy = load_policy(&settings.policy_file, 0);
             Ok(InForce {
                 policy: policy.ok().map(|policy| Arc::new(in_force(metrics, policy))),
                 identities: Arc::new(Identities::new(&keys, None)),
@@ -67,7 +64,7 @@ pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<
 pub(crate) async fn watch(shared: Arc<Shared>, mut reread: watch::Receiver<()>) {
     let mut watchers = [Watched::Policy, Watched::Keys, Watched::ReceiptKeys].map(|watched| {
         let loaded = watched.path(&shared.settings).and_then(version);
-        Watcher { watched, loaded, seen: loaded }
+        Watcher { watched, loaded, seen: loaded, in_force: false }
     });
     // What was loaded at the start may have changed before this looked for the first time.
     let mut forced = true;
@@ -87,8 +84,12 @@ pub(crate) async fn watch(shared: Arc<Shared>, mut reread: watch::Receiver<()>) 
 
 struct Watcher {
     watched: Watched,
+    /// The version that was loaded last, or refused.
     loaded: Version,
+    /// The version that was there at the last look.
     seen: Version,
+    /// Whether `loaded` is in force.
+    in_force: bool,
 }
 
 impl Watcher {
@@ -101,10 +102,12 @@ impl Watcher {
             self.loaded = now;
             let (shared, watched) = (Arc::clone(shared), self.watched);
             // Reading and compiling a large policy takes a while: not on this thread.
-            if tokio::task::spawn_blocking(move || reload(&shared, watched)).await.is_err() {
+            let reloaded = tokio::task::spawn_blocking(move || reload(&shared, watched)).await;
+            self.in_force = reloaded.unwrap_or_else(|_| {
                 tracing::error!(file = watched.name(), "loading the file failed in an unforeseen way");
-            }
-        } else if self.watched == Watched::Policy && now.is_some() && now == self.loaded {
+                false
+            });
+        } else if self.watched == Watched::Policy && self.in_force && now == self.loaded {
             confirm(shared);
         }
     }
@@ -128,41 +131,32 @@ impl Watched {
     }
 }
 
-/// Loads one file and puts it in force. The watcher is the only writer of what is in force.
-fn reload(shared: &Shared, watched: Watched) {
+/// Loads one file and puts it in force; false if it was refused. The watcher is the only writer of what is in force.
+fn reload(shared: &Shared, watched: Watched) -> bool {
     let (settings, metrics) = (&shared.settings, &shared.metrics);
     let before = shared.in_force.load_full();
-    let mut next = InForce::clone(&before);
-    match watched {
+    let loaded = match watched {
         Watched::Policy => {
             let revision_before = before.policy.as_ref().map_or(0, |policy| policy.snapshot.revision());
-            let loaded = load_policy(&settings.policy_file, revision_before);
-            if let (Ok(new), Some(old)) = (&loaded, &before.policy)
-                && new.sha256 == old.sha256
-            {
-                note(metrics, watched, &loaded);
-                confirm(shared);
-                return;
-            }
-            note(metrics, watched, &loaded);
-            let Ok(policy) = loaded else { return };
-            next.policy = Some(Arc::new(in_force(metrics, policy)));
+            load_policy(&settings.policy_file, revision_before).map(|policy| {
+                let same = before.policy.as_ref().filter(|before| before.sha256 == policy.sha256);
+                let policy = same.map_or_else(|| Arc::new(in_force(metrics, policy)), Arc::clone);
+                InForce { policy: Some(policy), ..InForce::clone(&before) }
+            })
         }
-        Watched::Keys => {
-            let loaded = load_keys(settings.keys_file.as_deref());
-            note(metrics, watched, &loaded);
-            let Ok(keys) = loaded else { return };
+        Watched::Keys => load_keys(settings.keys_file.as_deref()).map(|keys| {
             metrics.keys.set(keys.len().try_into().unwrap_or(i64::MAX));
-            next.identities = Arc::new(Identities::new(&keys, Some(&before.identities)));
-        }
-        Watched::ReceiptKeys => {
-            let loaded = load_receipt_keys(&settings.receipts.keys_file);
-            note(metrics, watched, &loaded);
-            let Ok(keys) = loaded else { return };
-            next.receipt_keys = Arc::new(keys);
-        }
+            let identities = Arc::new(Identities::new(&keys, Some(&before.identities)));
+            InForce { identities, ..InForce::clone(&before) }
+        }),
+        Watched::ReceiptKeys => load_receipt_keys(&settings.receipts.keys_file)
+            .map(|keys| InForce { receipt_keys: Arc::new(keys), ..InForce::clone(&before) }),
+    };
+    let noted = note(metrics, watched, loaded, |next| shared.in_force.store(Arc::new(next)));
+    if noted && watched == Watched::Policy {
+        confirm(shared);
     }
-    shared.in_force.store(Arc::new(next));
+    noted
 }
 
 /// The source still has the policy in force.
@@ -181,17 +175,24 @@ fn in_force(metrics: &Metrics, policy: PolicyInForce) -> PolicyInForce {
     policy
 }
 
-/// Logs and counts a load, every mistake of it.
-fn note<T>(metrics: &Metrics, watched: Watched, loaded: &Result<T, FileError>) {
-    let result = if loaded.is_ok() { "loaded" } else { "refused" };
-    metrics.loads.with_label_values(&[watched.name(), result]).inc();
+/// Uses what was loaded, or logs every mistake; counts either. Whoever sees the count sees it in force.
+fn note<T>(metrics: &Metrics, watched: Watched, loaded: Result<T, FileError>, put_in_force: impl FnOnce(T)) -> bool {
     let mistakes = loaded.as_ref().err().map_or(0, |error| error.mistakes.len());
     metrics.load_errors.with_label_values(&[watched.name()]).set(mistakes.try_into().unwrap_or(i64::MAX));
-    if let Err(error) = loaded {
-        for mistake in &error.mistakes {
-            tracing::error!(file = %error.file.display(), mistake, "file refused; what was in force stays");
+    let result = match loaded {
+        Ok(loaded) => {
+            put_in_force(loaded);
+            "loaded"
         }
-    }
+        Err(error) => {
+            for mistake in &error.mistakes {
+                tracing::error!(file = %error.file.display(), mistake, "file refused; what was in force stays");
+            }
+            "refused"
+        }
+    };
+    metrics.loads.with_label_values(&[watched.name(), result]).inc();
+    mistakes == 0
 }
 
 /// Revisions of a file are the second it was loaded in, and always go up.

@@ -321,8 +321,12 @@ async fn it_says_how_it_does_and_stops_when_told() {
         assert!(metrics.body.lines().any(|found| found == line), "{line} is missing in\n{}", metrics.body);
     }
 
+    // A connection that only waits does not keep it.
+    let _idle = tokio::net::TcpStream::connect(running.address).await.unwrap();
+    assert_eq!(send(running.address, "GET", "/healthz", "", "").await.status, 200);
     running.stop.send(()).unwrap();
-    assert_eq!(running.served.await.unwrap(), Ok(()));
+    let served = tokio::time::timeout(std::time::Duration::from_secs(10), running.served).await;
+    assert_eq!(served.expect("it does not stop").unwrap(), Ok(()));
     while let Some(message) = running.messages.receive().await {
         assert!(matches!(message, ControlMessage::ApprovalDecided { .. }), "{message:?}");
     }

@@ -130,6 +130,7 @@ async fn identical_calls_share_one_approval_and_one_of_them_goes_on() {
     let both = [1, 2].map(|hold| told(hold, &reference, Outcome::Approved, Some("as agreed")));
     assert_eq!(service.flush().await, both);
     assert!(service.consumes(2, &reference, after(8)).await);
+    assert!(!service.holds.wait_for(&reference), "nobody is kept in mind who came too late");
     assert!(!service.consumes(1, &reference, after(8)).await);
     assert!(!service.consumes(2, &reference, after(8)).await);
     assert_eq!(service.state(&reference).await, "consumed");
@@ -179,14 +180,21 @@ async fn an_approval_nobody_came_back_for_lapses() {
     let folder = Folder::new();
     let ada = approver("ada", true, false);
     let mut service = service(&folder, std::slice::from_ref(&ada), ApprovalRules::default()).await;
-    let reference = service.pending(&request(1, "{}"), T0).await;
-    assert_eq!(service.answer(&reference, &ada, Answer::Approve, T0).await, "approved");
+    let asked_for = service.pending(&request(1, r#"{"a":1}"#), T0).await;
+    let left = service.pending(&request(2, r#"{"a":2}"#), T0).await;
+    assert_eq!(service.answer(&asked_for, &ada, Answer::Approve, T0).await, "approved");
+    assert_eq!(service.answer(&left, &ada, Answer::Approve, after(1)).await, "approved");
     service.flush().await;
     service.tick(UnixMillis(after(900).0 - 1)).await.unwrap();
-    assert_eq!(service.state(&reference).await, "approved");
-    assert!(!service.consumes(1, &reference, after(900)).await);
-    assert_eq!(service.state(&reference).await, "lapsed");
-    assert_ne!(service.pending(&request(2, "{}"), after(901)).await, reference);
+    assert_eq!(service.state(&asked_for).await, "approved");
+    assert!(!service.consumes(1, &asked_for, after(900)).await);
+    assert_eq!(service.state(&asked_for).await, "lapsed");
+    assert_ne!(service.pending(&request(3, r#"{"a":1}"#), after(900)).await, asked_for);
+
+    service.tick(after(901)).await.unwrap();
+    assert_eq!(service.flush().await, [told(2, &left, Outcome::Expired, None)]);
+    assert_eq!(service.state(&left).await, "lapsed");
+    assert!(!service.consumes(2, &left, after(901)).await);
 }
 
 #[tokio::test]
@@ -208,6 +216,15 @@ async fn a_denial_is_heard_once() {
     let messages = service.ask(&request(4, r#"{"a":2}"#), after(899)).await;
     assert_eq!(messages[1..], [told(4, &unheard, Outcome::Denied, Some("as agreed"))]);
     assert_ne!(service.pending(&request(5, r#"{"a":2}"#), after(899)).await, unheard);
+
+    // It was on its way when its hold ended: the caller that repeats hears it, once.
+    let missed = service.pending(&request(8, r#"{"a":4}"#), T0).await;
+    assert_eq!(service.answer(&missed, &ada, Answer::Deny, T0).await, "denied");
+    assert_eq!(service.flush().await, [told(8, &missed, Outcome::Denied, Some("as agreed"))]);
+    service.exchange(ProxyMessage::ApprovalDetach { hold: HoldId(8) }, after(1)).await;
+    let messages = service.ask(&request(9, r#"{"a":4}"#), after(2)).await;
+    assert_eq!(messages[1..], [told(9, &missed, Outcome::Denied, Some("as agreed"))]);
+    assert_ne!(service.pending(&request(10, r#"{"a":4}"#), after(3)).await, missed);
 
     // Nobody came back within 15 minutes: forgotten.
     let old = service.pending(&request(6, r#"{"a":3}"#), T0).await;
@@ -272,7 +289,7 @@ async fn there_are_limits() {
     service.pending(&request(7, r#"{"a":1}"#), T0).await;
     assert_eq!(service.ask(&request(8, r#"{"a":1}"#), T0).await, refused(8, Refusal::TooManyPending));
 
-    let huge = ApprovalRequest { arguments: "x".repeat(ARGUMENTS_BYTES_MAX + 1), ..request(9, "{}") };
+    let huge = ApprovalRequest { arguments: "x".repeat(TEXT_BYTES_MAX + 1), ..request(9, "{}") };
     let wide = ApprovalRequest { tool: "x".repeat(TEXT_BYTES_MAX + 1), ..request(10, "{}") };
     assert_eq!(service.ask(&huge, T0).await, refused(9, Refusal::StoreFailed));
     assert_eq!(service.ask(&wide, T0).await, refused(10, Refusal::StoreFailed));

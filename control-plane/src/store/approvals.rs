@@ -111,6 +111,15 @@ impl Store {
         Ok(())
     }
 
+    /// Notes that the held call had left before it heard of a denial.
+    pub(crate) async fn denial_was_missed(&self, reference: &Reference) -> Result<(), StoreError> {
+        sqlx::query("UPDATE approvals SET denial_heard = 0 WHERE reference = $1 AND state = 'denied'")
+            .bind(reference.as_str())
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
     /// One approval of an org, with the decisions on it.
     pub(crate) async fn approval(
         &self,

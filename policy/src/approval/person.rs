@@ -104,6 +104,7 @@ mod tests {
         for (people, one, two) in cases {
             assert_eq!(enough_people(&people, "agent-7", false), one, "{people:?}");
             assert_eq!(enough_people(&people, "agent-7", true), two, "{people:?}");
+            assert_eq!(enough_people(&people, "AGENT-7", false), one, "{people:?}");
         }
     }
 }

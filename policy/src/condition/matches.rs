@@ -62,6 +62,7 @@ pub(super) fn pattern<'p>(variable: &str, patterns: &'p [Pattern]) -> Option<&'p
     patterns.get(variable.strip_prefix(PATTERN_VARIABLE)?.parse::<usize>().ok()?)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "functions of the evaluator have this signature")]
 fn matches_compiled<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let [text, pattern] = arguments.as_slice() else { return Err(failed()) };
     match (text.downcast_ref::<CelString<'_>>(), pattern.downcast_ref::<Pattern>()) {
@@ -70,6 +71,7 @@ fn matches_compiled<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b,
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "functions of the evaluator have this signature")]
 fn matches_dynamic<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let [text, pattern] = arguments.as_slice() else { return Err(failed()) };
     let (Some(text), Some(pattern)) =

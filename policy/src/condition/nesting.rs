@@ -4,6 +4,9 @@
 //! operators (`a.b.c`, `1+2+3`), and a stack that overflows ends the process. So this counts first: now and
 //! then too high, never too low.
 
+/// A bracket takes the parser through its whole grammar again: three times the stack of an operator.
+const BRACKET_LEVELS: usize = 3;
+
 /// What has been seen so far of one open bracket.
 #[derive(Clone, Copy, Default)]
 struct Open {
@@ -40,7 +43,7 @@ pub(super) fn depth(source: &str) -> usize {
             _ => {}
         }
         let levels = outer.iter().chain([&open]).map(|open| open.choices + open.chain).sum::<usize>();
-        deepest = deepest.max(levels + outer.len());
+        deepest = deepest.max(levels + BRACKET_LEVELS * outer.len());
         before = byte;
         rest = rest.get(taken..).unwrap_or_default();
     }

@@ -5,13 +5,15 @@ use std::borrow::Cow;
 use super::NAME_BYTES_MAX;
 use super::node::{Entry, Kind, Node};
 use crate::Permission;
-use crate::load_error::{Expected, LoadError, Mistake, Part, Place};
+use crate::load_error::{Expected, LoadError, MISTAKES_MAX, Mistake, Part, Place};
 
 /// The fields of a category, a tool or a rule.
 pub(super) struct Fields<'e, 't> {
     part: Part,
     place: Place,
     entries: Vec<Entry<'t>>,
+    /// Otherwise no field can be missing.
+    is_mapping: bool,
     errors: &'e mut Vec<LoadError>,
 }
 
@@ -19,10 +21,14 @@ impl<'e, 't> Fields<'e, 't> {
     /// The fields of `node`; none, and a mistake, if it is no mapping.
     pub(super) fn of(node: Node<'t>, part: Part, errors: &'e mut Vec<LoadError>) -> Self {
         let place = node.place;
-        let mut fields = Self { part, place, entries: Vec::new(), errors };
+        let mut fields = Self { part, place, entries: Vec::new(), is_mapping: false, errors };
         match node.kind {
-            Kind::Mapping(entries) => fields.entries = entries,
-            _ => fields.wrong("entry", Expected::Mapping, place),
+            Kind::Mapping(entries) => {
+                fields.entries = entries;
+                fields.is_mapping = true;
+            }
+            Kind::Refused => {}
+            _ => fields.mistake(Mistake::NotAMapping, place),
         }
         fields
     }
@@ -48,7 +54,7 @@ impl<'e, 't> Fields<'e, 't> {
 
     /// Notes a mistake if the field is not there.
     pub(super) fn require(&mut self, field: &'static str) {
-        if !self.has(field) {
+        if self.is_mapping && !self.has(field) {
             self.mistake(Mistake::Missing(field), self.place);
         }
     }
@@ -191,7 +197,13 @@ impl<'e, 't> Fields<'e, 't> {
             self.wrong(field, Expected::Mapping, node.place);
             return None;
         };
-        Some(Fields { part: self.part.clone(), place: node.place, entries, errors: self.errors })
+        Some(Fields {
+            part: self.part.clone(),
+            place: node.place,
+            entries,
+            is_mapping: true,
+            errors: self.errors,
+        })
     }
 
     /// A JSON object.
@@ -222,7 +234,7 @@ impl<'e, 't> Fields<'e, 't> {
 
     /// Says of every field that nobody took that it is unknown; gives back the part by its name.
     pub(super) fn finish(mut self) -> Part {
-        for entry in std::mem::take(&mut self.entries) {
+        for entry in std::mem::take(&mut self.entries).into_iter().take(MISTAKES_MAX) {
             self.mistake(Mistake::UnknownField(entry.key.as_ref().into()), entry.place);
         }
         self.part
@@ -233,7 +245,7 @@ impl<'e, 't> Fields<'e, 't> {
         let taken = self.entries.swap_remove(position).value;
         // A duplicate has been named as a mistake already.
         self.entries.retain(|entry| entry.key != field);
-        Some(taken)
+        Some(taken).filter(|node| !matches!(node.kind, Kind::Refused))
     }
 
     fn wrong(&mut self, field: &'static str, expected: Expected, place: Place) {

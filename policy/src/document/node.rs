@@ -8,10 +8,10 @@ use std::collections::HashSet;
 use serde_json::{Map, Number, Value};
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, options};
 
-use crate::load_error::{Mistake, Place};
+use crate::load_error::{MISTAKES_MAX, Mistake, Place};
 
 /// Deepest nesting of lists and mappings.
-pub(super) const DEPTH_MAX: usize = 64;
+const DEPTH_MAX: usize = 64;
 /// Longest key that needs no `?` before it, in characters.
 const KEY_CHARS_MAX: usize = 64 * 1024;
 /// Mappings up to this size are searched for duplicate keys entry by entry.
@@ -33,6 +33,8 @@ pub(super) enum Kind<'t> {
     Number(Cow<'t, str>),
     Bool(bool),
     Null,
+    /// Something that has been named as a mistake already.
+    Refused,
     List(Vec<Node<'t>>),
     Mapping(Vec<Entry<'t>>),
 }
@@ -81,28 +83,36 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// What comes next, and where. The text must not end here.
+    /// What comes next, and where.
     pub(super) fn next(&mut self) -> Result<(Next<'t>, Place), Found> {
         loop {
             let (event, place) = self.event()?;
-            let (next, tagged) = match event {
+            let (next, tag) = match event {
                 Event::Scalar(text, style, _, tag) => {
-                    (Next::Scalar(scalar(text, style == ScalarStyle::Plain)), tag.is_some())
+                    (Next::Scalar(scalar(text, style == ScalarStyle::Plain && tag.is_none())), tag)
                 }
-                Event::SequenceStart(_, _, tag) => (Next::List, tag.is_some()),
-                Event::MappingStart(_, _, tag) => (Next::Mapping, tag.is_some()),
-                Event::SequenceEnd | Event::MappingEnd => (Next::End, false),
+                Event::SequenceStart(_, _, tag) => (Next::List, tag),
+                Event::MappingStart(_, _, tag) => (Next::Mapping, tag),
+                Event::SequenceEnd | Event::MappingEnd => (Next::End, None),
                 Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                    self.mistakes.push((Mistake::Alias, place));
-                    (Next::Scalar(Kind::Null), false)
+                    self.note((Mistake::Alias, place));
+                    (Next::Scalar(Kind::Refused), None)
                 }
-                Event::StreamEnd => (Next::Scalar(Kind::Null), false),
+                // Only an empty text ends before its first value.
+                Event::StreamEnd => return Err((Mistake::NotAMapping, place)),
                 _ => continue,
             };
-            if tagged {
-                self.mistakes.push((Mistake::YamlTag, place));
+            if tag.is_some() {
+                self.note((Mistake::YamlTag, place));
             }
             return Ok((next, place));
+        }
+    }
+
+    /// Notes a mistake, unless there are too many already.
+    pub(super) fn note(&mut self, mistake: Found) {
+        if self.mistakes.len() < MISTAKES_MAX {
+            self.mistakes.push(mistake);
         }
     }
 
@@ -155,7 +165,7 @@ impl<'t> Reader<'t> {
             if let Kind::Text(key) = self.node(next, place)?.kind {
                 return Ok(Some((key, place)));
             }
-            self.mistakes.push((Mistake::KeyNotText, place));
+            self.note((Mistake::KeyNotText, place));
             let (value, value_place) = self.next()?;
             self.node(value, value_place)?;
         }
@@ -170,7 +180,7 @@ impl<'t> Reader<'t> {
                 !seen.insert(&entry.key)
             };
             if duplicate {
-                self.mistakes.push((Mistake::DuplicateKey(entry.key.as_ref().into()), entry.place));
+                self.note((Mistake::DuplicateKey(entry.key.as_ref().into()), entry.place));
             }
         }
     }
@@ -232,7 +242,7 @@ impl Node<'_> {
     /// The value as JSON; `None` if it holds a number that JSON cannot carry.
     pub(super) fn into_json(self) -> Option<Value> {
         Some(match self.kind {
-            Kind::Null => Value::Null,
+            Kind::Null | Kind::Refused => Value::Null,
             Kind::Bool(flag) => Value::Bool(flag),
             Kind::Text(text) => Value::String(text.into_owned()),
             Kind::Number(text) => Value::Number(number(&text)?),

@@ -12,10 +12,8 @@ use super::{CATEGORIES_MAX, DOCUMENT_BYTES_MAX, Document, Mode, NAME_BYTES_MAX, 
 use super::{UnlistedTools, rule, tool};
 use crate::Precedence;
 use crate::condition::{Condition, NotACondition};
-use crate::load_error::{Expected, LoadError, Mistake, Part, Place};
+use crate::load_error::{Expected, LoadError, MISTAKES_MAX, Mistake, Part, Place};
 
-/// Most mistakes that are listed.
-const MISTAKES_MAX: usize = 1000;
 /// The only format there is.
 const FORMAT: &str = "1";
 
@@ -103,28 +101,27 @@ impl<'t> Reading<'t> {
         } else {
             self.document()
         };
-        match read {
-            Ok(()) => self.compare(),
-            Err(fatal) => self.reader.mistakes.push(fatal),
+        if read.is_ok() {
+            self.compare();
         }
         self.note(&Part::Document);
-        if self.errors.is_empty() {
-            return Ok(self.document);
-        }
         self.errors.sort_by_key(|error| error.place);
-        Err(self.errors)
+        // What ends the reading comes last.
+        self.reader.mistakes.extend(read.err());
+        self.note(&Part::Document);
+        if self.errors.is_empty() { Ok(self.document) } else { Err(self.errors) }
     }
 
     fn document(&mut self) -> Result<(), Found> {
         let (next, place) = self.reader.next()?;
         if !matches!(next, Next::Mapping) {
-            return Err((Mistake::WrongType { field: "document", expected: Expected::Mapping }, place));
+            return Err((Mistake::NotAMapping, place));
         }
         let mut head = Vec::new();
         let mut keys: Vec<Cow<'t, str>> = Vec::new();
         while let Some((key, key_place)) = self.reader.key()? {
             if keys.contains(&key) {
-                self.reader.mistakes.push((Mistake::DuplicateKey(key.as_ref().into()), key_place));
+                self.reader.note((Mistake::DuplicateKey(key.as_ref().into()), key_place));
             }
             match List::named(&key) {
                 Some(list) => self.list(list)?,
@@ -135,6 +132,10 @@ impl<'t> Reading<'t> {
                 }
             }
             keys.push(key);
+            // Hardly any key is known, so most of so many are mistakes.
+            if keys.len() > MISTAKES_MAX {
+                return Err((Mistake::TooManyMistakes, key_place));
+            }
             self.stop_at_too_many(key_place)?;
         }
         self.head(Node { kind: Kind::Mapping(head), place });
@@ -146,9 +147,6 @@ impl<'t> Reading<'t> {
         let mut fields = Fields::of(node, Part::Document, &mut self.errors);
         fields.format(FORMAT);
         if let Some(org) = fields.required_text("org", NAME_BYTES_MAX) {
-            if org.is_empty() {
-                fields.mistake(Mistake::Empty("org"), fields.place_of("org"));
-            }
             self.document.org = org.as_ref().into();
         }
         let mode = fields.word("mode", &[("enforce", Mode::Enforce), ("observe", Mode::Observe)]);
@@ -170,7 +168,7 @@ impl<'t> Reading<'t> {
         if !matches!(next, Next::List) {
             self.reader.node(next, place)?;
             let mistake = Mistake::WrongType { field: list.name(), expected: Expected::List };
-            self.reader.mistakes.push((mistake, place));
+            self.reader.note((mistake, place));
             return Ok(());
         }
         for position in 1.. {
@@ -272,7 +270,8 @@ impl<'t> Reading<'t> {
     }
 
     fn stop_at_too_many(&self, place: Place) -> Result<(), Found> {
-        if self.errors.len() < MISTAKES_MAX { Ok(()) } else { Err((Mistake::TooManyMistakes, place)) }
+        let mistakes_count = self.errors.len().saturating_add(self.reader.mistakes.len());
+        if mistakes_count < MISTAKES_MAX { Ok(()) } else { Err((Mistake::TooManyMistakes, place)) }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{Coordinates, Scope};
 pub(super) fn compile(document: Document, revision: u64) -> Snapshot {
     let mut compiling = Compiling::new(Walk::new(document.precedence));
     for tool in &document.tools {
-        compiling.tools.exact(tool.name().into(), Levels::NONE);
+        compiling.tools.exact(tool.name(), Levels::NONE);
     }
     for rule in document.rules {
         compiling.add(rule);
@@ -20,10 +20,13 @@ pub(super) fn compile(document: Document, revision: u64) -> Snapshot {
     let listed = document.tools.into_iter().map(|tool| {
         let symbols = || tool.tags().iter().filter_map(|tag| tags.exact(tag));
         Listed {
+            enabled: tool.enabled(),
+            status: tool.status(),
+            default: tool.default_permission(),
             category_default: tool.category().and_then(|name| *document.categories.get(name)?),
             tags: symbols().map(|symbol| symbol.id).collect(),
             tag_levels: symbols().fold(Levels::NONE, |levels, symbol| levels.or(symbol.levels)),
-            tool,
+            tool: Box::new(tool),
         }
     });
     Snapshot {
@@ -76,7 +79,7 @@ impl Compiling {
             }
         };
         let level = self.walk.only(scope, coordinates);
-        let tenant = written.tenant.map_or(0, |tenant| self.tenants.exact(tenant, level));
+        let tenant = written.tenant.map_or(0, |tenant| self.tenants.exact(&tenant, level));
         let mut rule = Rule {
             id: written.id,
             reason: written.reason,
@@ -86,14 +89,14 @@ impl Compiling {
         };
         match written.target {
             Target::Tag(tag) => {
-                let tag = self.tags.exact(tag, level);
+                let tag = self.tags.exact(&tag, level);
                 self.rules.add_tag_rule(level, TagKey { tenant, tag }, rule);
             }
             Target::Call { resource, tool, method } => {
                 rule.names_one_tool = matches!(tool, Some(Pattern::Exact(_)));
-                let resource = number(&mut self.resources, resource, level);
-                let tool = number(&mut self.tools, tool, level);
-                let method = method.map_or(0, |method| self.methods.exact(method, level));
+                let resource = number(&mut self.resources, resource.as_ref(), level);
+                let tool = number(&mut self.tools, tool.as_ref(), level);
+                let method = method.map_or(0, |method| self.methods.exact(&method, level));
                 if coordinates.names_resource() || coordinates.names_method() {
                     self.openings.add((tenant, tool), level, rule.permission);
                 }
@@ -103,7 +106,7 @@ impl Compiling {
     }
 }
 
-fn number(symbols: &mut SymbolsBuilder, pattern: Option<Pattern>, level: Levels) -> u32 {
+fn number(symbols: &mut SymbolsBuilder, pattern: Option<&Pattern>, level: Levels) -> u32 {
     match pattern {
         None => 0,
         Some(Pattern::Exact(name)) => symbols.exact(name, level),

@@ -8,6 +8,7 @@
 use hashbrown::HashMap;
 
 use super::levels::Levels;
+use super::name::Name;
 
 /// All patterns of one dimension.
 #[derive(Debug, Default)]
@@ -15,7 +16,7 @@ pub(super) struct Patterns {
     /// The lengths of patterns in bytes, ascending, each once.
     lengths: Box<[usize]>,
     /// The index in `patterns` of the longest pattern that the beginning itself begins with, if any.
-    beginnings: HashMap<Box<[u8]>, Option<u32>>,
+    beginnings: HashMap<Name, Option<u32>>,
     patterns: Box<[Pattern]>,
 }
 
@@ -84,8 +85,8 @@ pub(super) struct PatternsBuilder {
 
 impl PatternsBuilder {
     /// The id of a pattern that rules of these levels have; `next_id` if it is new.
-    pub(super) fn add(&mut self, prefix: Box<str>, next_id: u32, levels: Levels) -> u32 {
-        let (id, held) = self.ids.entry(prefix).or_insert((next_id, Levels::NONE));
+    pub(super) fn add(&mut self, prefix: &str, next_id: u32, levels: Levels) -> u32 {
+        let (id, held) = self.ids.entry(prefix.into()).or_insert((next_id, Levels::NONE));
         *held = held.or(levels);
         *id
     }
@@ -97,7 +98,7 @@ impl PatternsBuilder {
         let mut sorted: Vec<(Box<str>, (u32, Levels))> = self.ids.into_iter().collect();
         sorted.sort_unstable_by(|(one, _), (other, _)| one.as_bytes().cmp(other.as_bytes()));
         let patterns = link(&sorted);
-        let mut beginnings: HashMap<Box<[u8]>, Option<u32>> = HashMap::new();
+        let mut beginnings: HashMap<Name, Option<u32>> = HashMap::new();
         for ((prefix, _), index) in sorted.iter().zip(0u32..) {
             for length in probes(&lengths, prefix.len()) {
                 let beginning = prefix.as_bytes().get(..length).unwrap_or_default();

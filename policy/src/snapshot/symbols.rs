@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 
 use super::levels::Levels;
+use super::name::Name;
 use super::patterns::{Matching, Patterns, PatternsBuilder};
 
 /// A name, or the beginning of names, that rules name.
@@ -17,7 +18,7 @@ pub(crate) struct Symbol {
 /// All symbols of one dimension.
 #[derive(Debug)]
 pub(crate) struct Symbols {
-    exact: HashMap<Box<str>, Symbol>,
+    exact: HashMap<Name, Symbol>,
     patterns: Patterns,
 }
 
@@ -39,7 +40,7 @@ impl Symbols {
 
     /// The symbol of exactly this name.
     pub(crate) fn exact(&self, name: &str) -> Option<Symbol> {
-        self.exact.get(name).copied()
+        self.exact.get(name.as_bytes()).copied()
     }
 }
 
@@ -59,29 +60,31 @@ impl<'s> Matches<'s> {
 /// Gives names their numbers.
 #[derive(Debug, Default)]
 pub(super) struct SymbolsBuilder {
-    exact: HashMap<Box<str>, Symbol>,
+    exact: HashMap<Name, Symbol>,
     patterns: PatternsBuilder,
     last_id: u32,
 }
 
 impl SymbolsBuilder {
     /// The id of a name that rules of these levels name.
-    pub(super) fn exact(&mut self, name: Box<str>, levels: Levels) -> u32 {
+    pub(super) fn exact(&mut self, name: &str, levels: Levels) -> u32 {
         let next_id = self.last_id.saturating_add(1);
-        let symbol = self.exact.entry(name).or_insert(Symbol { id: next_id, levels: Levels::NONE });
+        let symbol =
+            self.exact.entry(name.as_bytes().into()).or_insert(Symbol { id: next_id, levels: Levels::NONE });
         symbol.levels = symbol.levels.or(levels);
         self.last_id = self.last_id.max(symbol.id);
         symbol.id
     }
 
     /// The id of the beginning of names that rules of these levels name.
-    pub(super) fn prefix(&mut self, prefix: Box<str>, levels: Levels) -> u32 {
+    pub(super) fn prefix(&mut self, prefix: &str, levels: Levels) -> u32 {
         let id = self.patterns.add(prefix, self.last_id.saturating_add(1), levels);
         self.last_id = self.last_id.max(id);
         id
     }
 
-    pub(super) fn build(self) -> Symbols {
+    pub(super) fn build(mut self) -> Symbols {
+        self.exact.shrink_to_fit();
         Symbols { exact: self.exact, patterns: self.patterns.build() }
     }
 }

@@ -49,14 +49,16 @@ impl Event {
         lines(&self.raw).filter_map(|line| value_of(line, b"event")).last()
     }
 
-    /// The event with other data: the new `data` lines stand where the first one stood, all other lines stay.
+    /// The event with other data: the new `data` lines stand where the first one stood, all other lines stay. Every
+    /// line ends with a line feed: a carriage return left before one would swallow it.
     #[must_use]
     pub fn with_data(&self, data: &[u8]) -> Vec<u8> {
         let mut written = Vec::with_capacity(data.len().saturating_add(self.raw.len()));
         let mut replaced = false;
         for line in lines(&self.raw) {
             if value_of(line, b"data").is_none() {
-                written.extend_from_slice(line);
+                written.extend_from_slice(without_end(line));
+                written.push(b'\n');
             } else if !replaced {
                 replaced = true;
                 write_data(&mut written, data);

@@ -81,44 +81,38 @@ fn nothing_that_is_complete_waits() {
 #[test]
 fn an_event_has_a_limit() {
     let event_bytes_max = 20;
-    let too_long = Err(EventTooLong { event_bytes_max });
-    for (stream, fits) in
-        [("data: 12345678901\n\ndata: 12345678901\n\n", true), ("data: 123456789012345\n\n", false)]
-    {
-        for chunk in [1, 7, 100] {
+    let longest = "data: 123456789012\n\n";
+    for (stream, fits) in [
+        (longest.repeat(2), true),
+        (longest.replace('\n', "\r"), true),
+        (longest.replace("\n\n", "\n\r\n"), true),
+        (format!("{longest}x{longest}"), false),
+        ("x".repeat(event_bytes_max + 1), false),
+        (format!(":{}\n", "x".repeat(event_bytes_max)), false),
+    ] {
+        for chunk_bytes in [1, 7, 100] {
             let mut splitter = Splitter::new(event_bytes_max);
-            let outcomes: Vec<_> = stream
-                .as_bytes()
-                .chunks(chunk)
-                .flat_map(|chunk| {
-                    splitter.push(chunk);
-                    let mut outcomes = Vec::new();
-                    loop {
-                        match splitter.next_event() {
-                            Ok(None) => break outcomes,
-                            Ok(Some(event)) => outcomes.push(Ok(event)),
-                            Err(error) => {
-                                break {
-                                    outcomes.push(Err(error));
-                                    outcomes
-                                };
-                            }
-                        }
-                    }
-                })
-                .collect();
-            assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), if fits { 2 } else { 0 });
-            assert_eq!(outcomes.iter().any(Result::is_err), !fits);
+            let mut outcome = Ok(None);
+            for chunk in stream.as_bytes().chunks(chunk_bytes) {
+                splitter.push(chunk);
+                outcome = last_outcome(&mut splitter);
+            }
+            let expected = if fits { Ok(None) } else { Err(EventTooLong { event_bytes_max }) };
+            assert_eq!(outcome, expected, "{stream:?} by {chunk_bytes}");
             splitter.push(b"data: a\n\n");
-            assert_eq!(
-                splitter.next_event().map(|event| event.is_some()),
-                if fits { Ok(true) } else { too_long }
-            );
+            assert_eq!(splitter.next_event().is_ok(), fits, "{stream:?} by {chunk_bytes}: and from now on");
         }
     }
-    let mut unended = Splitter::new(event_bytes_max);
-    unended.push(&[b'x'; 21]);
-    assert_eq!(unended.next_event().map(|event| event.is_some()), too_long);
+}
+
+/// What comes after all events that are complete.
+fn last_outcome(splitter: &mut Splitter) -> Result<Option<Event>, EventTooLong> {
+    loop {
+        let outcome = splitter.next_event();
+        if !matches!(outcome, Ok(Some(_))) {
+            return outcome;
+        }
+    }
 }
 
 #[test]
@@ -127,9 +121,10 @@ fn data_is_replaced_and_other_lines_stay() {
         (
             "id: 7\r\nevent: message\r\ndata: old\r\ndata: older\r\nretry: 5\r\n\r\n",
             "new",
-            "id: 7\r\nevent: message\r\ndata: new\nretry: 5\r\n\r\n",
+            "id: 7\nevent: message\ndata: new\nretry: 5\n\n",
         ),
         ("data:old\n:c\n\n", "a\nb\r\nc\rd", "data: a\ndata: b\ndata: c\ndata: d\n:c\n\n"),
+        ("data: old\n:x\rdata: older\r\n\n", "new", "data: new\n:x\n\n"),
         ("data: old\n\n", "", "data: \n\n"),
         ("data: old\n\n", "a\n", "data: a\ndata: \n\n"),
         ("id: 7\n\n", "new", "id: 7\n\n"),

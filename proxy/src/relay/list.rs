@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use policy::Mode;
 use prometheus::IntCounter;
 use protocol::mcp::Era;
 use protocol::sse::Splitter;
@@ -35,6 +36,10 @@ impl Visible {
         }
         let in_force = self.shared.in_force.load();
         let Some(policy) = &in_force.policy else { return Err("no-policy") };
+        if policy.snapshot.mode() == Mode::Observe {
+            // What is forwarded all the same must be seen all the same.
+            return Ok(None);
+        }
         let keep = |tool: &Tool<'_>| policy.snapshot.may_be_called(&tool.name, self.tenant.as_deref());
         match filter(message, self.era, keep) {
             Ok(Filtered::Untouched) => Ok(None),

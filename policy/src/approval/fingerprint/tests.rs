@@ -62,6 +62,8 @@ fn every_coordinate_counts() {
         ("org", Call { method: Some("read"), ..base }),
         ("org", Call { method: Some("ledger"), resource: Some("write"), ..base }),
         ("org", Call { tool: "refundledger", resource: Some(""), ..base }),
+        ("org", Call { backend: "a", tool: "b\u{1}c", ..base }),
+        ("org", Call { backend: "a\u{1}b", tool: "c", ..base }),
         ("org", Call { arguments: r#"{"a":2}"#, ..base }),
         ("org", Call { arguments: r#"{"a":"1"}"#, ..base }),
         ("org", Call { arguments: r#"{"a":[1]}"#, ..base }),

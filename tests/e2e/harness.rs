@@ -1,0 +1,28 @@
+//! Starts programs, waits for them, and stops them; what tests read like is up to the tests.
+
+mod client;
+mod gate;
+mod http;
+mod program;
+
+pub(crate) use client::{Client, PY1, PY2, TS1, TS2};
+pub(crate) use gate::{Gate, GateOptions, KEY};
+pub(crate) use http::{Answer, Connection, request};
+pub(crate) use program::{Backend, oakgate, oakgate_command, repository};
+
+use std::time::{Duration, Instant};
+
+/// Longest that anything is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until something is there; it is looked for again and again.
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(since.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

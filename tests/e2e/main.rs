@@ -1,0 +1,21 @@
+//! End to end: the real binary between real clients and real backends. `tests/README.md` says what those are.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is not as it should be"
+)]
+
+mod admin;
+mod audit;
+mod commands;
+mod drain;
+mod harness;
+mod holds;
+mod mcp;
+mod refusals;
+mod reload;
+mod rest;
+mod tidy;
+mod up;
