@@ -41,7 +41,8 @@ pub(crate) fn read<T: DeserializeOwned + JsonSchema>(
         .map(|error| error.instance_path().to_string())
         .collect();
     retype(&mut document, &filled, mistyped);
-    let mut mistakes: Vec<Mistake> = validator.iter_errors(&document).flat_map(|error| mistakes_of(&error)).collect();
+    let mut mistakes: Vec<Mistake> =
+        validator.iter_errors(&document).flat_map(|error| mistakes_of(&error)).collect();
     if mistakes.is_empty() {
         return serde_json::from_value(document).map_err(|error| vec![Mistake::at("", error.to_string())]);
     }
@@ -92,7 +93,10 @@ fn mistakes_of(error: &ValidationError<'_>) -> Vec<Mistake> {
             vec![Mistake::at(path, format!("must be {}, not {}", wanted(kind), shown(error.instance())))]
         }
         ValidationErrorKind::Enum { options } => {
-            vec![Mistake::at(path, format!("must be one of {}, not {}", listed(options), shown(error.instance())))]
+            vec![Mistake::at(
+                path,
+                format!("must be one of {}, not {}", listed(options), shown(error.instance())),
+            )]
         }
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
             // Something that may be left out is, to the schema, itself or null.
@@ -147,7 +151,8 @@ fn wanted(kind: &TypeKind) -> String {
     match kind {
         TypeKind::Single(one) => name(&one.to_string()).to_owned(),
         TypeKind::Multiple(many) => {
-            let names: Vec<&str> = many.iter().map(|one| name(&one.to_string())).filter(|n| *n != "null").collect();
+            let names: Vec<&str> =
+                many.iter().map(|one| name(&one.to_string())).filter(|n| *n != "null").collect();
             names.join(" or ")
         }
     }

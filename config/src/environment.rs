@@ -31,7 +31,13 @@ impl Environment {
         filled
     }
 
-    fn fill_at(self, value: &mut Value, at: &mut String, filled: &mut BTreeSet<String>, mistakes: &mut Vec<Mistake>) {
+    fn fill_at(
+        self,
+        value: &mut Value,
+        at: &mut String,
+        filled: &mut BTreeSet<String>,
+        mistakes: &mut Vec<Mistake>,
+    ) {
         let here = at.len();
         match value {
             Value::String(text) if text.contains("${") => match self.expand(text) {
@@ -63,7 +69,8 @@ impl Environment {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
-            let (name, tail) = after.split_once('}').ok_or_else(|| format!("`{text}` has `${{` without `}}`"))?;
+            let (name, tail) =
+                after.split_once('}').ok_or_else(|| format!("`{text}` has `${{` without `}}`"))?;
             let value = (self.0)(name).ok_or_else(|| format!("the environment has no `{name}`"))?;
             out.push_str(before);
             out.push_str(&value);

@@ -107,13 +107,15 @@ impl Keys {
                 mistakes.push(Mistake::at(at("id"), format!("must have 1 to {ID_MAX_BYTES} bytes")));
             }
             if !ids.insert(source.id.clone()) {
-                mistakes.push(Mistake::at(at("id"), format!("`{}` is the id of an earlier key too", source.id)));
+                mistakes
+                    .push(Mistake::at(at("id"), format!("`{}` is the id of an earlier key too", source.id)));
             }
             let expires_unix_seconds = match source.expires.as_deref().map(str::parse::<jiff::Timestamp>) {
                 None => None,
                 Some(Ok(moment)) => Some(moment.as_second()),
                 Some(Err(_)) => {
-                    mistakes.push(Mistake::at(at("expires"), "must be a moment such as 2027-01-31T00:00:00Z"));
+                    mistakes
+                        .push(Mistake::at(at("expires"), "must be a moment such as 2027-01-31T00:00:00Z"));
                     None
                 }
             };

@@ -162,7 +162,8 @@ fn store(url: &str, folder: &Path, mistakes: &mut Vec<Mistake>) -> Option<PathBu
     match url.strip_prefix("sqlite://") {
         Some(file) if !file.is_empty() => Some(folder.join(file)),
         _ => {
-            mistakes.push(Mistake::at("control_plane.store", format!("must be `sqlite://FILE`, not `{url}`")));
+            mistakes
+                .push(Mistake::at("control_plane.store", format!("must be `sqlite://FILE`, not `{url}`")));
             None
         }
     }

@@ -61,7 +61,8 @@ fn table(items: &[Value]) {
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     for row in [&header].into_iter().chain(&rows) {
-        let cells = row.iter().enumerate().map(|(place, cell)| format!("{cell:<width$}", width = width(place)));
+        let cells =
+            row.iter().enumerate().map(|(place, cell)| format!("{cell:<width$}", width = width(place)));
         say(cells.collect::<Vec<_>>().join("  ").trim_end());
     }
 }
@@ -92,7 +93,11 @@ impl Api {
             ))
         })?;
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        Ok(Self { url: options.url.trim_end_matches('/').to_owned(), session: session.trim().to_owned(), agent })
+        Ok(Self {
+            url: options.url.trim_end_matches('/').to_owned(),
+            session: session.trim().to_owned(),
+            agent,
+        })
     }
 
     fn get(&self, path: &str) -> Result<Value, Failure> {
@@ -109,9 +114,15 @@ impl Api {
         format!("Bearer {}", self.session)
     }
 
-    fn answer(&self, response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value, Failure> {
+    fn answer(
+        &self,
+        response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Value, Failure> {
         let mut response = response.map_err(|error| {
-            Failure::Fault(format!("{}: {error}\nIs the control plane running? Name its address with --url.", self.url))
+            Failure::Fault(format!(
+                "{}: {error}\nIs the control plane running? Name its address with --url.",
+                self.url
+            ))
         })?;
         let status = response.status();
         let text = response.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_string();

@@ -50,8 +50,10 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "With no file, a demonstration: settings, keys and state in --data, an MCP and a REST backend \
-                        built in, and what to try next on the screen.")]
+#[command(
+    after_help = "With no file, a demonstration: settings, keys and state in --data, an MCP and a REST backend \
+                        built in, and what to try next on the screen."
+)]
 pub(crate) struct UpOptions {
     /// Settings with both `proxy` and `control_plane`; without it, the demonstration
     #[arg(long, value_name = "FILE")]
@@ -86,14 +88,18 @@ pub(crate) enum PolicyCommand {
         files: Vec<PathBuf>,
     },
     /// Read queries, a JSON object a line, and write verdicts, a line each
-    #[command(after_help = "Example:\n  echo '{\"tool\":\"write_note\",\"args\":{\"path\":\"a\"}}' | oakgate policy decide --policy policy.yaml")]
+    #[command(
+        after_help = "Example:\n  echo '{\"tool\":\"write_note\",\"args\":{\"path\":\"a\"}}' | oakgate policy decide --policy policy.yaml"
+    )]
     Decide {
         /// The policy document
         #[arg(long, value_name = "FILE")]
         policy: PathBuf,
     },
     /// Say of one query, level by level, what was looked at and what decided
-    #[command(after_help = "Example:\n  echo '{\"tool\":\"write_note\"}' | oakgate policy explain --policy policy.yaml")]
+    #[command(
+        after_help = "Example:\n  echo '{\"tool\":\"write_note\"}' | oakgate policy explain --policy policy.yaml"
+    )]
     Explain {
         /// The policy document
         #[arg(long, value_name = "FILE")]
@@ -107,7 +113,9 @@ pub(crate) enum PolicyCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReceiptCommand {
     /// Verify receipts from standard input, a line each: prints the claims, or why not; status 1 if any is refused
-    #[command(after_help = "Example:\n  oakgate receipt verify --keys receipts.jwks --audience files --body request.json < receipt.txt")]
+    #[command(
+        after_help = "Example:\n  oakgate receipt verify --keys receipts.jwks --audience files --body request.json < receipt.txt"
+    )]
     Verify {
         /// A JWK set
         #[arg(long, value_name = "FILE")]

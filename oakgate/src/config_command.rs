@@ -11,7 +11,8 @@ pub(crate) fn run(command: &ConfigCommand) -> Done {
         ConfigCommand::Check { file } => {
             let settings = Settings::load(file, Environment::of_process());
             let settings = settings.map_err(|mistakes| Failure::Configuration(mistakes.to_string()))?;
-            let parts = [("proxy", settings.proxy.is_some()), ("control_plane", settings.control_plane.is_some())];
+            let parts =
+                [("proxy", settings.proxy.is_some()), ("control_plane", settings.control_plane.is_some())];
             let parts: Vec<&str> = parts.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
             say(format!("{}: good ({})", file.display(), parts.join(", ")));
         }

@@ -20,11 +20,11 @@ pub(crate) struct Demo {
 
 /// Starts both backends on ports that the system chooses. They end with the program.
 pub(crate) async fn start() -> Result<Demo, Failure> {
-    let fault = |error: std::io::Error| Failure::Fault(format!("a demonstration backend can't listen: {error}"));
+    let fault =
+        |error: std::io::Error| Failure::Fault(format!("a demonstration backend can't listen: {error}"));
     let notes = TcpListener::bind("127.0.0.1:0").await.map_err(fault)?;
     let shop = TcpListener::bind("127.0.0.1:0").await.map_err(fault)?;
-    let demo =
-        Demo { notes: notes.local_addr().map_err(fault)?, shop: shop.local_addr().map_err(fault)? };
+    let demo = Demo { notes: notes.local_addr().map_err(fault)?, shop: shop.local_addr().map_err(fault)? };
     tokio::spawn(serve(notes, notes::router()));
     tokio::spawn(serve(shop, shop::router()));
     Ok(demo)

@@ -71,7 +71,8 @@ fn each_query(answer: impl Fn(&Query) -> Result<String, Failure>) -> Done {
         match Query::parse(&line) {
             Ok(query) => say(answer(&query)?),
             Err(error) => {
-                let text = format!("line {}: not a query such as {{\"tool\":\"read_note\"}}: {error}", number + 1);
+                let text =
+                    format!("line {}: not a query such as {{\"tool\":\"read_note\"}}: {error}", number + 1);
                 if let Some(earlier) = bad.replace(text) {
                     complain(earlier);
                 }

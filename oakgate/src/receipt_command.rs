@@ -14,7 +14,8 @@ pub(crate) fn run(command: &ReceiptCommand) -> Done {
     match command {
         ReceiptCommand::Verify { keys, audience, body, args, use_ } => {
             let keys = read(keys)?;
-            let keys = KeySet::from_jwks(&keys).map_err(|error| Failure::Input(format!("the keys: {error}")))?;
+            let keys =
+                KeySet::from_jwks(&keys).map_err(|error| Failure::Input(format!("the keys: {error}")))?;
             let body = body.as_ref().map(|file| read(file)).transpose()?;
             let args = args.as_ref().map(|file| text(file)).transpose()?;
             let expected = Expected {

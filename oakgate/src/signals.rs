@@ -21,7 +21,8 @@ pub(crate) enum Asked {
 
 impl Signals {
     pub(crate) fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::Fault(format!("signals can't be heard: {error}")));
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::Fault(format!("signals can't be heard: {error}")));
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,

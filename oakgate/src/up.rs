@@ -48,7 +48,8 @@ pub(crate) fn run(options: &UpOptions) -> Done {
 fn from_file(file: &Path) -> Result<Plan, Failure> {
     let settings = Settings::load(file, Environment::of_process())
         .map_err(|mistakes| Failure::Configuration(mistakes.to_string()))?;
-    let missing = |part| Failure::Configuration(format!("{}: {part}: missing; `up` runs both parts", file.display()));
+    let missing =
+        |part| Failure::Configuration(format!("{}: {part}: missing; `up` runs both parts", file.display()));
     let control_plane = settings.control_plane.ok_or_else(|| missing("control_plane"))?;
     Ok(Plan {
         proxy: settings.proxy.ok_or_else(|| missing("proxy"))?,
@@ -61,9 +62,9 @@ fn from_file(file: &Path) -> Result<Plan, Failure> {
 async fn serve(plan: Plan) -> Done {
     let mut signals = Signals::listen()?;
     let address = plan.control_plane.address;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| Failure::Configuration(format!("the control plane can't listen on {address}: {error}")))?;
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Failure::Configuration(format!("the control plane can't listen on {address}: {error}"))
+    })?;
     let api = listener.local_addr().map_err(|error| Failure::Fault(error.to_string()))?;
     let store = plan.control_plane.store.clone();
     let control_plane = open(&store).await?;
@@ -78,7 +79,9 @@ async fn serve(plan: Plan) -> Done {
     let session_file = plan.session_file;
     match running.org() {
         Some(org) => first_person(&people, &org, &session_file).await?,
-        None => tracing::warn!("no policy is in force, so it is not known whose people these are; nobody can approve"),
+        None => tracing::warn!(
+            "no policy is in force, so it is not known whose people these are; nobody can approve"
+        ),
     }
     announce(&running);
     tracing::info!(address = %api, session_file = %session_file.display(), "control plane");
@@ -141,7 +144,9 @@ async fn first_person(people: &control_plane::People, org: &str, session_file: &
 
 /// Writes a file that only this user can read; one that is there already is replaced.
 fn write_secret(file: &Path, text: &str) -> Done {
-    let fail = |error: std::io::Error| Failure::Configuration(format!("{}: can't be written: {error}", file.display()));
+    let fail = |error: std::io::Error| {
+        Failure::Configuration(format!("{}: can't be written: {error}", file.display()))
+    };
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     let mut secret = options.open(file).map_err(fail)?;

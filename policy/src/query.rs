@@ -51,9 +51,8 @@ struct CallerText {
 }
 
 impl Query {
-    /// Reads a query from JSON:
-    /// `{"tool":…,"tenant":…,"resource":…,"method":…,"args":{…},"caller":{"id":…,"kind":…,"claims":{…}},"reasoning":…}`.
-    /// Only `tool` must be there; a caller that is left out is anonymous.
+    /// Reads a query from JSON: `tool`, and optionally `tenant`, `resource`, `method`, `args` (an object), `caller`
+    /// (`kind`, and optionally `id` and `claims`; without it, anonymous) and `reasoning`.
     ///
     /// # Errors
     /// [`NotAQuery`] if it has another form.

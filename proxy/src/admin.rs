@@ -52,8 +52,13 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
         reasons.push("stopping");
     }
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let approvals = if shared.metrics.link_up.get() == 1 { "reachable" } else { "none: calls that need one are refused" };
-    (status, Json(json!({"ready": reasons.is_empty(), "reasons": reasons, "approvals": approvals}))).into_response()
+    let approvals = if shared.metrics.holds.link_up.get() == 1 {
+        "reachable"
+    } else {
+        "none: calls that need one are refused"
+    };
+    (status, Json(json!({"ready": reasons.is_empty(), "reasons": reasons, "approvals": approvals})))
+        .into_response()
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
@@ -62,7 +67,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
         let confirmed_ms = policy.confirmed_at.load(Ordering::Relaxed);
         let age_ms = clock::now().0.saturating_sub(confirmed_ms);
         #[expect(clippy::cast_precision_loss, reason = "an age in milliseconds is far below 2^53")]
-        metrics.policy_age_seconds.set(age_ms as f64 / 1000.0);
+        metrics.files.policy_age_seconds.set(age_ms as f64 / 1000.0);
     }
     metrics.buffered_body_bytes.set(shared.buffered.bytes().try_into().unwrap_or(i64::MAX));
     match metrics.text() {
@@ -74,7 +79,8 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
 async fn policy(State(shared): State<Arc<Shared>>) -> Response {
     let in_force = shared.in_force.load();
     let Some(policy) = &in_force.policy else {
-        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"detail": "no policy is in force"}))).into_response();
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"detail": "no policy is in force"})))
+            .into_response();
     };
     let now = clock::now();
     let age_ms = now.0.saturating_sub(policy.confirmed_at.load(Ordering::Relaxed));

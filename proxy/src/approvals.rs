@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use policy_sync::{ApprovalRequest, ControlMessage, FromControl, HoldId, LinkDown, ProxyEnd, ProxyMessage, ToControl};
+use policy_sync::{
+    ApprovalRequest, ControlMessage, FromControl, HoldId, LinkDown, ProxyEnd, ProxyMessage, ToControl,
+};
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
@@ -58,7 +60,7 @@ impl Approvals {
                 waiting: Mutex::default(),
                 by_request: Mutex::default(),
             });
-            metrics.link_up.set(1);
+            metrics.holds.link_up.set(1);
             tokio::spawn(hand_out(Arc::clone(&link), from_control, Arc::clone(metrics)));
             link
         });
@@ -124,7 +126,8 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let known = self.link.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.hold).is_some();
+        let known =
+            self.link.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.hold).is_some();
         if let Some(key) = &self.request {
             let mut by_request = self.link.by_request.lock().unwrap_or_else(PoisonError::into_inner);
             if by_request.get(key) == Some(&self.hold) {
@@ -153,6 +156,6 @@ async fn hand_out(link: Arc<Link>, mut from_control: FromControl, metrics: Arc<M
             tracing::warn!(hold = hold.0, "a held call does not read its messages");
         }
     }
-    metrics.link_up.set(0);
+    metrics.holds.link_up.set(0);
     tracing::warn!("the link to the control plane is down; calls that need approval are refused");
 }

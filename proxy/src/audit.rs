@@ -124,7 +124,11 @@ impl Record {
     ///
     /// # Errors
     /// [`AuditFailed`]: the call must not be forwarded.
-    pub(crate) async fn intent(&mut self, intent: &Intent<'_>, durability: Durability) -> Result<(), AuditFailed> {
+    pub(crate) async fn intent(
+        &mut self,
+        intent: &Intent<'_>,
+        durability: Durability,
+    ) -> Result<(), AuditFailed> {
         let line = IntentLine {
             record: "intent",
             call: &self.call,

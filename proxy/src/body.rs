@@ -89,7 +89,11 @@ impl From<Vec<u8>> for Body {
 
 impl Whole {
     /// Reads a request's body to its end, within the limits.
-    pub(crate) async fn read(shared: &Arc<Shared>, headers: &HeaderMap, incoming: Incoming) -> Result<Self, Refusal> {
+    pub(crate) async fn read(
+        shared: &Arc<Shared>,
+        headers: &HeaderMap,
+        incoming: Incoming,
+    ) -> Result<Self, Refusal> {
         let limits = &shared.settings.limits;
         let max_bytes = limits.max_body_bytes;
         let too_large = || {
@@ -99,7 +103,8 @@ impl Whole {
         if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
             return Err(Refusal::Compressed);
         }
-        let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let announced =
+            headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if announced.is_some_and(|length| length > max_bytes.into()) {
             return Err(too_large());
         }

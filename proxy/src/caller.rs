@@ -76,7 +76,12 @@ impl Identities {
     }
 
     /// The caller of a request.
-    pub(crate) fn identify(&self, auth: Auth, headers: &HeaderMap, now: UnixMillis) -> Result<Arc<Identity>, Refusal> {
+    pub(crate) fn identify(
+        &self,
+        auth: Auth,
+        headers: &HeaderMap,
+        now: UnixMillis,
+    ) -> Result<Arc<Identity>, Refusal> {
         match auth {
             Auth::None => Ok(Arc::clone(&self.anonymous)),
             Auth::ApiKey => self.by_key(presented_key(headers)?, now),
@@ -103,7 +108,11 @@ impl Identities {
 impl Identity {
     fn anonymous() -> Arc<Self> {
         Arc::new(Self {
-            caller: Caller { id: "anonymous".to_owned(), kind: CallerKind::Anonymous, claims: serde_json::Map::new() },
+            caller: Caller {
+                id: "anonymous".to_owned(),
+                kind: CallerKind::Anonymous,
+                claims: serde_json::Map::new(),
+            },
             tenant: None,
             may_name_tenant: false,
             expires_unix_seconds: None,
@@ -171,7 +180,8 @@ mod tests {
     use super::*;
 
     fn identities() -> Identities {
-        let sha256 = |key: &str| Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let sha256 =
+            |key: &str| Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let text = format!(
             "[{{id: a, kind: agent, tenant: t, sha256: {}}},
               {{id: b, kind: standard, may_name_tenant: true, sha256: {}, expires: 2026-01-01T00:00:00Z}}]",
@@ -198,15 +208,27 @@ mod tests {
         for (list, now, expected) in [
             (vec![("x-api-key", "oak_agent_a")], after_expiry, Ok("a")),
             (vec![("authorization", "Bearer oak_agent_a")], after_expiry, Ok("a")),
-            (vec![("authorization", "bearer oak_agent_a"), ("x-api-key", "oak_agent_a")], after_expiry, Ok("a")),
+            (
+                vec![("authorization", "bearer oak_agent_a"), ("x-api-key", "oak_agent_a")],
+                after_expiry,
+                Ok("a"),
+            ),
             (vec![("x-api-key", "oak_live_b")], before_expiry, Ok("b")),
             (vec![("x-api-key", "oak_live_b")], after_expiry, Err("credential-expired")),
             (vec![], before_expiry, Err("credential-missing")),
             (vec![("x-api-key", "oak_agent_A")], before_expiry, Err("credential-unknown")),
             (vec![("x-api-key", "a")], before_expiry, Err("credential-unknown")),
             (vec![("authorization", "Basic oak_agent_a")], before_expiry, Err("credential-unknown")),
-            (vec![("authorization", "Bearer oak_live_b"), ("x-api-key", "oak_agent_a")], before_expiry, Err("credential-unknown")),
-            (vec![("x-api-key", "oak_agent_a"), ("x-api-key", "oak_live_b")], before_expiry, Err("credential-unknown")),
+            (
+                vec![("authorization", "Bearer oak_live_b"), ("x-api-key", "oak_agent_a")],
+                before_expiry,
+                Err("credential-unknown"),
+            ),
+            (
+                vec![("x-api-key", "oak_agent_a"), ("x-api-key", "oak_live_b")],
+                before_expiry,
+                Err("credential-unknown"),
+            ),
         ] {
             let found = identities().identify(Auth::ApiKey, &headers(&list), now);
             let found = found.as_ref().map(|identity| identity.caller.id.as_str()).map_err(Refusal::name);

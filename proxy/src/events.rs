@@ -71,7 +71,8 @@ pub(crate) async fn response_or_stream(mut passage: Passage, stream: EventStream
     match done {
         Some(response) => response,
         None => {
-            let mut response = Response::new(Body::Events(Events { stream, source: Source::Passage(passage) }));
+            let mut response =
+                Response::new(Body::Events(Events { stream, source: Source::Passage(passage) }));
             let headers = response.headers_mut();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -93,12 +94,18 @@ enum Source {
     /// The backend answers with a stream of its own.
     Stream(Box<Body>),
     /// The answer is one message, to become one event.
-    Message { body: Box<Body>, read: BytesMut },
+    Message {
+        body: Box<Body>,
+        read: BytesMut,
+    },
     Done,
 }
 
 impl Events {
-    pub(crate) fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    pub(crate) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             if let Some(chunk) = self.stream.next(context) {
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));

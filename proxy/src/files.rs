@@ -145,7 +145,7 @@ fn reload(shared: &Shared, watched: Watched) -> bool {
             })
         }
         Watched::Keys => load_keys(settings.keys_file.as_deref()).map(|keys| {
-            metrics.keys.set(keys.len().try_into().unwrap_or(i64::MAX));
+            metrics.files.keys.set(keys.len().try_into().unwrap_or(i64::MAX));
             let identities = Arc::new(Identities::new(&keys, Some(&before.identities)));
             InForce { identities, ..InForce::clone(&before) }
         }),
@@ -168,17 +168,26 @@ fn confirm(shared: &Shared) {
 
 fn in_force(metrics: &Metrics, policy: PolicyInForce) -> PolicyInForce {
     let rules = policy.snapshot.rules_count();
-    metrics.policy_loaded.set(1);
-    metrics.policy_revision.set(policy.snapshot.revision().try_into().unwrap_or(i64::MAX));
-    metrics.policy_rules.set(rules.try_into().unwrap_or(i64::MAX));
+    metrics.files.policy_loaded.set(1);
+    metrics.files.policy_revision.set(policy.snapshot.revision().try_into().unwrap_or(i64::MAX));
+    metrics.files.policy_rules.set(rules.try_into().unwrap_or(i64::MAX));
     tracing::info!(revision = policy.snapshot.revision(), sha256 = policy.sha256, rules, "policy in force");
     policy
 }
 
 /// Uses what was loaded, or logs every mistake; counts either. Whoever sees the count sees it in force.
-fn note<T>(metrics: &Metrics, watched: Watched, loaded: Result<T, FileError>, put_in_force: impl FnOnce(T)) -> bool {
+fn note<T>(
+    metrics: &Metrics,
+    watched: Watched,
+    loaded: Result<T, FileError>,
+    put_in_force: impl FnOnce(T),
+) -> bool {
     let mistakes = loaded.as_ref().err().map_or(0, |error| error.mistakes.len());
-    metrics.load_errors.with_label_values(&[watched.name()]).set(mistakes.try_into().unwrap_or(i64::MAX));
+    metrics
+        .files
+        .load_errors
+        .with_label_values(&[watched.name()])
+        .set(mistakes.try_into().unwrap_or(i64::MAX));
     let result = match loaded {
         Ok(loaded) => {
             put_in_force(loaded);
@@ -191,7 +200,7 @@ fn note<T>(metrics: &Metrics, watched: Watched, loaded: Result<T, FileError>, pu
             "refused"
         }
     };
-    metrics.loads.with_label_values(&[watched.name(), result]).inc();
+    metrics.files.loads.with_label_values(&[watched.name(), result]).inc();
     mistakes == 0
 }
 
@@ -210,9 +219,8 @@ fn load_policy(file: &Path, revision_before: u64) -> Result<PolicyInForce, FileE
 
 fn load_keys(file: Option<&Path>) -> Result<Keys, FileError> {
     let Some(file) = file else { return Ok(Keys::default()) };
-    Keys::read(&file.display().to_string(), &read(file)?, Environment::of_process()).map_err(|mistakes| FileError {
-        file: file.to_owned(),
-        mistakes: mistakes.list.iter().map(ToString::to_string).collect(),
+    Keys::read(&file.display().to_string(), &read(file)?, Environment::of_process()).map_err(|mistakes| {
+        FileError { file: file.to_owned(), mistakes: mistakes.list.iter().map(ToString::to_string).collect() }
     })
 }
 
@@ -221,13 +229,17 @@ fn load_receipt_keys(file: &Path) -> Result<KeySet, FileError> {
     let keys = KeySet::from_jwks(read(file)?.as_bytes()).map_err(|error| fail(error.to_string()))?;
     match keys.signer() {
         Some(_) => Ok(keys),
-        None => Err(fail("no key in it signs: one needs `\"state\": \"signing\"` and its secret part".to_owned())),
+        None => {
+            Err(fail("no key in it signs: one needs `\"state\": \"signing\"` and its secret part".to_owned()))
+        }
     }
 }
 
 fn read(file: &Path) -> Result<String, FileError> {
-    std::fs::read_to_string(file)
-        .map_err(|error| FileError { file: file.to_owned(), mistakes: vec![format!("can't be read: {error}")] })
+    std::fs::read_to_string(file).map_err(|error| FileError {
+        file: file.to_owned(),
+        mistakes: vec![format!("can't be read: {error}")],
+    })
 }
 
 fn version(file: &Path) -> Version {

@@ -14,20 +14,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use config::{Backend, BackendKind, Durability, ListMode};
+use config::{Backend, BackendKind, Durability};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use policy::{Call, Decision, Denial, Permit, Verdict, decide};
+use policy::{Call, Decision, Permit, Snapshot, decide};
 
-use crate::approvals::RequestKey;
-use crate::audit::{Intent, Outcome, Record, VerdictFields};
+use crate::audit::{Outcome, Record};
 use crate::body::{Body, Whole};
 use crate::caller::Identity;
 use crate::clock;
 use crate::events::{EventStream, response_or_stream};
-use crate::hold::{Held, hold};
+use crate::exchange::Exchange;
+use crate::hold::hold;
 use crate::listen::Listening;
 use crate::recognise::{Arrival, ReplyTo, ToolCall, recognise};
 use crate::refusal::Refusal;
@@ -37,20 +37,7 @@ use crate::stamp::stamp;
 use crate::state::{InForce, Phase, Shared};
 use crate::transparent::{Message, transparent};
 use crate::upstream::{Answer, Outbound, Passage, SendError, send};
-use crate::worker::{CallId, Worker};
-
-/// One request on its way: what is known of it so far, for whoever has to answer or record it.
-#[derive(Debug)]
-pub(crate) struct Exchange {
-    pub(crate) worker: Rc<Worker>,
-    pub(crate) listening: Rc<Listening>,
-    pub(crate) id: CallId,
-    pub(crate) stream: EventStream,
-    pub(crate) reply_to: ReplyTo,
-    pub(crate) identity: Option<Arc<Identity>>,
-    pub(crate) verdict: Option<Verdict>,
-    pub(crate) record: Option<Record>,
-}
+use crate::worker::Worker;
 
 /// Answers one request. A held call's answer begins as a stream before `pass` is done; it then goes on inside of it.
 pub(crate) async fn gate(
@@ -99,7 +86,8 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
     let path = head.uri.path();
     let (place, rest) = listening.route(&shared.settings.backends, path).ok_or(Refusal::NoBackend)?;
     let backend = shared.settings.backends.get(place).ok_or(Refusal::NoBackend)?;
-    let identity = shared.in_force.load().identities.identify(listening.settings.auth, &head.headers, clock::now())?;
+    let identity =
+        shared.in_force.load().identities.identify(listening.settings.auth, &head.headers, clock::now())?;
     exchange.identity = Some(Arc::clone(&identity));
     let tenant = identity.tenant(&head.headers)?;
     if *shared.phase.borrow() >= Phase::Drain {
@@ -164,9 +152,10 @@ async fn enforce(
     let worker = Rc::clone(&exchange.worker);
     let shared = &worker.shared;
     let deciding = Instant::now();
-    let _under_way = identity.load.enter_call(shared.settings.limits.max_calls_per_caller).inspect_err(|_| {
-        shared.metrics.limits_reached.with_label_values(&["max_calls_per_caller"]).inc();
-    })?;
+    let _under_way =
+        identity.load.enter_call(shared.settings.limits.max_calls_per_caller).inspect_err(|_| {
+            shared.metrics.limits_reached.with_label_values(&["max_calls_per_caller"]).inc();
+        })?;
 
     // 5. The decision; after a hold, again on the policy then in force.
     let mut policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
@@ -198,8 +187,14 @@ async fn enforce(
         shared.metrics.observed.with_label_values(&[permit.verdict().permission.as_str()]).inc();
     }
     shared.metrics.phases.record.observe(recording.elapsed().as_secs_f64());
-    let receipt =
-        stamp(shared, &in_force, policy.snapshot.org(), (call, &permit), &inbound.body.bytes, exchange.id.nonce)?;
+    let receipt = stamp(
+        shared,
+        &in_force,
+        policy.snapshot.org(),
+        (call, &permit),
+        &inbound.body.bytes,
+        exchange.id.nonce,
+    )?;
     let outbound = Outbound {
         target: target(inbound)?,
         body: inbound.body.bytes.clone(),
@@ -260,121 +255,10 @@ pub(crate) fn target(inbound: &Inbound<'_>) -> Result<PathAndQuery, Refusal> {
 }
 
 /// Calls that a person approved, or that destroy, wait for the disk unless the settings say otherwise.
-fn durability(shared: &Shared, snapshot: &policy::Snapshot, call: &Call<'_>, permit: &Permit) -> Durability {
-    let destructive = || snapshot.tool(call.tool).is_some_and(|tool| tool.annotations().destructive == Some(true));
+fn durability(shared: &Shared, snapshot: &Snapshot, call: &Call<'_>, permit: &Permit) -> Durability {
+    let destructive =
+        || snapshot.tool(call.tool).is_some_and(|tool| tool.annotations().destructive == Some(true));
     shared.settings.audit.durability.unwrap_or_else(|| {
         if permit.approval().is_some() || destructive() { Durability::Strict } else { Durability::Batched }
     })
-}
-
-impl Exchange {
-    /// Step 7, and the record of a refusal that came before there was a call.
-    async fn refuse(&mut self, refusal: &Refusal) -> Response<Body> {
-        self.worker.shared.metrics.refusals.with_label_values(&[refusal.name()]).inc();
-        // A request whose caller is not known leaves a count and no record: anybody could fill the disk with them.
-        if self.identity.is_some() {
-            self.record_refusal(refusal, None).await;
-        }
-        tracing::debug!(reason = refusal.name(), call = self.id.text, "refused");
-        respond::refused(refusal, self.verdict.as_ref(), &self.reply_to, &self.id.text)
-    }
-
-    /// Writes the intent of a refused request. It is refused in any case, so a failure only counts.
-    async fn record_refusal(&mut self, refusal: &Refusal, call: Option<&Call<'_>>) {
-        let Some(mut record) = self.record.take() else { return };
-        let intent = Intent {
-            listener: &self.listening.settings.name,
-            backend: call.map(|call| call.backend),
-            caller: self.identity.as_ref().map_or("", |identity| &identity.caller.id),
-            tenant: call.and_then(|call| call.tenant),
-            tool: call.map(|call| call.tool),
-            resource: call.and_then(|call| call.resource),
-            method: call.and_then(|call| call.method),
-            verdict: self.verdict.as_ref().map(VerdictFields::of),
-            approval: refusal.reference().map(policy::approval::Reference::as_str),
-            reason: Some(refusal.name()),
-            ..Intent::default()
-        };
-        if record.intent(&intent, Durability::Batched).await.is_err() {
-            self.worker.shared.metrics.audit_dropped.inc();
-        }
-    }
-
-    fn intent<'a>(&'a self, call: &Call<'a>, permit: &'a Permit) -> Intent<'a> {
-        Intent {
-            listener: &self.listening.settings.name,
-            backend: Some(call.backend),
-            caller: &call.caller.id,
-            tenant: call.tenant,
-            tool: Some(call.tool),
-            resource: call.resource,
-            method: call.method,
-            args_sha256: None,
-            verdict: Some(VerdictFields::of(permit.verdict())),
-            approval: permit.approval().map(policy::approval::Reference::as_str),
-            forward: true,
-            observed: permit.observed(),
-            reason: None,
-        }
-    }
-
-    fn count(&self, place: usize, verdict: &Verdict) {
-        if let Some(backend) = self.worker.backends.get(place) {
-            backend.count(verdict.permission);
-        }
-        for rule in &verdict.faults {
-            self.worker.shared.metrics.condition_faults.with_label_values(&[rule.as_ref()]).inc();
-        }
-    }
-
-    /// A tool that is hidden from its caller is refused like one that does not exist.
-    fn denied(&self, denial: Denial, snapshot: &policy::Snapshot, call: &Call<'_>) -> Refusal {
-        let is_tool_call = matches!(self.reply_to, ReplyTo::Mcp { is_tool_call: true, .. });
-        let filters = self.listening.settings.list == ListMode::Filter;
-        if is_tool_call && filters && !snapshot.may_be_called(call.tool, call.tenant) {
-            Refusal::Hidden { tool: call.tool.to_owned(), denial: Box::new(denial) }
-        } else {
-            Refusal::Denied(Box::new(denial))
-        }
-    }
-
-    fn held<'a>(
-        &'a self,
-        org: &'a str,
-        tool_call: &ToolCall<'a>,
-        call: &'a Call<'a>,
-        identity: &'a Identity,
-        head: &Parts,
-    ) -> Held<'a> {
-        let mcp_id = if let ReplyTo::Mcp { id, .. } = &self.reply_to { id.clone() } else { None };
-        let takes_stream = mcp_id.is_some() && accepts_events(head);
-        let session = head.headers.get("mcp-session-id").map(|session| session.as_bytes().to_vec());
-        let limit = Duration::from_secs(self.listening.settings.hold_limit_seconds);
-        Held {
-            call,
-            org,
-            load: &identity.load,
-            stream: takes_stream.then_some(&self.stream),
-            progress_token: tool_call.progress_token,
-            cancelled_by: mcp_id.map(|id| RequestKey { caller: identity.caller.id.clone(), session, id }),
-            limit: preferred_wait(head).map_or(limit, |preferred| preferred.min(limit)),
-        }
-    }
-}
-
-fn accepts_events(head: &Parts) -> bool {
-    let accepts = head.headers.get_all(http::header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepts.flat_map(|value| value.split(',')).any(|range| {
-        range.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
-    })
-}
-
-/// `Prefer: respond-async` and `wait=N` (RFC 7240): how long the caller wants to be kept at most. Not quite nothing: an
-/// approval that is there already is heard of within a moment.
-fn preferred_wait(head: &Parts) -> Option<Duration> {
-    let prefers = head.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-    let preferences: Vec<&str> = prefers.flat_map(|value| value.split([',', ';'])).map(str::trim).collect();
-    let wait = preferences.iter().find_map(|preference| preference.strip_prefix("wait=")?.parse().ok());
-    let is_async = preferences.iter().any(|preference| preference.eq_ignore_ascii_case("respond-async"));
-    wait.map(Duration::from_secs).or(is_async.then_some(Duration::from_secs(1)))
 }

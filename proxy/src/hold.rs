@@ -54,10 +54,11 @@ pub(crate) async fn hold(shared: &Shared, hold: &policy::Hold, held: Held<'_>) -
     let _mine = held.load.enter_hold(limits.max_holds_per_caller).inspect_err(|_| {
         limit_reached("max_holds_per_caller");
     })?;
-    let _all = shared.approvals.holds.enter(limits.max_holds).ok_or(Refusal::TooManyHolds).inspect_err(|_| {
-        limit_reached("max_holds");
-    })?;
-    let _gauge = Gauged::new(&metrics.holds);
+    let _all =
+        shared.approvals.holds.enter(limits.max_holds).ok_or(Refusal::TooManyHolds).inspect_err(|_| {
+            limit_reached("max_holds");
+        })?;
+    let _gauge = Gauged::new(&metrics.holds.now);
     let since = Instant::now();
     let request = request(shared, hold, &held, fingerprint);
     let mut place = shared
@@ -67,7 +68,7 @@ pub(crate) async fn hold(shared: &Shared, hold: &policy::Hold, held: Held<'_>) -
     let mut ended = Ended { shared, outcome: "caller-left" };
     let result = wait(shared, &mut place, &held, fingerprint, since).await;
     ended.outcome = result.as_ref().map_or_else(Refusal::name, |_| "approved");
-    metrics.hold_seconds.observe(since.elapsed().as_secs_f64());
+    metrics.holds.seconds.observe(since.elapsed().as_secs_f64());
     result
 }
 
@@ -149,7 +150,11 @@ async fn decided(
 }
 
 /// Uses the approval up, for this call and no other.
-async fn consume(place: &mut Place, reference: Reference, fingerprint: Fingerprint) -> Result<Grant, Refusal> {
+async fn consume(
+    place: &mut Place,
+    reference: Reference,
+    fingerprint: Fingerprint,
+) -> Result<Grant, Refusal> {
     let ask = ProxyMessage::ApprovalConsume { hold: place.hold(), reference: reference.clone() };
     place.send(ask).map_err(|_| Refusal::ApprovalsUnavailable)?;
     let deadline = Instant::now() + ANSWER_TIMEOUT;
@@ -186,7 +191,12 @@ async fn draining(phase: &mut watch::Receiver<Phase>) {
     }
 }
 
-fn request(shared: &Shared, hold: &policy::Hold, held: &Held<'_>, fingerprint: Fingerprint) -> ApprovalRequest {
+fn request(
+    shared: &Shared,
+    hold: &policy::Hold,
+    held: &Held<'_>,
+    fingerprint: Fingerprint,
+) -> ApprovalRequest {
     let call = held.call;
     let verdict: &Verdict = hold.verdict();
     ApprovalRequest {
@@ -236,7 +246,7 @@ struct Ended<'a> {
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
-        self.shared.metrics.holds_ended.with_label_values(&[self.outcome]).inc();
+        self.shared.metrics.holds.ended.with_label_values(&[self.outcome]).inc();
         if self.outcome == "caller-left" {
             tracing::info!("a caller left while its call was held");
         }

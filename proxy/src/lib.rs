@@ -11,6 +11,7 @@ mod caller;
 mod clock;
 mod entropy;
 mod events;
+mod exchange;
 mod files;
 mod gate;
 mod hold;

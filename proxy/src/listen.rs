@@ -139,7 +139,12 @@ pub(crate) async fn accept(
 }
 
 /// Serves one connection until it ends, or the proxy stops.
-async fn serve(worker: Rc<Worker>, listening: Rc<Listening>, stream: TcpStream, permit: OwnedSemaphorePermit) {
+async fn serve(
+    worker: Rc<Worker>,
+    listening: Rc<Listening>,
+    stream: TcpStream,
+    permit: OwnedSemaphorePermit,
+) {
     let shared = Arc::clone(&worker.shared);
     shared.metrics.connections.inc();
     if let Err(error) = stream.set_nodelay(true) {

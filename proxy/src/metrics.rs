@@ -2,7 +2,8 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 /// Seconds: from a tenth of a millisecond to ten seconds.
@@ -29,22 +30,40 @@ pub(crate) struct Metrics {
     pub(crate) connections_refused: IntCounter,
     pub(crate) buffered_body_bytes: IntGauge,
     pub(crate) limits_reached: IntCounterVec,
+    pub(crate) receipts: IntCounter,
+    pub(crate) files: Files,
+    pub(crate) holds: Holds,
+    pub(crate) audit: Audit,
+}
+
+/// What the watched files say.
+#[derive(Debug)]
+pub(crate) struct Files {
     pub(crate) policy_loaded: IntGauge,
     pub(crate) policy_revision: IntGauge,
     pub(crate) policy_age_seconds: Gauge,
     pub(crate) policy_rules: IntGauge,
+    pub(crate) keys: IntGauge,
     pub(crate) loads: IntCounterVec,
     pub(crate) load_errors: IntGaugeVec,
-    pub(crate) keys: IntGauge,
-    pub(crate) receipts: IntCounter,
-    pub(crate) holds: IntGauge,
-    pub(crate) holds_ended: IntCounterVec,
-    pub(crate) hold_seconds: Histogram,
+}
+
+/// Held calls.
+#[derive(Debug)]
+pub(crate) struct Holds {
+    pub(crate) now: IntGauge,
+    pub(crate) ended: IntCounterVec,
+    pub(crate) seconds: Histogram,
     pub(crate) link_up: IntGauge,
-    pub(crate) audit_records: IntCounterVec,
-    pub(crate) audit_bytes: IntGauge,
-    pub(crate) audit_dropped: IntCounter,
-    pub(crate) audit_failures: IntCounter,
+}
+
+/// The audit record.
+#[derive(Debug)]
+pub(crate) struct Audit {
+    pub(crate) records: IntCounterVec,
+    pub(crate) bytes: IntGauge,
+    pub(crate) dropped: IntCounter,
+    pub(crate) failures: IntCounter,
 }
 
 /// How long each phase of a call took.
@@ -61,60 +80,52 @@ impl Metrics {
     /// Registers every metric. Fails only if two have one name.
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let r = Registry::new();
-        let phases = HistogramVec::new(
-            HistogramOpts::new("oakgate_phase_seconds", "Time of each phase of a call, holds left out")
-                .buckets(PHASE_BUCKETS.to_vec()),
-            &["phase"],
-        )?;
-        r.register(Box::new(phases.clone()))?;
-        let phase = |name| phases.with_label_values(&[name]);
-        let hold_seconds = HistogramOpts::new("oakgate_hold_seconds", "How long held calls waited");
-        let build = IntGaugeVec::new(Opts::new("oakgate_build_info", "Always 1; the version is a label"), &["version"])?;
-        r.register(Box::new(build.clone()))?;
+        let build = gauges(&r, "build_info", "Always 1; the version is a label", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self {
             calls: counters(&r, "calls_total", "Calls decided", &["backend", "kind", "verdict"])?,
-            observed: counters(&r, "observed_total", "Calls forwarded only because of `mode: observe`", &["verdict"])?,
+            observed: counters(
+                &r,
+                "observed_total",
+                "Calls forwarded only because of `mode: observe`",
+                &["verdict"],
+            )?,
             refusals: counters(&r, "refusals_total", "Requests refused, by reason", &["reason"])?,
-            transparent: counters(&r, "transparent_total", "Requests that policy has no say in", &["backend"])?,
-            phases: Phases {
-                read: phase("read"),
-                decide: phase("decide"),
-                record: phase("record"),
-                backend: phase("backend"),
-                total: phase("total"),
-            },
-            backend_errors: counters(&r, "backend_errors_total", "Calls that a backend failed", &["backend", "error"])?,
-            backend_connections: counters(&r, "backend_connections_total", "Connections opened", &["backend"])?,
+            transparent: counters(
+                &r,
+                "transparent_total",
+                "Requests that policy has no say in",
+                &["backend"],
+            )?,
+            phases: Phases::new(&r)?,
+            backend_errors: counters(
+                &r,
+                "backend_errors_total",
+                "Calls that a backend failed",
+                &["backend", "error"],
+            )?,
+            backend_connections: counters(
+                &r,
+                "backend_connections_total",
+                "Connections opened",
+                &["backend"],
+            )?,
             backend_idle: gauges(&r, "backend_idle_connections", "Idle connections kept", &["backend"])?,
             tools_hidden: counters(&r, "tools_hidden_total", "Tools taken out of lists", &["backend"])?,
-            condition_faults: counters(&r, "condition_faults_total", "Conditions that failed at run time", &["rule"])?,
+            condition_faults: counters(
+                &r,
+                "condition_faults_total",
+                "Conditions that failed at run time",
+                &["rule"],
+            )?,
             connections: gauge(&r, "connections", "Client connections open")?,
             connections_refused: counter(&r, "connections_refused_total", "Connections closed at the limit")?,
             buffered_body_bytes: gauge(&r, "buffered_body_bytes", "Request bodies in memory")?,
             limits_reached: counters(&r, "limits_reached_total", "Times that a limit was hit", &["limit"])?,
-            policy_loaded: gauge(&r, "policy_loaded", "1 once a policy is in force")?,
-            policy_revision: gauge(&r, "policy_revision", "Revision of the policy in force")?,
-            policy_age_seconds: registered(
-                &r,
-                Gauge::new(
-                    "oakgate_policy_age_seconds",
-                    "Seconds since the policy in force was last seen to be the one that its source has",
-                )?,
-            )?,
-            policy_rules: gauge(&r, "policy_rules", "Rules of the policy in force")?,
-            loads: counters(&r, "loads_total", "Loads of watched files", &["file", "result"])?,
-            load_errors: gauges(&r, "load_errors", "Mistakes in the newest version of a watched file", &["file"])?,
-            keys: gauge(&r, "keys", "API keys known")?,
             receipts: counter(&r, "receipts_total", "Receipts stamped")?,
-            holds: gauge(&r, "holds", "Calls held now")?,
-            holds_ended: counters(&r, "holds_ended_total", "Holds that ended, by how", &["outcome"])?,
-            hold_seconds: registered(&r, Histogram::with_opts(hold_seconds.buckets(HOLD_BUCKETS.to_vec()))?)?,
-            link_up: gauge(&r, "link_up", "1 while the control plane is reached")?,
-            audit_records: counters(&r, "audit_records_total", "Audit records written", &["record"])?,
-            audit_bytes: gauge(&r, "audit_bytes", "Bytes of audit records on this disk")?,
-            audit_dropped: counter(&r, "audit_dropped_total", "Audit records dropped")?,
-            audit_failures: counter(&r, "audit_failures_total", "Writes of audit records that failed")?,
+            files: Files::new(&r)?,
+            holds: Holds::new(&r)?,
+            audit: Audit::new(&r)?,
             registry: r,
         })
     }
@@ -125,7 +136,71 @@ impl Metrics {
     }
 }
 
-fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C, prometheus::Error> {
+impl Phases {
+    fn new(r: &Registry) -> Result<Self, prometheus::Error> {
+        let options = HistogramOpts::new(
+            "oakgate_phase_seconds",
+            "Time of each phase of a call; holds are in the total",
+        );
+        let phases = registered(r, HistogramVec::new(options.buckets(PHASE_BUCKETS.to_vec()), &["phase"])?)?;
+        let phase = |name| phases.with_label_values(&[name]);
+        Ok(Self {
+            read: phase("read"),
+            decide: phase("decide"),
+            record: phase("record"),
+            backend: phase("backend"),
+            total: phase("total"),
+        })
+    }
+}
+
+impl Files {
+    fn new(r: &Registry) -> Result<Self, prometheus::Error> {
+        let age = "Seconds since the policy in force was last seen to be the one that its source has";
+        Ok(Self {
+            policy_loaded: gauge(r, "policy_loaded", "1 once a policy is in force")?,
+            policy_revision: gauge(r, "policy_revision", "Revision of the policy in force")?,
+            policy_age_seconds: registered(r, Gauge::with_opts(named("policy_age_seconds", age))?)?,
+            policy_rules: gauge(r, "policy_rules", "Rules of the policy in force")?,
+            keys: gauge(r, "keys", "API keys known")?,
+            loads: counters(r, "loads_total", "Loads of watched files", &["file", "result"])?,
+            load_errors: gauges(
+                r,
+                "load_errors",
+                "Mistakes in the newest version of a watched file",
+                &["file"],
+            )?,
+        })
+    }
+}
+
+impl Holds {
+    fn new(r: &Registry) -> Result<Self, prometheus::Error> {
+        let seconds = HistogramOpts::new("oakgate_hold_seconds", "How long held calls waited");
+        Ok(Self {
+            now: gauge(r, "holds", "Calls held now")?,
+            ended: counters(r, "holds_ended_total", "Holds that ended, by how", &["outcome"])?,
+            seconds: registered(r, Histogram::with_opts(seconds.buckets(HOLD_BUCKETS.to_vec()))?)?,
+            link_up: gauge(r, "link_up", "1 while the control plane is reached")?,
+        })
+    }
+}
+
+impl Audit {
+    fn new(r: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            records: counters(r, "audit_records_total", "Audit records written", &["record"])?,
+            bytes: gauge(r, "audit_bytes", "Bytes of audit records on this disk")?,
+            dropped: counter(r, "audit_dropped_total", "Audit records dropped")?,
+            failures: counter(r, "audit_failures_total", "Writes of audit records that failed")?,
+        })
+    }
+}
+
+fn registered<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> Result<C, prometheus::Error> {
     registry.register(Box::new(collector.clone()))?;
     Ok(collector)
 }
@@ -138,7 +213,12 @@ fn counter(r: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheu
     registered(r, IntCounter::with_opts(named(name, help))?)
 }
 
-fn counters(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+fn counters(
+    r: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntCounterVec, prometheus::Error> {
     registered(r, IntCounterVec::new(named(name, help), labels)?)
 }
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use config::{Backend, BackendKind, Mapping};
-use http::request::Parts;
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use protocol::mcp::{self, Era};
 use protocol::message::{Message, Request};
@@ -139,7 +139,8 @@ fn mcp_message<'a>(
         None => Era::Legacy,
     };
     *reply_to = ReplyTo::Mcp { id, is_tool_call, era };
-    mcp::check_headers(values("mcp-method"), values("mcp-name"), &message).map_err(Refusal::HeaderMismatch)?;
+    mcp::check_headers(values("mcp-method"), values("mcp-name"), &message)
+        .map_err(Refusal::HeaderMismatch)?;
     match message {
         Message::Response(_) => Ok(Arrival::Transparent(Transparent(()), Passing::Other)),
         Message::Notification(notification) => {
@@ -169,7 +170,11 @@ fn mcp_message<'a>(
 }
 
 /// `tools/call`, or a governed method: then the tool is the method's name, and the resource what it acts on.
-fn mcp_call<'a>(backend: &'a Backend, headers: &'a HeaderMap, request: Request<'a>) -> Result<ToolCall<'a>, Refusal> {
+fn mcp_call<'a>(
+    backend: &'a Backend,
+    headers: &'a HeaderMap,
+    request: Request<'a>,
+) -> Result<ToolCall<'a>, Refusal> {
     let params = request.params;
     let (resource, method) = mapped(backend, headers, params.arguments)?;
     let call = ToolCall {
@@ -188,7 +193,11 @@ fn mcp_call<'a>(backend: &'a Backend, headers: &'a HeaderMap, request: Request<'
 
 type Dimensions<'a> = (Option<Cow<'a, str>>, Option<Cow<'a, str>>);
 
-fn mapped<'a>(backend: &'a Backend, headers: &'a HeaderMap, arguments: &'a str) -> Result<Dimensions<'a>, Refusal> {
+fn mapped<'a>(
+    backend: &'a Backend,
+    headers: &'a HeaderMap,
+    arguments: &'a str,
+) -> Result<Dimensions<'a>, Refusal> {
     let resource = dimension(backend.resource.as_ref(), headers, arguments)?;
     let method = dimension(backend.method.as_ref(), headers, arguments)?;
     Ok((resource, method))

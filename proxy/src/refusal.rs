@@ -127,8 +127,12 @@ pub(crate) enum Mcp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retry {
     Never,
-    Later { seconds: u32 },
-    SameCall { seconds: u32 },
+    Later {
+        seconds: u32,
+    },
+    SameCall {
+        seconds: u32,
+    },
     /// It may have been executed.
     Unknown,
 }
@@ -163,7 +167,9 @@ impl Refusal {
             Self::BackendBroken { .. } => ("backend-broken", 502, Mcp::Result, Retry::Unknown),
             Self::BackendTimeout { .. } => ("backend-timeout", 504, Mcp::Result, Retry::Unknown),
             Self::BackendUnreachable { .. } => ("backend-unreachable", 502, Mcp::Result, later),
-            Self::BadDimensionHeader { .. } => ("bad-dimension-header", 400, Mcp::Error(INVALID_PARAMS), never),
+            Self::BadDimensionHeader { .. } => {
+                ("bad-dimension-header", 400, Mcp::Error(INVALID_PARAMS), never)
+            }
             Self::BadHost => ("bad-host", 403, Mcp::Http, never),
             Self::BadOrigin => ("bad-origin", 403, Mcp::Http, never),
             Self::BadTenant => ("bad-tenant", 400, Mcp::Http, never),

@@ -57,7 +57,10 @@ pub(crate) fn content_type(response: &Response<Incoming>) -> Option<&HeaderValue
 }
 
 impl Relay {
-    pub(crate) fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    pub(crate) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             if let Some(filter) = &mut self.filter {
                 match filter.next() {

@@ -16,7 +16,12 @@ use crate::refusal::{Mcp, REFUSED, Refusal, Retry, Wire};
 pub(crate) const CALL: &str = "oakgate-call";
 
 /// The answer to a request that is refused.
-pub(crate) fn refused(refusal: &Refusal, verdict: Option<&Verdict>, reply_to: &ReplyTo, call: &str) -> Response<Body> {
+pub(crate) fn refused(
+    refusal: &Refusal,
+    verdict: Option<&Verdict>,
+    reply_to: &ReplyTo,
+    call: &str,
+) -> Response<Body> {
     let wire = refusal.wire();
     let mut response = match (reply_to, wire.mcp) {
         (ReplyTo::Mcp { id, is_tool_call, era }, Mcp::Result | Mcp::Error(_)) => {
@@ -46,7 +51,11 @@ pub(crate) fn accepted() -> Response<Body> {
 
 /// What a model or a person is told.
 fn sentence(refusal: &Refusal, wire: Wire) -> String {
-    let lead = if wire.retry == Retry::Unknown { "It is not known whether this was executed" } else { "Not executed" };
+    let lead = if wire.retry == Retry::Unknown {
+        "It is not known whether this was executed"
+    } else {
+        "Not executed"
+    };
     format!("{lead}: {refusal}. {}", wire.retry.advice())
 }
 
@@ -60,11 +69,15 @@ fn mcp(
     let id = id.and_then(Id::from_raw);
     let details = details(refusal, wire, verdict, call);
     let (status, body) = match (wire.mcp, id) {
-        (Mcp::Result, Some(id)) if is_tool_call => (200, reply::tool_error(id, &sentence(refusal, wire), &details)),
+        (Mcp::Result, Some(id)) if is_tool_call => {
+            (200, reply::tool_error(id, &sentence(refusal, wire), &details))
+        }
         (Mcp::Error(code), id) => {
             let status = match refusal {
                 // Like a tool that does not exist: nothing of the verdict is told.
-                Refusal::Hidden { .. } => return json_response(200, reply::error(id, code, &refusal.to_string(), None)),
+                Refusal::Hidden { .. } => {
+                    return json_response(200, reply::error(id, code, &refusal.to_string(), None));
+                }
                 Refusal::UnknownMethod { .. } if era == Era::Legacy => 200,
                 _ => wire.status,
             };
@@ -88,7 +101,9 @@ fn problem(refusal: &Refusal, wire: Wire, verdict: Option<&Verdict>, call: &str)
         "code": wire.name,
         "detail": sentence(refusal, wire),
     });
-    if let (Some(document), Value::Object(details)) = (document.as_object_mut(), details(refusal, wire, verdict, call)) {
+    if let (Some(document), Value::Object(details)) =
+        (document.as_object_mut(), details(refusal, wire, verdict, call))
+    {
         document.extend(details.into_iter().filter(|(key, _)| key != "reason"));
     }
     let mut response = json_response(wire.status, document.to_string().into_bytes());

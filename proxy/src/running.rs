@@ -13,6 +13,7 @@ use tokio::runtime::LocalOptions;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::admin;
 use crate::approvals::Approvals;
 use crate::audit::{Spool, SpoolError, Total};
 use crate::files::{self, FileError};
@@ -20,7 +21,6 @@ use crate::listen::{self, Listening};
 use crate::metrics::Metrics;
 use crate::state::{Buffered, Phase, Shared};
 use crate::worker::Worker;
-use crate::admin;
 
 /// How often a stopping proxy looks whether anything is left.
 const LEFT_INTERVAL: Duration = Duration::from_millis(20);
@@ -71,7 +71,8 @@ pub struct Running {
 pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Running, StartError> {
     let metrics = Arc::new(Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?);
     let in_force = files::load_first(&settings, &metrics).map_err(StartError::Files)?;
-    let count = settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
+    let count =
+        settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
     let bind_admin = |source| StartError::Bind { what: "admin".to_owned(), address: settings.admin, source };
     let admin_listener = admin::bind(settings.admin).await.map_err(bind_admin)?;
     let admin = admin_listener.local_addr().map_err(bind_admin)?;
@@ -94,10 +95,12 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         tokio::spawn(files::watch(Arc::clone(&shared), asked)),
     ];
     let (running, ended) = mpsc::channel(1);
-    let permits = Arc::new(Semaphore::new(usize::try_from(shared.settings.limits.max_connections).unwrap_or(1)));
+    let permits =
+        Arc::new(Semaphore::new(usize::try_from(shared.settings.limits.max_connections).unwrap_or(1)));
     let addresses = sockets.iter().map(|(name, address, _)| (name.clone(), *address)).collect();
     let mut workers = Vec::with_capacity(count);
-    let mut per_worker: Vec<Vec<(usize, SocketAddr, std::net::TcpListener)>> = (0..count).map(|_| Vec::new()).collect();
+    let mut per_worker: Vec<Vec<(usize, SocketAddr, std::net::TcpListener)>> =
+        (0..count).map(|_| Vec::new()).collect();
     for (place, (_, address, sockets)) in sockets.into_iter().enumerate() {
         for (listeners, socket) in per_worker.iter_mut().zip(sockets) {
             listeners.push((place, address, socket));
@@ -156,7 +159,8 @@ fn carry(
     permits: Arc<Semaphore>,
     running: mpsc::Sender<()>,
 ) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -172,7 +176,12 @@ fn carry(
             let listening = Rc::new(Listening::new(settings, address, &shared.settings.backends));
             match TcpListener::from_std(socket) {
                 Ok(socket) => {
-                    tokio::task::spawn_local(listen::accept(Rc::clone(&worker), listening, socket, Arc::clone(&permits)));
+                    tokio::task::spawn_local(listen::accept(
+                        Rc::clone(&worker),
+                        listening,
+                        socket,
+                        Arc::clone(&permits),
+                    ));
                 }
                 Err(error) => tracing::error!(%error, listener = settings.name, "a socket could not be used"),
             }
@@ -214,7 +223,10 @@ impl Running {
     pub async fn stop(mut self) {
         let drain = self.shared.settings.drain;
         self.shared.phase.send_replace(Phase::Announce);
-        tracing::info!(announce_seconds = drain.announce_seconds, "stopping: not ready any more, still taking calls");
+        tracing::info!(
+            announce_seconds = drain.announce_seconds,
+            "stopping: not ready any more, still taking calls"
+        );
         tokio::time::sleep(Duration::from_secs(drain.announce_seconds)).await;
         self.shared.phase.send_replace(Phase::Drain);
         let left = async {

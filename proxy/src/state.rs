@@ -101,12 +101,11 @@ pub(crate) struct Counted(Arc<Count>);
 impl Count {
     /// Counts one more, unless that would be more than `max`.
     pub(crate) fn enter(self: &Arc<Self>, max: u32) -> Option<Counted> {
-        let entered = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-            (count < max).then_some(count + 1)
-        });
+        let entered = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < max).then_some(count + 1));
         entered.is_ok().then(|| Counted(Arc::clone(self)))
     }
-
 }
 
 impl Drop for Counted {

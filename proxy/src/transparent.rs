@@ -13,7 +13,8 @@ use protocol::mcp::Era;
 use crate::approvals::RequestKey;
 use crate::body::Body;
 use crate::caller::Identity;
-use crate::gate::{Exchange, Inbound, forward, target};
+use crate::exchange::Exchange;
+use crate::gate::{Inbound, forward, target};
 use crate::recognise::{Passing, ReplyTo, Transparent};
 use crate::refusal::Refusal;
 use crate::relay::{ListFilter, Visible, content_type, is_event_stream, relay};
@@ -44,7 +45,8 @@ pub(crate) async fn transparent(
     let backend = worker.backends.get(message.inbound.place).ok_or(Refusal::NoBackend)?;
     backend.transparent.inc();
     if let Passing::Cancelled(id) = message.passing {
-        let session = message.inbound.head.headers.get("mcp-session-id").map(|session| session.as_bytes().to_vec());
+        let session =
+            message.inbound.head.headers.get("mcp-session-id").map(|session| session.as_bytes().to_vec());
         let caller = message.identity.caller.id.clone();
         shared.approvals.cancel(&RequestKey { caller, session, id: id.to_owned() });
     }

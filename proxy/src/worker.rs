@@ -55,8 +55,10 @@ impl Worker {
                 config::BackendKind::Mcp { .. } => "mcp",
                 config::BackendKind::Rest { .. } => "rest",
             };
-            let calls = [Permission::Allowed, Permission::RequiresApproval, Permission::Disabled]
-                .map(|verdict| metrics.calls.with_label_values(&[backend.name.as_str(), kind, verdict.as_str()]));
+            let calls =
+                [Permission::Allowed, Permission::RequiresApproval, Permission::Disabled].map(|verdict| {
+                    metrics.calls.with_label_values(&[backend.name.as_str(), kind, verdict.as_str()])
+                });
             Backend {
                 pool: Pool::new(pool_limits, metrics, &backend.name),
                 transparent: metrics.transparent.with_label_values(&[&backend.name]),

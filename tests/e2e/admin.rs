@@ -25,7 +25,10 @@ fn it_tells_what_is_going_on() {
 #[test]
 fn it_explains_a_call_that_nobody_made() {
     let backend = Backend::raw(&[]);
-    let gate = Gate::mcp(&backend.url, "{format: 1, org: acme, rules: [{id: r, tool: 'drop*', permission: disabled}]}");
+    let gate = Gate::mcp(
+        &backend.url,
+        "{format: 1, org: acme, rules: [{id: r, tool: 'drop*', permission: disabled}]}",
+    );
     let explain = |query: &str| request(&gate.admin, "POST", "/explain", &[], query.as_bytes());
     let explained = explain(r#"{"tool": "drop_table", "tenant": "eu"}"#).json();
     assert_eq!(explained["explanation"]["verdict"]["rule"], "r", "{explained}");

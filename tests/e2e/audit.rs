@@ -48,7 +48,8 @@ fn a_caller_who_leaves_in_the_middle_leaves_an_unknown_outcome() {
     connection.send("POST", "/mcp", &[("x-api-key", KEY)], CALL.as_bytes());
     assert_eq!(connection.head().status, 200);
     drop(connection);
-    let outcome = wait_for("the outcome", || gate.records().into_iter().find(|record| record["record"] == "outcome"));
+    let outcome =
+        wait_for("the outcome", || gate.records().into_iter().find(|record| record["record"] == "outcome"));
     assert_eq!((&outcome["outcome"], &outcome["status"]), (&json!("unknown"), &json!(200)));
 }
 

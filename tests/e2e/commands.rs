@@ -18,7 +18,8 @@ fn the_worked_cases_of_the_cascade() {
         std::fs::write(&file, case["policy"].to_string()).unwrap();
         let queries = case["queries"].as_array().unwrap();
         let input: String = queries.iter().map(|query| format!("{}\n", query["query"])).collect();
-        let (status, output, errors) = oakgate(&["policy", "decide", "--policy", file.to_str().unwrap()], &input);
+        let (status, output, errors) =
+            oakgate(&["policy", "decide", "--policy", file.to_str().unwrap()], &input);
         assert_eq!(status, 0, "{errors}");
         let verdicts: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(verdicts.len(), queries.len());
@@ -59,7 +60,8 @@ fn the_worked_cases_of_receipts() {
             arguments.extend(["--use", use_]);
         }
         let (status, output, errors) = oakgate(&arguments, &format!("{}\n", case["token"].as_str().unwrap()));
-        let expected: Vec<&str> = case["expect"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        let expected: Vec<&str> =
+            case["expect"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
         let said = if status == 0 { "ok" } else { output.trim() };
         assert!(expected.contains(&said), "{}: {said} {errors}", case["name"]);
     }
@@ -108,8 +110,13 @@ proxy:
     let (status, _, errors) = oakgate(&["config", "check", file.to_str().unwrap()], "");
     assert_eq!(status, 64);
     for place in [
-        "proxy.name", "proxy.admin", "proxy.listeners[0].auth", "proxy.listeners[1].name", "proxy.backends[0].path",
-        "proxy.backends[0].url", "proxy.keys_file",
+        "proxy.name",
+        "proxy.admin",
+        "proxy.listeners[0].auth",
+        "proxy.listeners[1].name",
+        "proxy.backends[0].path",
+        "proxy.backends[0].url",
+        "proxy.keys_file",
     ] {
         assert!(errors.contains(&format!("{place}: ")), "{place}\n{errors}");
     }
@@ -141,18 +148,27 @@ fn policies_are_checked_by_hand() {
         std::fs::write(&file, text).unwrap();
         file.to_str().unwrap().to_owned()
     };
-    let good = write("good.yaml", "{format: 1, org: acme, rules: [{id: r, tool: drop_table, permission: disabled, reason: never}]}");
-    let bad = write("bad.yaml", "{format: 1, org: acme, rules: [{id: a, permission: no}, {id: a, tool: '*x', permission: allowed}]}");
+    let good = write(
+        "good.yaml",
+        "{format: 1, org: acme, rules: [{id: r, tool: drop_table, permission: disabled, reason: never}]}",
+    );
+    let bad = write(
+        "bad.yaml",
+        "{format: 1, org: acme, rules: [{id: a, permission: no}, {id: a, tool: '*x', permission: allowed}]}",
+    );
     assert_eq!(oakgate(&["policy", "check", &good], "").0, 0);
     let (status, output, errors) = oakgate(&["policy", "check", &bad, &good], "");
     assert_eq!(status, 2);
     assert!(output.contains("good.yaml: good (1 rules, 0 tools)"), "{output}");
     assert!(errors.lines().count() >= 3 && errors.lines().all(|line| line.contains("rule `a`")), "{errors}");
-    let (status, output, _) = oakgate(&["policy", "explain", "--policy", &good], "{\"tool\":\"drop_table\"}\n");
+    let (status, output, _) =
+        oakgate(&["policy", "explain", "--policy", &good], "{\"tool\":\"drop_table\"}\n");
     assert_eq!(status, 0);
     assert!(output.contains("org/tool") && output.contains("disabled") && output.contains('r'), "{output}");
-    let (status, output, errors) =
-        oakgate(&["policy", "decide", "--policy", &good], "{\"tool\":\"x\"}\nnonsense\n{\"tool\":\"drop_table\"}\n");
+    let (status, output, errors) = oakgate(
+        &["policy", "decide", "--policy", &good],
+        "{\"tool\":\"x\"}\nnonsense\n{\"tool\":\"drop_table\"}\n",
+    );
     assert_eq!(status, 2, "{errors}");
     assert_eq!(output.lines().count(), 2, "the good lines are answered");
     assert!(errors.contains("line 2"), "{errors}");

@@ -10,7 +10,8 @@ const POLICY: &str = "{format: 1, org: acme, tools: [{name: raw, default: allowe
 
 fn call(gate: &Gate, tool: &str) -> Connection {
     let mut connection = Connection::open(&gate.address);
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool}}).to_string();
+    let body =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool}}).to_string();
     connection.send("POST", "/mcp", &[("x-api-key", KEY)], body.as_bytes());
     connection
 }
@@ -36,7 +37,8 @@ fn calls_under_way_finish_and_held_ones_are_told_to_repeat() {
     let status = wait_for("the end", || gate.program.child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0), "{}", gate.program.errors().join("\n"));
     assert!(since.elapsed() < Duration::from_secs(5), "it does not wait out its limit when nothing is left");
-    let outcomes: Vec<_> = gate.records().into_iter().filter(|record| record["record"] == "outcome").collect();
+    let outcomes: Vec<_> =
+        gate.records().into_iter().filter(|record| record["record"] == "outcome").collect();
     assert_eq!(outcomes.len(), 1, "{outcomes:?}");
     assert_eq!(outcomes[0]["outcome"], "success");
 }

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Backend, Client, Connection, Gate, GateOptions, KEY, TS1, TS2, oakgate, wait_for};
+use crate::harness::{
+    Answer, Backend, Client, Connection, Gate, GateOptions, KEY, TS1, TS2, oakgate, wait_for,
+};
 
 const POLICY: &str = "
 format: 1
@@ -14,8 +16,7 @@ tools:
   - {name: write_note, default: requires_approval}
   - {name: read_note, default: allowed}
 ";
-const WRITE: &str =
-    r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"write_note","arguments":{"path":"/a","text":"x"}}}"#;
+const WRITE: &str = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"write_note","arguments":{"path":"/a","text":"x"}}}"#;
 
 fn write(gate: &Gate, accept: &str) -> Connection {
     let mut connection = Connection::open(&gate.address);
@@ -64,7 +65,8 @@ fn every_client_waits_and_goes_on_when_a_person_says_yes() {
 fn claims(receipt: &str) -> Value {
     use base64::Engine;
     let payload = receipt.split('.').nth(1).unwrap();
-    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap())
+        .unwrap()
 }
 
 #[test]
@@ -112,7 +114,10 @@ fn progress_is_told_to_whoever_asked_for_it() {
     let body = WRITE.replace(r#""name""#, r#""_meta":{"progressToken":"t-1"},"name""#);
     let answer = gate.post(&body);
     let text = answer.text();
-    assert!(text.contains(r#""method":"notifications/progress","params":{"progressToken":"t-1","progress":1"#), "{text}");
+    assert!(
+        text.contains(r#""method":"notifications/progress","params":{"progressToken":"t-1","progress":1"#),
+        "{text}"
+    );
     assert_eq!(answer.message()["result"]["isError"], true);
 }
 
@@ -235,7 +240,12 @@ fn a_rest_call_waits_too_and_is_then_accepted_for_later() {
         ..GateOptions::default()
     });
     let refund = |prefer: &str| -> Answer {
-        gate.send("POST", "/pay/refund", &[("content-type", "application/json"), ("prefer", prefer)], br#"{"a":1}"#)
+        gate.send(
+            "POST",
+            "/pay/refund",
+            &[("content-type", "application/json"), ("prefer", prefer)],
+            br#"{"a":1}"#,
+        )
     };
     let waiting = refund("return=minimal");
     assert_eq!(waiting.status, 202, "{}", waiting.text());
@@ -257,7 +267,10 @@ fn only_a_person_decides() {
     let try_with = |secret: &str| {
         let file = gate.path("other-session");
         std::fs::write(&file, secret).unwrap();
-        oakgate(&["approvals", "--url", &url, "--session-file", file.to_str().unwrap(), "approve", &reference], "")
+        oakgate(
+            &["approvals", "--url", &url, "--session-file", file.to_str().unwrap(), "approve", &reference],
+            "",
+        )
     };
     for secret in [KEY, "oak_session_0000000000000000000000000000000000000000000", ""] {
         let (status, _, errors) = try_with(secret);
@@ -289,11 +302,19 @@ fn holds_have_limits() {
     drop(gate.program);
     let file = folder.path().join("oakgate.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("  drain:", "  limits: {max_holds_per_caller: 1, max_approvals_per_caller_per_minute: 3}\n  drain:")).unwrap();
+    std::fs::write(
+        &file,
+        text.replace(
+            "  drain:",
+            "  limits: {max_holds_per_caller: 1, max_approvals_per_caller_per_minute: 3}\n  drain:",
+        ),
+    )
+    .unwrap();
     let gate = Gate::start_in(folder, true);
     let _first = write(&gate, "application/json");
     wait_for("the hold", || (gate.metric("oakgate_holds") == 1.0).then_some(()));
-    let reason = |answer: Answer| answer.message()["result"]["_meta"]["oakgate.dev/verdict"]["reason"].clone();
+    let reason =
+        |answer: Answer| answer.message()["result"]["_meta"]["oakgate.dev/verdict"]["reason"].clone();
     assert_eq!(reason(write(&gate, "application/json").answer()), "too-many-holds");
     assert_eq!(gate.metric("oakgate_limits_reached_total{limit=\"max_holds_per_caller\"}"), 1.0);
     // A minute may turn between two calls; then it takes as many again.

@@ -21,7 +21,10 @@ rules:
 ";
 
 fn gate(backend: &Backend) -> Gate {
-    let backends = format!("- {{name: tools, kind: mcp, path: /mcp, url: '{}', resource: {{argument: /path}}}}", backend.url);
+    let backends = format!(
+        "- {{name: tools, kind: mcp, path: /mcp, url: '{}', resource: {{argument: /path}}}}",
+        backend.url
+    );
     Gate::start(&GateOptions { backends, policy: POLICY, ..GateOptions::default() })
 }
 
@@ -52,7 +55,10 @@ fn what_is_allowed_works_and_carries_a_receipt() {
         for call in &log[before..] {
             let headers = &call["headers"];
             assert!(headers["oakgate-receipt"].is_string(), "{client:?}: {headers}");
-            assert!(headers["x-api-key"].is_null() && headers["authorization"].is_null(), "{client:?}: {headers}");
+            assert!(
+                headers["x-api-key"].is_null() && headers["authorization"].is_null(),
+                "{client:?}: {headers}"
+            );
         }
     }
 }
@@ -63,7 +69,8 @@ fn progress_comes_while_the_call_runs() {
     let gate = gate(&backend);
     for client in Client::all() {
         let line = client.call(&gate, "slow_count", &json!({"n": 4, "delay_ms": 250}));
-        let times: Vec<f64> = line["progress_ms"].as_array().unwrap().iter().map(|ms| ms.as_f64().unwrap()).collect();
+        let times: Vec<f64> =
+            line["progress_ms"].as_array().unwrap().iter().map(|ms| ms.as_f64().unwrap()).collect();
         let elapsed = line["elapsed_ms"].as_f64().unwrap();
         // The first of four steps is heard of well before the end: nothing is kept back.
         assert!(times[0] < elapsed - 400.0, "{client:?}: {line}");
@@ -84,7 +91,10 @@ fn what_is_disabled_never_reaches_the_backend() {
         let denied = &lines[1];
         assert_eq!(denied["is_error"], true, "{client:?}: {denied}");
         let text = denied["text"].as_str().unwrap();
-        assert!(text.starts_with("Not executed: policy does not allow it: secrets are for people."), "{text}");
+        assert!(
+            text.starts_with("Not executed: policy does not allow it: secrets are for people."),
+            "{text}"
+        );
         let verdict = &denied["meta"]["oakgate.dev/verdict"];
         assert_eq!(verdict["permission"], "disabled", "{client:?}: {denied}");
         assert_eq!(verdict["level"], "org/resource+tool");
@@ -107,7 +117,8 @@ fn lists_show_what_may_be_called() {
     let untouched = Gate::start(&options);
     for client in Client::all() {
         let list = |gate: &Gate| client.run(gate, "/mcp", &json!([{"do": "list"}]))[1]["tools"].clone();
-        let all = json!(["read_note", "write_note", "drop_table", "slow_count", "echo", "with_output_schema"]);
+        let all =
+            json!(["read_note", "write_note", "drop_table", "slow_count", "echo", "with_output_schema"]);
         let visible = json!(["read_note", "write_note", "slow_count", "echo", "with_output_schema"]);
         assert_eq!(list(&filtering), visible, "{client:?}");
         assert_eq!(list(&untouched), all, "{client:?}");
@@ -123,7 +134,10 @@ fn unlisted_tools_need_approval_and_without_a_control_plane_are_refused() {
         let line = client.call(&gate, "echo", &json!({"payload": 1}));
         assert_eq!(line["is_error"], true, "{client:?}: {line}");
         let verdict = &line["meta"]["oakgate.dev/verdict"];
-        assert_eq!((&verdict["reason"], &verdict["permission"]), (&json!("approvals-unavailable"), &json!("requires_approval")));
+        assert_eq!(
+            (&verdict["reason"], &verdict["permission"]),
+            (&json!("approvals-unavailable"), &json!("requires_approval"))
+        );
     }
     assert_eq!(backend.log(), Vec::<Value>::new());
 }
@@ -160,14 +174,21 @@ rules:
         assert!(lines[1]["text"].as_str().unwrap().contains("acorn"), "{client:?}: {lines:?}");
         assert_eq!(lines[2]["protocol_error"]["code"], -32602, "{client:?}: {lines:?}");
         let tools = lines[3]["tools"].as_array().unwrap();
-        assert!(!tools.is_empty() && tools.iter().all(|tool| tool.as_str().unwrap().starts_with("read_")), "{tools:?}");
+        assert!(
+            !tools.is_empty() && tools.iter().all(|tool| tool.as_str().unwrap().starts_with("read_")),
+            "{tools:?}"
+        );
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "acorn");
     for client in [PY1, PY2[0], TS1] {
-        let lines = client.run(&gate, "/mcp/everything", &json!([
-            {"do": "list"},
-            {"do": "call", "tool": "echo", "arguments": {"message": "through"}},
-        ]));
+        let lines = client.run(
+            &gate,
+            "/mcp/everything",
+            &json!([
+                {"do": "list"},
+                {"do": "call", "tool": "echo", "arguments": {"message": "through"}},
+            ]),
+        );
         assert_eq!(lines[1]["tools"], json!(["echo"]), "{client:?}");
         assert!(lines[2]["text"].as_str().unwrap().contains("through"), "{client:?}: {lines:?}");
     }
@@ -190,10 +211,17 @@ fn credentials_are_needed_and_go_no_further() {
 #[test]
 fn methods_pass_if_they_are_published_or_named() {
     let backend = Backend::raw(&[]);
-    let backends = format!("- {{name: tools, kind: mcp, path: /mcp, url: '{}', extra_methods: [acme/ping]}}", backend.url);
+    let backends = format!(
+        "- {{name: tools, kind: mcp, path: /mcp, url: '{}', extra_methods: [acme/ping]}}",
+        backend.url
+    );
     let gate = Gate::start(&GateOptions { backends, ..GateOptions::default() });
     let call = |method: &str, modern: bool| {
-        let meta = if modern { r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"# } else { "{}" };
+        let meta = if modern {
+            r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#
+        } else {
+            "{}"
+        };
         gate.post(&format!(r#"{{"jsonrpc":"2.0","id":"x","method":"{method}","params":{meta}}}"#))
     };
     let unknown = call("acme/pong", false);
@@ -223,13 +251,17 @@ rules: [{id: private, tool: resources/read, resource: 'file:///private', permiss
 ";
     let gate = Gate::start(&GateOptions { backends, policy, ..GateOptions::default() });
     let read = |uri: &str| {
-        gate.post(&json!({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": uri}}).to_string())
+        gate.post(
+            &json!({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": uri}})
+                .to_string(),
+        )
     };
     let refused = read("file:///private");
     assert_eq!(refused.status, 200);
     assert_eq!(refused.json()["error"]["code"], -31403);
     assert_eq!(refused.json()["error"]["data"]["rule"], "private");
-    let prompt = json!({"jsonrpc": "2.0", "id": 1, "method": "prompts/get", "params": {"name": "p"}}).to_string();
+    let prompt =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "prompts/get", "params": {"name": "p"}}).to_string();
     assert_eq!(gate.post(&prompt).json()["error"]["data"]["permission"], "disabled");
     assert_eq!(backend.log_text(), "");
     read("file:///public");

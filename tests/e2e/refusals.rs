@@ -6,14 +6,20 @@ use serde_json::json;
 
 use crate::harness::{Backend, Connection, Gate, GateOptions, KEY, wait_for};
 
-const POLICY: &str = "{format: 1, org: acme, tools: [{name: echo, default: allowed}, {name: t, default: allowed}]}";
-const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{}}}"#;
+const POLICY: &str =
+    "{format: 1, org: acme, tools: [{name: echo, default: allowed}, {name: t, default: allowed}]}";
+const CALL: &str =
+    r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{}}}"#;
 
 #[test]
 fn bodies_that_two_readers_could_read_differently() {
     let backend = Backend::raw(&[]);
     let gate = Gate::mcp(&backend.url, POLICY);
-    let deep = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"a":{}1{}}}}}}}"#, "[".repeat(200), "]".repeat(200));
+    let deep = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"a":{}1{}}}}}}}"#,
+        "[".repeat(200),
+        "]".repeat(200)
+    );
     let cases: &[(&str, &[u8])] = &[
         ("duplicate-key", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","name":"drop"}}"#),
         ("duplicate-key", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","n\u0061me":"drop"}}"#),
@@ -42,7 +48,8 @@ fn bodies_that_two_readers_could_read_differently() {
             assert_eq!(error["data"]["reason"], json!(reason), "{text}: {error}");
             assert!([-32700, -32600, -32602].map(|code| json!(code)).contains(&error["code"]), "{error}");
             assert_eq!(gate.metric(&format!("oakgate_refusals_total{{reason=\"{reason}\"}}")), before + 1.0);
-            let records = gate.records().into_iter().filter(|record| record["reason"] == json!(reason)).count();
+            let records =
+                gate.records().into_iter().filter(|record| record["reason"] == json!(reason)).count();
             assert_eq!(f64::from(u32::try_from(records).unwrap()), before + 1.0);
         }
     }
@@ -53,7 +60,8 @@ fn bodies_that_two_readers_could_read_differently() {
 fn headers_that_say_something_else_than_the_body() {
     let backend = Backend::raw(&[]);
     let gate = Gate::mcp(&backend.url, POLICY);
-    let modern = CALL.replace(r#""name""#, r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"},"name""#);
+    let modern = CALL
+        .replace(r#""name""#, r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"},"name""#);
     for (headers, reason) in [
         (&[("mcp-method", "tools/list")][..], "method-header-mismatch"),
         (&[("mcp-name", "read")], "name-header-mismatch"),
@@ -64,10 +72,18 @@ fn headers_that_say_something_else_than_the_body() {
         let answer = gate.send("POST", "/mcp", headers, modern.as_bytes());
         assert_eq!(answer.status, 400, "{headers:?}");
         let error = &answer.json()["error"];
-        assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32020), &json!(reason)), "{headers:?}");
+        assert_eq!(
+            (&error["code"], &error["data"]["reason"]),
+            (&json!(-32020), &json!(reason)),
+            "{headers:?}"
+        );
     }
     assert_eq!(backend.log_text(), "");
-    let matching = [("mcp-method", "tools/call"), ("mcp-name", "=?base64?ZWNobw==?="), ("mcp-protocol-version", "2026-07-28")];
+    let matching = [
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "=?base64?ZWNobw==?="),
+        ("mcp-protocol-version", "2026-07-28"),
+    ];
     assert_eq!(gate.send("POST", "/mcp", &matching, modern.as_bytes()).status, 200);
 }
 
@@ -129,7 +145,13 @@ fn bodies_that_are_too_large_or_never_come() {
     let large = CALL.replace("{}", &format!(r#"{{"x":"{}"}}"#, "y".repeat(2000)));
     assert_eq!(gate.post(&large).status, 413);
     let mut chunked = Connection::open(&gate.address);
-    chunked.write(format!("POST /mcp HTTP/1.1\r\nhost: {}\r\nx-api-key: {KEY}\r\ntransfer-encoding: chunked\r\n\r\n", gate.address).as_bytes());
+    chunked.write(
+        format!(
+            "POST /mcp HTTP/1.1\r\nhost: {}\r\nx-api-key: {KEY}\r\ntransfer-encoding: chunked\r\n\r\n",
+            gate.address
+        )
+        .as_bytes(),
+    );
     chunked.write(b"7d0\r\n");
     chunked.write(&[b'x'; 2000]);
     assert_eq!(chunked.head().status, 413);
@@ -158,10 +180,9 @@ fn backends_that_fail() {
         let gate = Gate::start(&GateOptions { backends, policy: POLICY, proxy, ..GateOptions::default() });
         (backend, gate)
     };
-    for (arguments, reason, outcome) in [
-        (&["--hang"][..], "backend-timeout", "unknown"),
-        (&["--reset"], "backend-broken", "unknown"),
-    ] {
+    for (arguments, reason, outcome) in
+        [(&["--hang"][..], "backend-timeout", "unknown"), (&["--reset"], "backend-broken", "unknown")]
+    {
         let (backend, gate) = gate_of(arguments);
         let result = gate.post(CALL).message()["result"].clone();
         assert_eq!(result["_meta"]["oakgate.dev/verdict"]["reason"], reason);
@@ -187,7 +208,8 @@ fn a_list_that_cannot_be_read_is_not_passed_on() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("body");
     let list = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"echo"},{"name":"drop"}]}}"#;
-    let policy = "{format: 1, org: acme, tools: [{name: echo, default: allowed}, {name: drop, default: disabled}]}";
+    let policy =
+        "{format: 1, org: acme, tools: [{name: echo, default: allowed}, {name: drop, default: disabled}]}";
     let ask = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
     let cases = [
         (list.to_owned(), "application/json", Some(1)),
@@ -196,7 +218,7 @@ fn a_list_that_cannot_be_read_is_not_passed_on() {
         (list.replace("tools", "t\\u006fols"), "application/json", Some(1)),
         (list.replace(r#""name":"drop""#, r#""name":"echo","name":"drop""#), "application/json", None),
         (list.replace(r#"{"name":"drop"}"#, r#"{"title":"drop"}"#), "application/json", None),
-        (list[..40].to_owned(), "application/json", None),
+        (list.chars().take(40).collect(), "application/json", None),
     ];
     for (body, content_type, tools) in cases {
         std::fs::write(&file, &body).unwrap();
@@ -206,7 +228,18 @@ fn a_list_that_cannot_be_read_is_not_passed_on() {
         let text = answer.text();
         assert!(!text.contains("drop"), "{content_type} {body}: {text}");
         match tools {
-            Some(count) => assert_eq!(answer.message()["result"].as_object().unwrap().values().next().unwrap().as_array().unwrap().len(), count),
+            Some(count) => assert_eq!(
+                answer.message()["result"]
+                    .as_object()
+                    .unwrap()
+                    .values()
+                    .next()
+                    .unwrap()
+                    .as_array()
+                    .unwrap()
+                    .len(),
+                count
+            ),
             None => assert_eq!(answer.json()["error"]["data"]["reason"], "list-unreadable", "{text}"),
         }
     }

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::harness::{Backend, Gate, GateOptions, wait_for};
 
-const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{}}}"#;
+const CALL: &str =
+    r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{}}}"#;
 const ALLOWED: &str = "{format: 1, org: acme, tools: [{name: echo, default: allowed}]}";
 const DISABLED: &str = "{format: 1, org: acme, tools: [{name: echo, default: disabled}]}";
 
@@ -93,7 +94,10 @@ fn keys_come_and_go_while_it_runs() {
 
 #[test]
 fn receipt_keys_rotate_while_it_runs() {
-    let folder = Gate::folder(&GateOptions { policy: "{format: 1, org: acme, tools: [{name: refund, default: allowed}]}", ..GateOptions::default() });
+    let folder = Gate::folder(&GateOptions {
+        policy: "{format: 1, org: acme, tools: [{name: refund, default: allowed}]}",
+        ..GateOptions::default()
+    });
     let keys = folder.path().join("receipts.jwks");
     // The backend knows both keys from the start, as a rotation asks for.
     let second = crate::harness::oakgate(&["keys", "receipts", "--id", "receipts-2"], "").1;
@@ -111,10 +115,16 @@ fn receipt_keys_rotate_while_it_runs() {
     let backend = Backend::rest(&keys, "pay");
     let file = folder.path().join("oakgate.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
-    let backends = format!("  backends:\n    - {{name: pay, kind: rest, path: /pay, url: '{}', routes: [{{match: 'POST /v1/refunds/{{x}}', tool: refund}}]}}\n", backend.url);
+    let backends = format!(
+        "  backends:\n    - {{name: pay, kind: rest, path: /pay, url: '{}', routes: [{{match: 'POST /v1/refunds/{{x}}', tool: refund}}]}}\n",
+        backend.url
+    );
     std::fs::write(&file, text.replace("  backends:\n", &backends)).unwrap();
     let gate = Gate::start_in(folder, false);
-    let refund = || gate.send("POST", "/pay/v1/refunds/us", &[("content-type", "application/json")], br#"{"amount":1}"#).status;
+    let refund = || {
+        gate.send("POST", "/pay/v1/refunds/us", &[("content-type", "application/json")], br#"{"amount":1}"#)
+            .status
+    };
     assert_eq!(refund(), 201);
     std::fs::write(&keys, both(1)).unwrap();
     wait_for("the second key", || {

@@ -86,7 +86,10 @@ fn a_backend_that_demands_receipts_gets_them() {
     assert_eq!(request(address, "POST", "/v1/refunds/us", &[], b"{}").status, 401);
     let receipt = log[0]["headers"]["oakgate-receipt"].as_str().unwrap();
     let replayed = [("oakgate-receipt", receipt), ("content-type", "application/json")];
-    assert_eq!(request(address, "POST", "/v1/refunds/us", &replayed, br#"{"amount": 5}"#).json()["reason"], "replayed");
+    assert_eq!(
+        request(address, "POST", "/v1/refunds/us", &replayed, br#"{"amount": 5}"#).json()["reason"],
+        "replayed"
+    );
     let answer = shop.gate.send("GET", "/api/payments/v1/orders/1001", &[("oakgate-receipt", "forged")], b"");
     assert_eq!(answer.status, 200, "a receipt that a caller sends is not passed on: {}", answer.text());
 }

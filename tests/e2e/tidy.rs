@@ -46,7 +46,8 @@ fn files_are_of_one_idea_and_say_what_they_are_for() {
     for (name, _) in ARROWS {
         for file in sources(&format!("{name}/src")) {
             let text = read(&file);
-            let is_test = file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests");
+            let is_test =
+                file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests");
             assert!(text.lines().count() <= FILE_MAX_LINES, "{} is too long", file.display());
             assert!(is_test || text.starts_with("//!"), "{} does not say what it is for", file.display());
             assert!(file.file_name().unwrap() != "mod.rs", "{}", file.display());
@@ -71,7 +72,10 @@ fn pure_crates_know_no_clock_no_files_no_network() {
     for name in ["policy", "protocol", "receipt"] {
         let manifest = read(&repository().join(name).join("Cargo.toml"));
         for dependency in ["tokio", "hyper", "axum", "http", "getrandom", "rand"] {
-            assert!(!manifest.lines().any(|line| line.starts_with(&format!("{dependency}."))), "{name}: {dependency}");
+            assert!(
+                !manifest.lines().any(|line| line.starts_with(&format!("{dependency}."))),
+                "{name}: {dependency}"
+            );
         }
         for file in sources(&format!("{name}/src")) {
             if file.components().any(|part| part.as_os_str() == "tests") || file.ends_with("tests.rs") {
@@ -80,7 +84,9 @@ fn pure_crates_know_no_clock_no_files_no_network() {
             let text = read(&file);
             let code = text.split("#[cfg(test)]").next().unwrap();
             for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
-                let impure = IMPURE.iter().find(|word| line.contains(&format!("{word}::")) || line.contains(&format!("use {word}")));
+                let impure = IMPURE.iter().find(|word| {
+                    line.contains(&format!("{word}::")) || line.contains(&format!("use {word}"))
+                });
                 assert!(impure.is_none(), "{}: {line}", file.display());
             }
         }
@@ -91,8 +97,8 @@ fn pure_crates_know_no_clock_no_files_no_network() {
 fn every_metric_and_every_refusal_is_described() {
     let described = read(&repository().join("docs/metrics.md"));
     let metrics = read(&repository().join("proxy/src/metrics.rs"));
-    for line in metrics.lines().filter(|line| line.contains("(&r, \"")) {
-        let name = line.split("(&r, \"").nth(1).unwrap().split('"').next().unwrap();
+    for line in metrics.lines().filter(|line| line.contains("r, \"")) {
+        let name = line.split("r, \"").nth(1).unwrap().split('"').next().unwrap();
         assert!(described.contains(&format!("`oakgate_{name}`")), "docs/metrics.md lacks oakgate_{name}");
     }
     let described = read(&repository().join("docs/refusals.md"));

@@ -40,8 +40,12 @@ fn paste(command: &str, key: &str) -> String {
 #[test]
 fn the_screen_leads_through_all_three_verdicts() {
     let mut gate = up(tempfile::tempdir().unwrap());
-    let key = gate.program.wait_for_output("the key", |line| line.strip_prefix("export OAKGATE_KEY=").map(str::to_owned));
-    wait_for("the whole screen", || gate.program.output().iter().any(|line| line.starts_with("Stop")).then_some(()));
+    let key = gate
+        .program
+        .wait_for_output("the key", |line| line.strip_prefix("export OAKGATE_KEY=").map(str::to_owned));
+    wait_for("the whole screen", || {
+        gate.program.output().iter().any(|line| line.starts_with("Stop")).then_some(())
+    });
     let commands = commands(&gate.program.output());
     let find = |words: &[&str]| {
         let fits = |command: &&String| words.iter().all(|word| command.contains(word));
@@ -58,7 +62,7 @@ fn the_screen_leads_through_all_three_verdicts() {
     let list = find(&["approvals list"]);
     let reference = wait_for("the approval", || {
         let output = paste(&list, "");
-        output.split_whitespace().find(|word| word.starts_with("REF-") ).map(str::to_owned)
+        output.split_whitespace().find(|word| word.starts_with("REF-")).map(str::to_owned)
     });
     let approved = paste(&find(&["approvals approve"]).replace("REF-XXXXXXXX-XXXX", &reference), "");
     assert!(approved.contains("approved"), "{approved}");
@@ -69,7 +73,9 @@ fn the_screen_leads_through_all_three_verdicts() {
 #[test]
 fn a_second_start_keeps_what_the_first_one_made() {
     let mut gate = up(tempfile::tempdir().unwrap());
-    let key = gate.program.wait_for_output("the key", |line| line.strip_prefix("export OAKGATE_KEY=").map(str::to_owned));
+    let key = gate
+        .program
+        .wait_for_output("the key", |line| line.strip_prefix("export OAKGATE_KEY=").map(str::to_owned));
     let secret = |gate: &Gate, name: &str| std::fs::read(gate.path(&format!("data/{name}"))).unwrap();
     let before = ["keys.yaml", "receipts.jwks", "session"].map(|name| secret(&gate, name));
     let Gate { program, folder, .. } = gate;
@@ -77,7 +83,9 @@ fn a_second_start_keeps_what_the_first_one_made() {
     drop(program);
     let gate = up(folder);
     assert_eq!(["keys.yaml", "receipts.jwks", "session"].map(|name| secret(&gate, name)), before);
-    wait_for("the whole screen", || gate.program.output().iter().any(|line| line.starts_with("Stop")).then_some(()));
+    wait_for("the whole screen", || {
+        gate.program.output().iter().any(|line| line.starts_with("Stop")).then_some(())
+    });
     assert!(!gate.program.output().join("\n").contains(&key), "the key is shown once");
     for name in ["keys.yaml", "receipts.jwks", "session"] {
         use std::os::unix::fs::PermissionsExt;

@@ -82,9 +82,14 @@ pub(super) fn backends(
         name(&source.name, &at("name"), mistakes);
         for earlier in &backends {
             if earlier.name == source.name {
-                mistakes.push(Mistake::at(at("name"), format!("`{}` is an earlier backend's name too", source.name)));
+                mistakes.push(Mistake::at(
+                    at("name"),
+                    format!("`{}` is an earlier backend's name too", source.name),
+                ));
             }
-            if earlier.path == source.path && share_a_listener(earlier.listeners.as_ref(), source.listeners.as_ref()) {
+            if earlier.path == source.path
+                && share_a_listener(earlier.listeners.as_ref(), source.listeners.as_ref())
+            {
                 let what = format!("backend `{}` has the same path on the same listener", earlier.name);
                 mistakes.push(Mistake::at(at("path"), what));
             }
@@ -107,7 +112,11 @@ fn share_a_listener(a: Option<&Vec<String>>, b: Option<&Vec<String>>) -> bool {
     }
 }
 
-fn backend(source: BackendSource, at: &impl Fn(&str) -> String, mistakes: &mut Vec<Mistake>) -> Option<Backend> {
+fn backend(
+    source: BackendSource,
+    at: &impl Fn(&str) -> String,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Backend> {
     if !is_prefix(&source.path) {
         let what = format!("must be `/` or a plain path such as `/mcp/files`, not `{}`", source.path);
         mistakes.push(Mistake::at(at("path"), what));
@@ -144,7 +153,11 @@ fn backend(source: BackendSource, at: &impl Fn(&str) -> String, mistakes: &mut V
     })
 }
 
-fn routes(sources: &[RouteSource], at: &impl Fn(&str) -> String, mistakes: &mut Vec<Mistake>) -> Option<Routes> {
+fn routes(
+    sources: &[RouteSource],
+    at: &impl Fn(&str) -> String,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Routes> {
     let routes: Vec<_> = sources
         .iter()
         .map(|route| protocol::rest::RouteSource {
@@ -163,7 +176,11 @@ fn routes(sources: &[RouteSource], at: &impl Fn(&str) -> String, mistakes: &mut 
 }
 
 /// The outer `None` is a mistake, the inner one an absent mapping.
-fn mapping(source: Option<MappingSource>, path: &str, mistakes: &mut Vec<Mistake>) -> Option<Option<Mapping>> {
+fn mapping(
+    source: Option<MappingSource>,
+    path: &str,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Option<Mapping>> {
     let Some(source) = source else { return Some(None) };
     let parsed = match source {
         MappingSource::Fixed(text) => Ok(Mapping::Fixed(text)),
@@ -205,7 +222,9 @@ fn is_prefix(path: &str) -> bool {
                 !segment.is_empty()
                     && segment != "."
                     && segment != ".."
-                    && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~'))
+                    && segment
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~'))
             }))
 }
 

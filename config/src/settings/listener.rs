@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{address, name};
 use crate::Mistake;
-pub use crate::source::{AuthSource as Auth, ListSource as ListMode};
 use crate::source::ListenerSource;
+pub use crate::source::{AuthSource as Auth, ListSource as ListMode};
 
 /// One address that callers connect to.
 #[derive(Clone, Debug)]
@@ -32,7 +32,10 @@ pub(super) fn listeners(sources: Vec<ListenerSource>, mistakes: &mut Vec<Mistake
         let at = |field: &str| format!("proxy.listeners[{position}].{field}");
         name(&source.name, &at("name"), mistakes);
         if listeners.iter().any(|earlier| earlier.name == source.name) {
-            mistakes.push(Mistake::at(at("name"), format!("`{}` is an earlier listener's name too", source.name)));
+            mistakes.push(Mistake::at(
+                at("name"),
+                format!("`{}` is an earlier listener's name too", source.name),
+            ));
         }
         for (number, origin) in source.origins.iter().enumerate() {
             if !is_origin(origin) {
@@ -42,7 +45,8 @@ pub(super) fn listeners(sources: Vec<ListenerSource>, mistakes: &mut Vec<Mistake
         }
         let Some(address) = address(&source.address, &at("address"), mistakes) else { continue };
         if source.auth == Auth::None && !is_loopback(address.ip()) && !source.force_no_auth {
-            let what = "`none` on an address that others can reach: use `api-key`, or set `force_no_auth: true`";
+            let what =
+                "`none` on an address that others can reach: use `api-key`, or set `force_no_auth: true`";
             mistakes.push(Mistake::at(at("auth"), what));
         }
         listeners.push(Listener {

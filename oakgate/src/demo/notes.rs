@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool, ToolAnnotations,
 };
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -34,7 +34,8 @@ pub(super) fn router() -> Router {
 
 impl Notes {
     fn call(&self, tool: &str, arguments: &Map<String, Value>) -> Result<String, String> {
-        let text = |name: &str| arguments.get(name).and_then(Value::as_str).ok_or(format!("`{name}` must be text"));
+        let text =
+            |name: &str| arguments.get(name).and_then(Value::as_str).ok_or(format!("`{name}` must be text"));
         let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match tool {
             "read_note" => {
@@ -97,6 +98,9 @@ fn tool(name: &'static str, description: &'static str, texts: &[&str], annotatio
     let mut schema = Map::new();
     schema.insert("type".to_owned(), "object".into());
     schema.insert("properties".to_owned(), properties.into());
-    schema.insert("required".to_owned(), texts.iter().map(|text| Value::from(*text)).collect::<Vec<_>>().into());
+    schema.insert(
+        "required".to_owned(),
+        texts.iter().map(|text| Value::from(*text)).collect::<Vec<_>>().into(),
+    );
     Tool::new(name, description, schema).with_annotations(annotations)
 }

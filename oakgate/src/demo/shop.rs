@@ -39,7 +39,8 @@ async fn refund(
     Json(body): Json<Value>,
 ) -> Response {
     let Some(cents) = body.get("cents").and_then(Value::as_i64).filter(|cents| *cents > 0) else {
-        return (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"error": "`cents` must be above 0"}))).into_response();
+        return (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"error": "`cents` must be above 0"})))
+            .into_response();
     };
     let mut orders = orders.lock().unwrap_or_else(PoisonError::into_inner);
     match orders.get_mut(&id) {

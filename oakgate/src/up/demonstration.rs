@@ -28,8 +28,9 @@ pub(super) async fn plan(options: &UpOptions) -> Result<Plan, Failure> {
     let new_key = first_files(data)?;
     let demo = demo::start().await?;
     let text = settings(options, &demo);
-    let settings = Settings::read(&text, data, Environment::of_process())
-        .map_err(|mistakes| Failure::Fault(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    let settings = Settings::read(&text, data, Environment::of_process()).map_err(|mistakes| {
+        Failure::Fault(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    })?;
     let missing = || Failure::Fault("the demonstration's settings lack a part".to_owned());
     Ok(Plan {
         proxy: settings.proxy.ok_or_else(missing)?,

@@ -9,10 +9,12 @@ use crate::terminal::say;
 
 /// Prints the screen. Every command on it works when pasted.
 pub(super) fn show(made: &Made, running: &Running, api: SocketAddr) {
-    let gate = running.addresses().first().map_or_else(String::new, |(_, address)| format!("http://{address}"));
+    let gate =
+        running.addresses().first().map_or_else(String::new, |(_, address)| format!("http://{address}"));
     let admin = format!("http://{}", running.admin());
     let data = made.data.display();
-    let binary = std::env::current_exe().map_or_else(|_| "oakgate".to_owned(), |path| path.display().to_string());
+    let binary =
+        std::env::current_exe().map_or_else(|_| "oakgate".to_owned(), |path| path.display().to_string());
     let key = match &made.new_key {
         Some(key) => format!("# The first API key, shown only this once:\nexport OAKGATE_KEY={key}"),
         None => format!(

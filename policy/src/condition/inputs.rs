@@ -14,7 +14,7 @@ use super::value;
 use crate::{Call, UnixMillis};
 
 /// What the loops of one condition may read of a call's variables, all rounds together.
-const LOOP_BYTES_MAX: u64 = 16 * 1024 * 1024;
+const LOOP_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// What reading a variable costs besides the size of the arguments.
 const VARIABLE_BYTES: u64 = 64;
 

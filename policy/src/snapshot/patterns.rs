@@ -46,7 +46,7 @@ impl Patterns {
             let (length, longer) = longer.split_first()?;
             match name.as_bytes().get(..*length).and_then(|beginning| self.beginnings.get(beginning)) {
                 Some(found) => {
-                    longest = found.or(longest);
+                    longest = *found;
                     lengths = longer;
                 }
                 None => lengths = shorter,

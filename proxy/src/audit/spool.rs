@@ -91,7 +91,7 @@ impl Spool {
         let path = directory.join(format!("{proxy}.{worker}.jsonl"));
         let segment = Segment::open(directory, &path).map_err(|source| SpoolError { file: path, source })?;
         total.bytes.fetch_add(segment.bytes, Ordering::Relaxed);
-        metrics.audit_bytes.set(total.bytes.load(Ordering::Relaxed).try_into().unwrap_or(i64::MAX));
+        metrics.audit.bytes.set(total.bytes.load(Ordering::Relaxed).try_into().unwrap_or(i64::MAX));
         Ok(Self {
             proxy: proxy.to_owned(),
             file: RefCell::new(segment),
@@ -111,7 +111,11 @@ impl Spool {
     }
 
     /// Writes a record, together with all others of this turn of the loop.
-    pub(crate) async fn write(self: &Rc<Self>, line: &impl Serialize, durability: Durability) -> Result<(), AuditFailed> {
+    pub(crate) async fn write(
+        self: &Rc<Self>,
+        line: &impl Serialize,
+        durability: Durability,
+    ) -> Result<(), AuditFailed> {
         self.append(line)?;
         let (done, written) = oneshot::channel();
         self.waiting.borrow_mut().push(done);
@@ -124,17 +128,17 @@ impl Spool {
             });
         }
         written.await.unwrap_or(Err(AuditFailed))?;
-        self.metrics.audit_records.with_label_values(&["intent"]).inc();
+        self.metrics.audit.records.with_label_values(&["intent"]).inc();
         if durability == Durability::Strict { self.sync().await } else { Ok(()) }
     }
 
     /// Writes a record soon. Nobody waits for it: what can't be written is counted.
     pub(crate) fn write_later(self: &Rc<Self>, line: &impl Serialize) {
         if self.pending.borrow().len() > PENDING_MAX_BYTES || self.append(line).is_err() {
-            self.metrics.audit_dropped.inc();
+            self.metrics.audit.dropped.inc();
             return;
         }
-        self.metrics.audit_records.with_label_values(&["outcome"]).inc();
+        self.metrics.audit.records.with_label_values(&["outcome"]).inc();
         if self.closed.get() {
             self.flush();
         } else if self.turn.get() == Turn::Idle {
@@ -164,7 +168,7 @@ impl Spool {
         let result = self.put(&pending);
         if result.is_err() {
             let outcomes = lines(&pending).saturating_sub(waiting.len());
-            self.metrics.audit_dropped.inc_by(outcomes.try_into().unwrap_or(u64::MAX));
+            self.metrics.audit.dropped.inc_by(outcomes.try_into().unwrap_or(u64::MAX));
         }
         pending.clear();
         for done in waiting {
@@ -192,7 +196,7 @@ impl Spool {
             Err(AuditFailed)
         } else {
             self.file.borrow_mut().append(bytes).map_err(|error| {
-                self.metrics.audit_failures.inc();
+                self.metrics.audit.failures.inc();
                 tracing::error!(%error, "audit records could not be written");
                 AuditFailed
             })
@@ -200,12 +204,12 @@ impl Spool {
         match (result, self.on_full) {
             (Ok(()), _) => {
                 let total = self.total.bytes.fetch_add(length, Ordering::Relaxed).saturating_add(length);
-                self.metrics.audit_bytes.set(total.try_into().unwrap_or(i64::MAX));
+                self.metrics.audit.bytes.set(total.try_into().unwrap_or(i64::MAX));
                 Ok(())
             }
             (Err(AuditFailed), OnFull::Refuse) => Err(AuditFailed),
             (Err(AuditFailed), OnFull::Drop) => {
-                self.metrics.audit_dropped.inc_by(lines(bytes).try_into().unwrap_or(u64::MAX));
+                self.metrics.audit.dropped.inc_by(lines(bytes).try_into().unwrap_or(u64::MAX));
                 Ok(())
             }
         }
@@ -217,7 +221,7 @@ impl Spool {
         match (synced, self.on_full) {
             (Ok(Ok(())), _) | (_, OnFull::Drop) => Ok(()),
             (_, OnFull::Refuse) => {
-                self.metrics.audit_failures.inc();
+                self.metrics.audit.failures.inc();
                 Err(AuditFailed)
             }
         }

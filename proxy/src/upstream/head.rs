@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use config::BackendUrl;
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName,
+    HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -29,7 +29,11 @@ pub(crate) struct Outbound {
 
 impl Outbound {
     /// The request for a backend, made from the caller's.
-    pub(crate) fn request(self, caller: &Parts, url: &BackendUrl) -> Result<Request<Full<Bytes>>, http::Error> {
+    pub(crate) fn request(
+        self,
+        caller: &Parts,
+        url: &BackendUrl,
+    ) -> Result<Request<Full<Bytes>>, http::Error> {
         let mut headers = HeaderMap::with_capacity(caller.headers.len() + 1);
         headers.insert(HOST, HeaderValue::from_str(url.authority.as_str())?);
         let named = named_by_connection(&caller.headers);
@@ -69,7 +73,14 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 /// Headers about one connection (RFC 9110, section 7.6.1), and the ones that proxies once used.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(*name, CONNECTION | TE | TRAILER | TRANSFER_ENCODING | UPGRADE)
-        || matches!(name.as_str(), "keep-alive" | "proxy-connection" | "proxy-authorization" | "proxy-authenticate" | "http2-settings")
+        || matches!(
+            name.as_str(),
+            "keep-alive"
+                | "proxy-connection"
+                | "proxy-authorization"
+                | "proxy-authenticate"
+                | "http2-settings"
+        )
 }
 
 /// Further headers that `Connection` names as its own.
@@ -125,11 +136,19 @@ mod tests {
             plain_response: true,
         };
         let request = outbound.request(&head, &url).unwrap();
-        let mut sent: Vec<String> =
-            request.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        let mut sent: Vec<String> = request
+            .headers()
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
         sent.sort();
-        let expected =
-            ["host: tools:3901", "mcp-session-id: s", "oakgate-receipt: ours", "x-unknown: a", "x-unknown: b"];
+        let expected = [
+            "host: tools:3901",
+            "mcp-session-id: s",
+            "oakgate-receipt: ours",
+            "x-unknown: a",
+            "x-unknown: b",
+        ];
         assert_eq!(sent, expected);
         assert_eq!(request.uri(), "/mcp?a=b");
     }

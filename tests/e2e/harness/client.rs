@@ -18,11 +18,19 @@ pub(crate) struct Client {
     pub(crate) revision: &'static str,
 }
 
-const PY2_LEGACY: Client =
-    Client { program: "py2/bin/python", script: "py2_client.py", mode: Some("legacy"), revision: "2025-11-25" };
+const PY2_LEGACY: Client = Client {
+    program: "py2/bin/python",
+    script: "py2_client.py",
+    mode: Some("legacy"),
+    revision: "2025-11-25",
+};
 const PY2_MODERN: Client = Client { mode: Some("modern"), revision: "2026-07-28", ..PY2_LEGACY };
-const TS2_LEGACY: Client =
-    Client { program: "node/bin/node", script: "ts2_client.mjs", mode: Some("legacy"), revision: "2025-11-25" };
+const TS2_LEGACY: Client = Client {
+    program: "node/bin/node",
+    script: "ts2_client.mjs",
+    mode: Some("legacy"),
+    revision: "2025-11-25",
+};
 const TS2_MODERN: Client = Client { mode: Some("modern"), revision: "2026-07-28", ..TS2_LEGACY };
 /// PyPI `mcp` 1.30.
 pub(crate) const PY1: Client =

@@ -39,7 +39,13 @@ pub(crate) struct GateOptions<'a> {
 
 impl Default for GateOptions<'_> {
     fn default() -> Self {
-        Self { backends: String::new(), policy: "{format: 1, org: acme}", listener: "", proxy: "", approvals: false }
+        Self {
+            backends: String::new(),
+            policy: "{format: 1, org: acme}",
+            listener: "",
+            proxy: "",
+            approvals: false,
+        }
     }
 }
 
@@ -124,7 +130,8 @@ impl Gate {
 
     /// One MCP message (2025-11-25, no session) with the key.
     pub(crate) fn post(&self, body: &str) -> Answer {
-        let headers = [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
+        let headers =
+            [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
         self.send("POST", "/mcp", &headers, body.as_bytes())
     }
 
@@ -166,7 +173,9 @@ impl Gate {
 
     /// Changes the policy file, and waits until the change is in force, or is refused.
     pub(crate) fn change_policy(&self, policy: &str) {
-        let loads = |result: &str| self.metric(&format!("oakgate_loads_total{{file=\"policy\",result=\"{result}\"}}"));
+        let loads = |result: &str| {
+            self.metric(&format!("oakgate_loads_total{{file=\"policy\",result=\"{result}\"}}"))
+        };
         let before = loads("loaded") + loads("refused");
         std::fs::write(self.path("policy.yaml"), policy).unwrap();
         wait_for("the new policy", || (loads("loaded") + loads("refused") > before).then_some(()));
@@ -177,7 +186,9 @@ impl Gate {
 pub(crate) fn records_in(folder: &Path) -> Vec<Value> {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let texts = files.map(|file| std::fs::read_to_string(file).unwrap());
-    texts.flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>()).collect()
+    texts
+        .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
+        .collect()
 }
 
 fn logged(program: &Program, message: &str) -> Option<Value> {

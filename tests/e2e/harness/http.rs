@@ -41,7 +41,13 @@ impl Answer {
 }
 
 /// One request on a connection of its own.
-pub(crate) fn request(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+pub(crate) fn request(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
     let mut connection = Connection::open(address);
     connection.send(method, path, headers, body);
     connection.answer()
@@ -85,7 +91,8 @@ impl Connection {
     pub(crate) fn head(&mut self) -> Answer {
         let mut line = String::new();
         self.stream.read_line(&mut line).unwrap();
-        let status = line.split(' ').nth(1).unwrap_or_else(|| panic!("no status in {line:?}")).parse().unwrap();
+        let status =
+            line.split(' ').nth(1).unwrap_or_else(|| panic!("no status in {line:?}")).parse().unwrap();
         let mut headers = Vec::new();
         loop {
             line.clear();
@@ -114,7 +121,8 @@ impl Connection {
     pub(crate) fn chunk(&mut self) -> Option<Vec<u8>> {
         let mut line = String::new();
         self.stream.read_line(&mut line).unwrap();
-        let length = usize::from_str_radix(line.trim(), 16).unwrap_or_else(|_| panic!("no chunk length in {line:?}"));
+        let length =
+            usize::from_str_radix(line.trim(), 16).unwrap_or_else(|_| panic!("no chunk length in {line:?}"));
         let mut chunk = vec![0; length + 2];
         self.stream.read_exact(&mut chunk).unwrap();
         chunk.truncate(length);

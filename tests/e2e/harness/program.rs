@@ -58,7 +58,8 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let output = collect(child.stdout.take().unwrap());
         let errors = collect(child.stderr.take().unwrap());
         Self { child, output, errors }
@@ -163,7 +164,8 @@ impl Backend {
     fn start(mut command: Command, folder: Option<TempDir>) -> Self {
         let folder = folder.unwrap_or_else(|| tempfile::tempdir().unwrap());
         let mut program = Program::start(&mut command);
-        let url = program.wait_for_output("a backend", |line| line.strip_prefix("listening on ").map(str::to_owned));
+        let url = program
+            .wait_for_output("a backend", |line| line.strip_prefix("listening on ").map(str::to_owned));
         Self { program, url, log: folder.path().join("log"), _folder: folder }
     }
 

@@ -1,0 +1,148 @@
+//! One request on its way: what is known of it so far, for whoever has to answer or record it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Durability, ListMode};
+use http::Response;
+use http::request::Parts;
+use policy::approval::Reference;
+use policy::{Call, Denial, Permit, Snapshot, Verdict};
+
+use crate::approvals::RequestKey;
+use crate::audit::{Intent, Record, VerdictFields};
+use crate::body::Body;
+use crate::caller::Identity;
+use crate::events::EventStream;
+use crate::hold::Held;
+use crate::listen::Listening;
+use crate::recognise::{ReplyTo, ToolCall};
+use crate::refusal::Refusal;
+use crate::respond;
+use crate::worker::{CallId, Worker};
+
+/// One request, from its first byte to its answer.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) listening: Rc<Listening>,
+    pub(crate) id: CallId,
+    pub(crate) stream: EventStream,
+    pub(crate) reply_to: ReplyTo,
+    pub(crate) identity: Option<Arc<Identity>>,
+    pub(crate) verdict: Option<Verdict>,
+    pub(crate) record: Option<Record>,
+}
+
+impl Exchange {
+    /// Step 7, and the record of a refusal that came before there was a call.
+    pub(crate) async fn refuse(&mut self, refusal: &Refusal) -> Response<Body> {
+        self.worker.shared.metrics.refusals.with_label_values(&[refusal.name()]).inc();
+        // A request whose caller is not known leaves a count and no record: anybody could fill the disk with them.
+        if self.identity.is_some() {
+            self.record_refusal(refusal, None).await;
+        }
+        tracing::debug!(reason = refusal.name(), call = self.id.text, "refused");
+        respond::refused(refusal, self.verdict.as_ref(), &self.reply_to, &self.id.text)
+    }
+
+    /// Writes the intent of a refused request. It is refused in any case, so a failure only counts.
+    pub(crate) async fn record_refusal(&mut self, refusal: &Refusal, call: Option<&Call<'_>>) {
+        let Some(mut record) = self.record.take() else { return };
+        let intent = Intent {
+            listener: &self.listening.settings.name,
+            backend: call.map(|call| call.backend),
+            caller: self.identity.as_ref().map_or("", |identity| &identity.caller.id),
+            tenant: call.and_then(|call| call.tenant),
+            tool: call.map(|call| call.tool),
+            resource: call.and_then(|call| call.resource),
+            method: call.and_then(|call| call.method),
+            verdict: self.verdict.as_ref().map(VerdictFields::of),
+            approval: refusal.reference().map(Reference::as_str),
+            reason: Some(refusal.name()),
+            ..Intent::default()
+        };
+        if record.intent(&intent, Durability::Batched).await.is_err() {
+            self.worker.shared.metrics.audit.dropped.inc();
+        }
+    }
+
+    pub(crate) fn intent<'a>(&'a self, call: &Call<'a>, permit: &'a Permit) -> Intent<'a> {
+        Intent {
+            listener: &self.listening.settings.name,
+            backend: Some(call.backend),
+            caller: &call.caller.id,
+            tenant: call.tenant,
+            tool: Some(call.tool),
+            resource: call.resource,
+            method: call.method,
+            args_sha256: None,
+            verdict: Some(VerdictFields::of(permit.verdict())),
+            approval: permit.approval().map(Reference::as_str),
+            forward: true,
+            observed: permit.observed(),
+            reason: None,
+        }
+    }
+
+    pub(crate) fn count(&self, place: usize, verdict: &Verdict) {
+        if let Some(backend) = self.worker.backends.get(place) {
+            backend.count(verdict.permission);
+        }
+        for rule in &verdict.faults {
+            self.worker.shared.metrics.condition_faults.with_label_values(&[rule.as_ref()]).inc();
+        }
+    }
+
+    /// A tool that is hidden from its caller is refused like one that does not exist.
+    pub(crate) fn denied(&self, denial: Denial, snapshot: &Snapshot, call: &Call<'_>) -> Refusal {
+        let is_tool_call = matches!(self.reply_to, ReplyTo::Mcp { is_tool_call: true, .. });
+        let filters = self.listening.settings.list == ListMode::Filter;
+        if is_tool_call && filters && !snapshot.may_be_called(call.tool, call.tenant) {
+            Refusal::Hidden { tool: call.tool.to_owned(), denial: Box::new(denial) }
+        } else {
+            Refusal::Denied(Box::new(denial))
+        }
+    }
+
+    pub(crate) fn held<'a>(
+        &'a self,
+        org: &'a str,
+        tool_call: &ToolCall<'a>,
+        call: &'a Call<'a>,
+        identity: &'a Identity,
+        head: &Parts,
+    ) -> Held<'a> {
+        let mcp_id = if let ReplyTo::Mcp { id, .. } = &self.reply_to { id.clone() } else { None };
+        let takes_stream = mcp_id.is_some() && accepts_events(head);
+        let session = head.headers.get("mcp-session-id").map(|session| session.as_bytes().to_vec());
+        let limit = Duration::from_secs(self.listening.settings.hold_limit_seconds);
+        Held {
+            call,
+            org,
+            load: &identity.load,
+            stream: takes_stream.then_some(&self.stream),
+            progress_token: tool_call.progress_token,
+            cancelled_by: mcp_id.map(|id| RequestKey { caller: identity.caller.id.clone(), session, id }),
+            limit: preferred_wait(head).map_or(limit, |preferred| preferred.min(limit)),
+        }
+    }
+}
+
+fn accepts_events(head: &Parts) -> bool {
+    let accepts = head.headers.get_all(http::header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepts.flat_map(|value| value.split(',')).any(|range| {
+        range.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+    })
+}
+
+/// `Prefer: respond-async` and `wait=N` (RFC 7240): how long the caller wants to be kept at most. Not quite nothing: an
+/// approval that is there already is heard of within a moment.
+fn preferred_wait(head: &Parts) -> Option<Duration> {
+    let prefers = head.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let preferences: Vec<&str> = prefers.flat_map(|value| value.split([',', ';'])).map(str::trim).collect();
+    let wait = preferences.iter().find_map(|preference| preference.strip_prefix("wait=")?.parse().ok());
+    let is_async = preferences.iter().any(|preference| preference.eq_ignore_ascii_case("respond-async"));
+    wait.map(Duration::from_secs).or(is_async.then_some(Duration::from_secs(1)))
+}
