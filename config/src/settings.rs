@@ -43,6 +43,8 @@ pub struct Proxy {
     pub audit: Audit,
     /// The policy document.
     pub policy_file: PathBuf,
+    /// A policy document that is only compared.
+    pub candidate_file: Option<PathBuf>,
     /// Limits.
     pub limits: Limits,
     /// How it stops.
@@ -150,6 +152,7 @@ fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Opt
             on_full: source.audit.on_full,
         },
         policy_file: folder.join(source.policy.file),
+        candidate_file: source.policy.candidate_file.map(|file| folder.join(file)),
         limits: source.limits,
         drain: Drain {
             announce_seconds: source.drain.announce_seconds.into(),

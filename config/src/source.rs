@@ -262,6 +262,8 @@ pub enum OnFullSource {
 pub struct PolicySource {
     /// A policy document, watched.
     pub file: PathBuf,
+    /// Another one, watched too: asked about the same calls, compared, and never obeyed.
+    pub candidate_file: Option<PathBuf>,
 }
 
 /// How a proxy stops.

@@ -35,6 +35,7 @@ pub struct FileError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Watched {
     Policy,
+    Candidate,
     Keys,
     ReceiptKeys,
 }
@@ -52,6 +53,8 @@ pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<
             let policy = load_policy(&settings.policy_file, 0);
             Ok(InForce {
                 policy: policy.ok().map(|policy| Arc::new(in_force(metrics, policy))),
+                // The watcher's first look finds it.
+                candidate: None,
                 identities: Arc::new(Identities::new(&keys, None)),
                 receipt_keys: Arc::new(receipt_keys),
             })
@@ -62,10 +65,11 @@ pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<
 
 /// Watches the files until the proxy stops. `reread` asks for a look at once.
 pub(crate) async fn watch(shared: Arc<Shared>, mut reread: watch::Receiver<()>) {
-    let mut watchers = [Watched::Policy, Watched::Keys, Watched::ReceiptKeys].map(|watched| {
-        let loaded = watched.path(&shared.settings).and_then(version);
-        Watcher { watched, loaded, seen: loaded, in_force: false }
-    });
+    let mut watchers =
+        [Watched::Policy, Watched::Candidate, Watched::Keys, Watched::ReceiptKeys].map(|watched| {
+            let loaded = watched.path(&shared.settings).and_then(version);
+            Watcher { watched, loaded, seen: loaded, in_force: false }
+        });
     // What was loaded at the start may have changed before this looked for the first time.
     let mut forced = true;
     loop {
@@ -117,6 +121,7 @@ impl Watched {
     const fn name(self) -> &'static str {
         match self {
             Self::Policy => "policy",
+            Self::Candidate => "candidate",
             Self::Keys => "keys",
             Self::ReceiptKeys => "receipt_keys",
         }
@@ -125,6 +130,7 @@ impl Watched {
     fn path(self, settings: &config::Proxy) -> Option<&Path> {
         match self {
             Self::Policy => Some(&settings.policy_file),
+            Self::Candidate => settings.candidate_file.as_deref(),
             Self::Keys => settings.keys_file.as_deref(),
             Self::ReceiptKeys => Some(&settings.receipts.keys_file),
         }
@@ -144,6 +150,11 @@ fn reload(shared: &Shared, watched: Watched) -> bool {
                 InForce { policy: Some(policy), ..InForce::clone(&before) }
             })
         }
+        Watched::Candidate => match &settings.candidate_file {
+            Some(file) => load_policy(file, 0)
+                .map(|candidate| InForce { candidate: Some(Arc::new(candidate)), ..InForce::clone(&before) }),
+            None => return false,
+        },
         Watched::Keys => load_keys(settings.keys_file.as_deref()).map(|keys| {
             metrics.files.keys.set(keys.len().try_into().unwrap_or(i64::MAX));
             let identities = Arc::new(Identities::new(&keys, Some(&before.identities)));

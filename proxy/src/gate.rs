@@ -24,6 +24,7 @@ use policy::{Call, Decision, Permit, Snapshot, decide};
 use crate::audit::{Outcome, Record};
 use crate::body::{Body, Whole};
 use crate::caller::Identity;
+use crate::candidate::compare;
 use crate::clock;
 use crate::events::{EventStream, response_or_stream};
 use crate::exchange::Exchange;
@@ -161,6 +162,7 @@ async fn enforce(
     let mut policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
     let mut decision = decide(&policy.snapshot, call, None, clock::now());
     exchange.count(inbound.place, decision.verdict());
+    compare(shared, &in_force, call, decision.verdict(), clock::now());
     shared.metrics.phases.decide.observe(deciding.elapsed().as_secs_f64());
     let permit = loop {
         exchange.verdict = Some(decision.verdict().clone());

@@ -8,6 +8,7 @@ mod approvals;
 mod audit;
 mod body;
 mod caller;
+mod candidate;
 mod clock;
 mod entropy;
 mod events;

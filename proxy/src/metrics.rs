@@ -18,6 +18,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) calls: IntCounterVec,
     pub(crate) observed: IntCounterVec,
+    pub(crate) candidate: IntCounterVec,
     pub(crate) refusals: IntCounterVec,
     pub(crate) transparent: IntCounterVec,
     pub(crate) phases: Phases,
@@ -89,6 +90,12 @@ impl Metrics {
                 "observed_total",
                 "Calls forwarded only because of `mode: observe`",
                 &["verdict"],
+            )?,
+            candidate: counters(
+                &r,
+                "candidate_total",
+                "Calls that the candidate policy would decide otherwise",
+                &["change"],
             )?,
             refusals: counters(&r, "refusals_total", "Requests refused, by reason", &["reason"])?,
             transparent: counters(

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::admin;
 use crate::approvals::Approvals;
 use crate::audit::{Spool, SpoolError, Total};
+use crate::candidate::Samples;
 use crate::files::{self, FileError};
 use crate::listen::{self, Listening};
 use crate::metrics::Metrics;
@@ -83,6 +84,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         buffered: Buffered::new(settings.limits.max_buffered_body_bytes),
         in_force: ArcSwap::from_pointee(in_force),
         phase: watch::Sender::new(Phase::Run),
+        candidate_samples: Samples::default(),
         approvals,
         metrics,
         settings,

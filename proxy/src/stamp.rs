@@ -36,6 +36,7 @@ pub(crate) fn stamp(
         level: Some(Cow::Borrowed(verdict.level.as_str())),
         rule: verdict.rule.as_deref().map(Cow::Borrowed),
         policy: verdict.revision,
+        observed: permit.observed(),
         approval: permit.approval().map(|reference| Cow::Borrowed(reference.as_str())),
         body_sha256: Some(body_sha256(body)),
         args_sha256: canonical.transpose().map_err(|_| Refusal::ReceiptFailed)?,

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::approvals::Approvals;
 use crate::audit::Total;
 use crate::caller::Identities;
+use crate::candidate::Samples;
 use crate::metrics::Metrics;
 
 /// Shared by every worker, the admin address and the watchers of files.
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) audit_total: Arc<Total>,
     pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) candidate_samples: Samples,
     pub(crate) buffered: Buffered,
 }
 
@@ -31,6 +33,8 @@ pub(crate) struct Shared {
 pub(crate) struct InForce {
     /// No policy, no calls.
     pub(crate) policy: Option<Arc<PolicyInForce>>,
+    /// Compared with the policy, and never obeyed.
+    pub(crate) candidate: Option<Arc<PolicyInForce>>,
     pub(crate) identities: Arc<Identities>,
     pub(crate) receipt_keys: Arc<KeySet>,
 }

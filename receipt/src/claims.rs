@@ -47,6 +47,9 @@ pub struct Claims<'a> {
     pub rule: Option<Cow<'a, str>>,
     /// The policy revision decided on.
     pub policy: u64,
+    /// The verdict was not enforced: the call was forwarded only because the policy observes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub observed: bool,
     /// The reference of the approval that let the call through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Cow<'a, str>>,

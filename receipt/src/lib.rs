@@ -25,6 +25,7 @@
 //!     level: Some("org/tool".into()),
 //!     rule: Some("r1".into()),
 //!     policy: 42,
+//!     observed: false,
 //!     approval: None,
 //!     body_sha256: Some(body_sha256(b"{}")),
 //!     args_sha256: None,

@@ -134,3 +134,62 @@ fn receipt_keys_rotate_while_it_runs() {
         output.contains("receipts-2").then_some(())
     });
 }
+
+#[test]
+fn a_candidate_policy_is_compared_and_never_obeyed() {
+    let backend = Backend::raw(&[]);
+    let folder = Gate::folder(&GateOptions {
+        backends: format!("- {{name: tools, kind: mcp, path: /mcp, url: '{}'}}", backend.url),
+        policy: ALLOWED,
+        ..GateOptions::default()
+    });
+    let candidate = folder.path().join("candidate.yaml");
+    std::fs::write(&candidate, DISABLED).unwrap();
+    let file = folder.path().join("oakgate.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let with = text.replace("policy: {file: policy.yaml}", "policy: {file: policy.yaml, candidate_file: candidate.yaml}");
+    std::fs::write(&file, with).unwrap();
+    let gate = Gate::start_in(folder, false);
+    let changes = |change: &str| gate.metric(&format!("oakgate_candidate_total{{change=\"{change}\"}}"));
+    wait_for("the candidate", || {
+        assert!(is_allowed(&gate), "what is in force decides");
+        (changes("would_deny") > 0.0).then_some(())
+    });
+    let logged = || gate.program.errors().join("\n");
+    wait_for("a sample", || logged().contains("the candidate policy would decide otherwise").then_some(()));
+    assert!(logged().contains("tool-default"), "both explanations are in it: {}", logged());
+    std::fs::write(&candidate, "{format: 1, org: acme, tools: [{name: echo, default: requires_approval}]}").unwrap();
+    wait_for("would_hold", || {
+        assert!(is_allowed(&gate));
+        (changes("would_hold") > 0.0).then_some(())
+    });
+    gate.change_policy(DISABLED);
+    wait_for("would_hold again", || {
+        assert!(!is_allowed(&gate));
+        (changes("would_hold") > 1.0).then_some(())
+    });
+    std::fs::write(&candidate, ALLOWED).unwrap();
+    wait_for("would_allow", || {
+        assert!(!is_allowed(&gate));
+        (changes("would_allow") > 0.0).then_some(())
+    });
+    std::fs::write(&candidate, "nonsense").unwrap();
+    wait_for("its mistake", || (gate.metric("oakgate_load_errors{file=\"candidate\"}") > 0.0).then_some(()));
+    assert!(!is_allowed(&gate));
+    assert_eq!(gate.admin("/readyz").status, 200, "a candidate that does not load stops nothing");
+}
+
+#[test]
+fn an_observing_policy_forwards_and_says_so() {
+    let backend = Backend::raw(&[]);
+    let policy = "{format: 1, org: acme, mode: observe, tools: [{name: echo, default: disabled}]}";
+    let gate = Gate::mcp(&backend.url, policy);
+    assert!(is_allowed(&gate));
+    assert_eq!(gate.metric("oakgate_observed_total{verdict=\"disabled\"}"), 1.0);
+    let intent = gate.records().into_iter().find(|record| record["record"] == "intent").unwrap();
+    assert_eq!((&intent["permission"], &intent["observed"]), (&json!("disabled"), &json!(true)), "{intent}");
+    let log = backend.log_text();
+    let receipt = log.lines().find_map(|line| line.strip_prefix("oakgate-receipt: ")).unwrap();
+    let (_, claims, _) = crate::harness::oakgate(&["receipt", "inspect"], receipt);
+    assert!(claims.contains(r#""observed":true"#) && claims.contains(r#""verdict":"disabled""#), "{claims}");
+}

@@ -58,6 +58,7 @@ fn any_claims(iss: &'static str, aud: &'static str, exp: u64) -> Claims<'static>
         level: None,
         rule: None,
         policy: 0,
+        observed: false,
         approval: None,
         body_sha256: None,
         args_sha256: None,
@@ -84,11 +85,11 @@ prop_compose! {
         use_ in prop::sample::select(vec![Use::Stamp, Use::Grant, Use::Verdict]),
         verdict in prop::sample::select(vec![Verdict::Allowed, Verdict::RequiresApproval, Verdict::Disabled]),
         (body_sha256, args_sha256) in (digest(), digest()),
-        (policy, iat, exp, jti) in (any::<u64>(), any::<u64>(), NOW_SECONDS + 1.., any::<[u8; 16]>()),
+        (observed, policy, iat, exp, jti) in (any::<bool>(), any::<u64>(), any::<u64>(), NOW_SECONDS + 1.., any::<[u8; 16]>()),
     ) -> Claims<'static> {
         let jti = Nonce(jti);
         Claims {
-            use_, iss, aud, sub, org, tenant, resource, tool, method, verdict, level, rule, policy, approval,
+            use_, iss, aud, sub, org, tenant, resource, tool, method, verdict, level, rule, policy, observed, approval,
             body_sha256, args_sha256, iat, exp, jti,
         }
     }
