@@ -43,6 +43,7 @@ fn stamp(signer: &Signer, body: &[u8]) -> String {
         level: Some("org/any".into()),
         rule: Some("rule-last".into()),
         policy: 1,
+        observed: false,
         approval: None,
         body_sha256: Some(body_sha256(body)),
         args_sha256: None,
