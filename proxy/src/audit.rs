@@ -40,8 +40,6 @@ pub(crate) struct Intent<'a> {
     pub(crate) resource: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) method: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) args_sha256: Option<&'a str>,
     #[serde(flatten)]
     pub(crate) verdict: Option<VerdictFields<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +89,8 @@ pub(crate) struct Record {
     started: Instant,
     outcome: Option<Outcome>,
     status: Option<u16>,
+    /// The intent to write if the record is dropped now: its caller left while the call was held.
+    if_left: Option<Vec<u8>>,
 }
 
 #[derive(Serialize)]
@@ -117,7 +117,7 @@ struct OutcomeLine<'a> {
 impl Record {
     /// The record of a call with this id, which is also the id of its receipt.
     pub(crate) fn of(spool: Rc<Spool>, call: String) -> Self {
-        Self { spool, call, started: Instant::now(), outcome: None, status: None }
+        Self { spool, call, started: Instant::now(), outcome: None, status: None, if_left: None }
     }
 
     /// Writes the intent. When this returns, the record is in the kernel's hands (`batched`) or on the disk (`strict`).
@@ -129,20 +129,25 @@ impl Record {
         intent: &Intent<'_>,
         durability: Durability,
     ) -> Result<(), AuditFailed> {
-        let line = IntentLine {
-            record: "intent",
-            call: &self.call,
-            at_unix_ms: clock::now().0,
-            proxy: self.spool.proxy(),
-            intent,
-        };
+        self.if_left = None;
+        let line = serde_json::to_vec(&self.line(intent)).map_err(|_| AuditFailed)?;
         // From here on this record may be dropped at any time: nothing has reached the backend yet.
         self.outcome = intent.forward.then_some(Outcome::Error);
-        let written = self.spool.write(&line, durability).await;
+        let written = self.spool.write(line, durability).await;
         if written.is_err() {
             self.outcome = None;
         }
         written
+    }
+
+    /// What to write if the record is dropped before the call is decided: nothing else will run then.
+    pub(crate) fn if_left(&mut self, intent: &Intent<'_>) {
+        self.if_left = serde_json::to_vec(&self.line(intent)).ok();
+    }
+
+    fn line<'a>(&'a self, intent: &'a Intent<'a>) -> IntentLine<'a> {
+        let at_unix_ms = clock::now().0;
+        IntentLine { record: "intent", call: &self.call, at_unix_ms, proxy: self.spool.proxy(), intent }
     }
 
     /// What is known of the outcome by now; the last word counts. Only a call with an intent has one.
@@ -156,8 +161,10 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if let Some(outcome) = self.outcome {
-            self.spool.write_later(&OutcomeLine {
+        if let Some(line) = self.if_left.take() {
+            self.spool.write_later("intent", line);
+        } else if let Some(outcome) = self.outcome {
+            let line = serde_json::to_vec(&OutcomeLine {
                 record: "outcome",
                 call: &self.call,
                 at_unix_ms: clock::now().0,
@@ -165,6 +172,7 @@ impl Drop for Record {
                 status: self.status,
                 duration_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
             });
+            self.spool.write_later("outcome", line.unwrap_or_default());
         }
     }
 }

@@ -46,7 +46,7 @@ impl EventStream {
         }
     }
 
-    fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.0.borrow().open
     }
 

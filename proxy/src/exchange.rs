@@ -50,7 +50,22 @@ impl Exchange {
     /// Writes the intent of a refused request. It is refused in any case, so a failure only counts.
     pub(crate) async fn record_refusal(&mut self, refusal: &Refusal, call: Option<&Call<'_>>) {
         let Some(mut record) = self.record.take() else { return };
-        let intent = Intent {
+        let approval = refusal.reference().map(Reference::as_str);
+        let intent = Intent { approval, ..self.refused(refusal.name(), call) };
+        if record.intent(&intent, Durability::Batched).await.is_err() {
+            self.worker.shared.metrics.audit.dropped.inc();
+        }
+    }
+
+    /// From here on the call may wait for long, and its caller may leave: then this is what is known of it.
+    pub(crate) fn may_leave(&mut self, call: &Call<'_>) {
+        let Some(mut record) = self.record.take() else { return };
+        record.if_left(&self.refused("caller-left", Some(call)));
+        self.record = Some(record);
+    }
+
+    fn refused<'a>(&'a self, reason: &'static str, call: Option<&Call<'a>>) -> Intent<'a> {
+        Intent {
             listener: &self.listening.settings.name,
             backend: call.map(|call| call.backend),
             caller: self.identity.as_ref().map_or("", |identity| &identity.caller.id),
@@ -59,12 +74,8 @@ impl Exchange {
             resource: call.and_then(|call| call.resource),
             method: call.and_then(|call| call.method),
             verdict: self.verdict.as_ref().map(VerdictFields::of),
-            approval: refusal.reference().map(Reference::as_str),
-            reason: Some(refusal.name()),
+            reason: Some(reason),
             ..Intent::default()
-        };
-        if record.intent(&intent, Durability::Batched).await.is_err() {
-            self.worker.shared.metrics.audit.dropped.inc();
         }
     }
 
@@ -77,7 +88,6 @@ impl Exchange {
             tool: Some(call.tool),
             resource: call.resource,
             method: call.method,
-            args_sha256: None,
             verdict: Some(VerdictFields::of(permit.verdict())),
             approval: permit.approval().map(Reference::as_str),
             forward: true,

@@ -32,7 +32,7 @@ use crate::hold::hold;
 use crate::listen::Listening;
 use crate::recognise::{Arrival, ReplyTo, ToolCall, recognise};
 use crate::refusal::Refusal;
-use crate::relay::relay;
+use crate::relay::{has_message, relay};
 use crate::respond;
 use crate::stamp::stamp;
 use crate::state::{InForce, Phase, Shared};
@@ -170,6 +170,7 @@ async fn enforce(
             Decision::Allow(permit) => break permit,
             Decision::Deny(denial) => return Err(exchange.denied(denial, &policy.snapshot, call)),
             Decision::Hold(ask) => {
+                exchange.may_leave(call);
                 let held = exchange.held(policy.snapshot.org(), tool_call, call, identity, inbound.head);
                 let grant = hold(shared, &ask, held).await?;
                 in_force = shared.in_force.load_full();
@@ -204,6 +205,12 @@ async fn enforce(
         plain_response: false,
     };
     let answer = forward(exchange, Passage::Permit(permit), outbound, inbound, Some(&mut record)).await?;
+    if exchange.stream.is_open() && !has_message(&answer.response) {
+        // The stream is open: what is not a message can't be passed on in it.
+        let status = answer.response.status().as_u16();
+        record.outcome(Outcome::Failed, Some(status));
+        return Err(Refusal::BackendNoMessage { backend: inbound.backend.name.clone(), status });
+    }
     Ok(relay(answer, record, None))
 }
 

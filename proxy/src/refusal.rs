@@ -30,6 +30,8 @@ pub(crate) enum Refusal {
     AuditFailed,
     #[error("the backend `{backend}` failed after the call was sent to it")]
     BackendBroken { backend: String },
+    #[error("the backend `{backend}` answered with status {status} and no message")]
+    BackendNoMessage { backend: String, status: u16 },
     #[error("the backend `{backend}` did not answer in time")]
     BackendTimeout { backend: String },
     #[error("the backend `{backend}` could not be reached")]
@@ -165,6 +167,7 @@ impl Refusal {
             Self::ArgumentsNotCanonical(_) => ("arguments-not-canonical", 422, Mcp::Result, never),
             Self::AuditFailed => ("audit-failed", 503, Mcp::Result, later),
             Self::BackendBroken { .. } => ("backend-broken", 502, Mcp::Result, Retry::Unknown),
+            Self::BackendNoMessage { .. } => ("backend-no-message", 502, Mcp::Result, Retry::Unknown),
             Self::BackendTimeout { .. } => ("backend-timeout", 504, Mcp::Result, Retry::Unknown),
             Self::BackendUnreachable { .. } => ("backend-unreachable", 502, Mcp::Result, later),
             Self::BadDimensionHeader { .. } => {

@@ -46,6 +46,12 @@ pub(crate) fn is_event_stream(content_type: &HeaderValue) -> bool {
     essence(content_type).is_some_and(|essence| essence.eq_ignore_ascii_case("text/event-stream"))
 }
 
+/// Whether a response is JSON or a stream of events, and not a page of some server on the way.
+pub(crate) fn has_message(response: &Response<Incoming>) -> bool {
+    let is_json = |kind: &str| kind.eq_ignore_ascii_case("application/json");
+    content_type(response).is_some_and(|kind| essence(kind).is_some_and(is_json) || is_event_stream(kind))
+}
+
 /// The content type of a response without its parameters.
 pub(crate) fn essence(content_type: &HeaderValue) -> Option<&str> {
     content_type.to_str().ok()?.split(';').next().map(str::trim)

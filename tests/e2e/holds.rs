@@ -204,6 +204,10 @@ fn a_caller_who_leaves_is_noticed_and_the_approval_stays() {
     drop(waiting);
     wait_for("the hold's end", || (gate.metric("oakgate_holds") == 0.0).then_some(()));
     assert_eq!(gate.metric("oakgate_holds_ended_total{outcome=\"caller-left\"}"), 1.0);
+    let record = wait_for("its record", || {
+        gate.records().into_iter().find(|record| record["reason"] == "caller-left")
+    });
+    assert_eq!((&record["tool"], &record["forward"]), (&json!("write_note"), &json!(false)));
     assert_eq!(gate.pending(), reference);
     gate.approvals(&["approve", &reference]);
     // Nothing runs for somebody who has gone.
@@ -320,4 +324,19 @@ fn holds_have_limits() {
     // A minute may turn between two calls; then it takes as many again.
     let limited = (0..8).any(|_| reason(write(&gate, "application/json").answer()) == "too-many-approvals");
     assert!(limited);
+}
+
+#[test]
+fn a_page_instead_of_a_message_is_not_put_into_the_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page");
+    std::fs::write(&page, "<html>bad gateway</html>").unwrap();
+    let page = page.to_str().unwrap();
+    let backend = Backend::raw(&["--status", "502", "--content-type", "text/html", "--body-file", page]);
+    let gate = Gate::mcp_with_approvals(&backend.url, POLICY, "");
+    let mut waiting = write(&gate, "application/json, text/event-stream");
+    gate.approvals(&["approve", &gate.pending()]);
+    let message = waiting.answer().message();
+    assert_eq!(message["result"]["_meta"]["oakgate.dev/verdict"]["reason"], "backend-no-message", "{message}");
+    assert_eq!(calls(&backend), 1);
 }

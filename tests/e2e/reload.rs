@@ -147,7 +147,10 @@ fn a_candidate_policy_is_compared_and_never_obeyed() {
     std::fs::write(&candidate, DISABLED).unwrap();
     let file = folder.path().join("oakgate.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
-    let with = text.replace("policy: {file: policy.yaml}", "policy: {file: policy.yaml, candidate_file: candidate.yaml}");
+    let with = text.replace(
+        "policy: {file: policy.yaml}",
+        "policy: {file: policy.yaml, candidate_file: candidate.yaml}",
+    );
     std::fs::write(&file, with).unwrap();
     let gate = Gate::start_in(folder, false);
     let changes = |change: &str| gate.metric(&format!("oakgate_candidate_total{{change=\"{change}\"}}"));
@@ -158,7 +161,8 @@ fn a_candidate_policy_is_compared_and_never_obeyed() {
     let logged = || gate.program.errors().join("\n");
     wait_for("a sample", || logged().contains("the candidate policy would decide otherwise").then_some(()));
     assert!(logged().contains("tool-default"), "both explanations are in it: {}", logged());
-    std::fs::write(&candidate, "{format: 1, org: acme, tools: [{name: echo, default: requires_approval}]}").unwrap();
+    std::fs::write(&candidate, "{format: 1, org: acme, tools: [{name: echo, default: requires_approval}]}")
+        .unwrap();
     wait_for("would_hold", || {
         assert!(is_allowed(&gate));
         (changes("would_hold") > 0.0).then_some(())

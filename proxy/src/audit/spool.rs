@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use config::{Durability, OnFull};
-use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::metrics::Metrics;
@@ -110,13 +109,13 @@ impl Spool {
         &self.proxy
     }
 
-    /// Writes a record, together with all others of this turn of the loop.
+    /// Writes a record (a line of JSON), together with all others of this turn of the loop.
     pub(crate) async fn write(
         self: &Rc<Self>,
-        line: &impl Serialize,
+        line: Vec<u8>,
         durability: Durability,
     ) -> Result<(), AuditFailed> {
-        self.append(line)?;
+        self.append(line);
         let (done, written) = oneshot::channel();
         self.waiting.borrow_mut().push(done);
         if self.turn.replace(Turn::Now) != Turn::Now {
@@ -133,12 +132,13 @@ impl Spool {
     }
 
     /// Writes a record soon. Nobody waits for it: what can't be written is counted.
-    pub(crate) fn write_later(self: &Rc<Self>, line: &impl Serialize) {
-        if self.pending.borrow().len() > PENDING_MAX_BYTES || self.append(line).is_err() {
+    pub(crate) fn write_later(self: &Rc<Self>, kind: &str, line: Vec<u8>) {
+        if line.is_empty() || self.pending.borrow().len() > PENDING_MAX_BYTES {
             self.metrics.audit.dropped.inc();
             return;
         }
-        self.metrics.audit.records.with_label_values(&["outcome"]).inc();
+        self.append(line);
+        self.metrics.audit.records.with_label_values(&[kind]).inc();
         if self.closed.get() {
             self.flush();
         } else if self.turn.get() == Turn::Idle {
@@ -177,15 +177,9 @@ impl Spool {
         }
     }
 
-    fn append(&self, line: &impl Serialize) -> Result<(), AuditFailed> {
-        let mut pending = self.pending.borrow_mut();
-        let before = pending.len();
-        if serde_json::to_writer(&mut *pending, line).is_err() {
-            pending.truncate(before);
-            return Err(AuditFailed);
-        }
-        pending.push(b'\n');
-        Ok(())
+    fn append(&self, mut line: Vec<u8>) {
+        line.push(b'\n');
+        self.pending.borrow_mut().append(&mut line);
     }
 
     fn put(&self, bytes: &[u8]) -> Result<(), AuditFailed> {

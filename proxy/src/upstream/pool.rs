@@ -16,6 +16,9 @@ use tokio::net::TcpStream;
 
 use crate::metrics::Metrics;
 
+/// A kept connection that is not ready within this is closed, and another one is used.
+const READY_TIMEOUT: Duration = Duration::from_millis(100);
+
 type Sender = SendRequest<Full<Bytes>>;
 
 /// Limits of a pool.
@@ -64,7 +67,10 @@ impl Pool {
     pub(crate) async fn lease(self: &Rc<Self>, url: &BackendUrl) -> io::Result<Lease> {
         while let Some(idle) = self.newest() {
             let mut sender = idle.sender;
-            if sender.ready().await.is_ok() {
+            // Ready within a turn of the loop, or stuck with a backend that does not read on.
+            let is_ready = sender.is_ready()
+                || matches!(tokio::time::timeout(READY_TIMEOUT, sender.ready()).await, Ok(Ok(())));
+            if is_ready {
                 return Ok(Lease { sender, pool: Rc::downgrade(self), was_kept: true });
             }
         }
