@@ -122,6 +122,10 @@ type Sockets = (String, SocketAddr, Vec<std::net::TcpListener>);
 /// One socket per listener and worker. With port 0 the system chooses a port once, for all workers.
 fn sockets(settings: &config::Proxy, workers: usize) -> Result<Vec<Sockets>, StartError> {
     let sockets_of = |listener: &config::Listener| -> std::io::Result<Sockets> {
+        if listener.address.port() != 0 {
+            // Another proxy's sockets would let ours in beside them, and take half of the calls.
+            drop(std::net::TcpListener::bind(listener.address)?);
+        }
         let first = listen::bind(listener.address)?;
         let address = first.local_addr()?;
         let mut sockets = vec![first];

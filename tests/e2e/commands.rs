@@ -141,6 +141,23 @@ fn files_that_it_needs_and_that_do_not_load_end_with_64() {
 }
 
 #[test]
+fn an_address_that_is_taken_is_not_shared() {
+    let options = crate::harness::GateOptions {
+        backends: "- {name: tools, kind: mcp, path: /mcp, url: 'http://127.0.0.1:9'}".to_owned(),
+        ..Default::default()
+    };
+    let first = crate::harness::Gate::start(&options);
+    let folder = crate::harness::Gate::folder(&options);
+    let config = folder.path().join("oakgate.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("address: 127.0.0.1:0", &format!("address: {}", first.address)))
+        .unwrap();
+    let (status, _, errors) = oakgate(&["proxy", "--config", config.to_str().unwrap()], "");
+    assert_eq!(status, 64, "{errors}");
+    assert!(errors.contains(&format!("`agents` can't listen on {}", first.address)), "{errors}");
+}
+
+#[test]
 fn policies_are_checked_by_hand() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {

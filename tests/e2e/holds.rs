@@ -337,6 +337,9 @@ fn a_page_instead_of_a_message_is_not_put_into_the_stream() {
     let mut waiting = write(&gate, "application/json, text/event-stream");
     gate.approvals(&["approve", &gate.pending()]);
     let message = waiting.answer().message();
-    assert_eq!(message["result"]["_meta"]["oakgate.dev/verdict"]["reason"], "backend-no-message", "{message}");
+    assert_eq!(
+        message["result"]["_meta"]["oakgate.dev/verdict"]["reason"], "backend-no-message",
+        "{message}"
+    );
     assert_eq!(calls(&backend), 1);
 }
