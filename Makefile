@@ -25,7 +25,7 @@ DENY := target/test-tools/bin/cargo-deny
 deny: ## licences and sources of dependencies
 	@echo "== Licences and sources of dependencies"
 	@test -x $(DENY) || cargo install --quiet --locked --debug --root target/test-tools cargo-deny@0.20.2
-	@$(DENY) --offline --log-level error check bans licenses sources
+	@$(DENY) --log-level error check bans licenses sources
 
 schema: ## write the JSON Schema of settings files again
 	@cargo run --quiet --package oakgate -- config schema > config/settings.schema.json

@@ -66,17 +66,22 @@ fn kinds_of_rules(criterion: &mut Criterion) {
         method: "write".to_owned(),
     };
 
-    let mut group = criterion.benchmark_group("decide");
     let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
     let snapshot = ring::snapshot(SIZE, Extra { rules: &patterns, ..Extra::default() });
     let page = format!("{}page", "area/".repeat(8));
+    let mut group = criterion.benchmark_group("decide, eight patterns");
     decides(&mut group, SIZE, (&snapshot, "org/resource"), &[names("tool-0", &page)]);
+    group.finish();
 
     let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
     let snapshot = ring::snapshot(SIZE, Extra { tools: &[tagged], rules: &tags });
+    let mut group = criterion.benchmark_group("decide, eight tags");
     decides(&mut group, SIZE, (&snapshot, "org/tag"), &[names("tagged", "space-0")]);
+    group.finish();
 
-    let snapshot = ring::snapshot(SIZE, Extra { tools: &[r#"{"name":"conditioned"}"#], rules: &[condition] });
+    let conditioned = r#"{"name":"conditioned"}"#;
+    let snapshot = ring::snapshot(SIZE, Extra { tools: &[conditioned], rules: &[condition] });
+    let mut group = criterion.benchmark_group("decide, a condition");
     decides(&mut group, SIZE, (&snapshot, "org/tool"), &[names("conditioned", "space-0")]);
     group.finish();
 }

@@ -53,6 +53,7 @@ http {{
 class Backend:
     def __init__(self, nginx, directory):
         self.port, self.stamped_port = free_ports(2)
+        self._asked = 0
         self.receipts = Path(directory) / "receipts.log"
         config = Path(directory) / "backend.conf"
         config.write_text(CONFIG.format(plain=self.port, stamped=self.stamped_port, answer=ANSWER))
@@ -65,7 +66,7 @@ class Backend:
         found = re.search(r"^\s*\d+ \d+ (\d+)", text, re.MULTILINE)
         if not found:
             raise Failed(f"the backend does not count:\n{text}")
-        self._asked = getattr(self, "_asked", 0) + 1
+        self._asked += 1
         return int(found[1]) - self._asked
 
     def last_receipt(self):

@@ -18,9 +18,10 @@ wrk.body = body
 {headers}
 function done(summary, latency, requests)
   local errors = summary.errors
-  io.write(string.format('\\n{{"calls":%d,"duration_us":%d,"not_2xx":%d,"socket_errors":%d,"p50_us":%d,"p99_us":%d}}\\n',
-    summary.requests, summary.duration, errors.status,
-    errors.connect + errors.read + errors.write + errors.timeout, latency:percentile(50), latency:percentile(99)))
+  local socket_errors = errors.connect + errors.read + errors.write + errors.timeout
+  local said = '\\n{{"calls":%d,"duration_us":%d,"not_2xx":%d,"socket_errors":%d,"p50_us":%d,"p99_us":%d}}\\n'
+  io.write(said:format(summary.requests, summary.duration, errors.status, socket_errors,
+    latency:percentile(50), latency:percentile(99)))
 end
 """
 

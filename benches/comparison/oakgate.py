@@ -30,7 +30,11 @@ class Oakgate:
         self.key = _printed_by(path, "keys", "new", "--kind", "agent", "--id", KEY_ID).splitlines()[0]
         config = self._write_files(_printed_by(path, "keys", "receipts"))
         self.program = Program(NAME, [path, "proxy", "--config", config], self.port, directory, self.admin_port)
-        self._wait_until_ready()
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.program.stop()
+            raise
 
     def _write_files(self, receipt_keys):
         sha256 = hashlib.sha256(self.key.encode()).hexdigest()

@@ -11,13 +11,14 @@ MODES = ["read", "write", "list", "move", "copy", "share", "lock", "drop"]
 TEAM = "team-0"
 LAST_RULE = "rule-last"
 LAST_LEVEL = "org/any"
-FIRST_LEVEL = "tenant/resource+tool+method"
 RULES_PER_GROUP = 12
+# Two groups, the fewest that make a ring, and the last rule.
+RULES_MIN = 2 * RULES_PER_GROUP + 1
 
 
 def policy(rules):
     """A policy document of exactly `rules` rules."""
-    groups = max(2, -(-(rules - 1) // RULES_PER_GROUP))
+    groups = -(-(rules - 1) // RULES_PER_GROUP)
     coordinates = itertools.islice((one for group in range(groups) for one in _group(group, groups)), rules - 1)
     listed = [{"id": f"rule-{place}", **names, "permission": "disabled"} for place, names in enumerate(coordinates)]
     return {

@@ -33,7 +33,7 @@ class CpuTime:
 
 
 class Program:
-    """One running program. `address` is (host, port) of where it takes calls."""
+    """One running program. It takes calls on `port`, and is up once `ready_port` (or that) accepts connections."""
 
     def __init__(self, name, command, port, directory, ready_port=None):
         self.name = name

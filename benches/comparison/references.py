@@ -136,5 +136,5 @@ def _envoy_rbac():
         both = [says(["method"], "tools/call"), says(["params", "name"], tool)]
         return {"permissions": [{"and_rules": {"rules": both}}], "principals": [{"any": True}]}
 
-    policies = {f"no-{tool}": rule(tool) for tool in DENIED_TOOLS}
-    return _extension("envoy.filters.http.rbac", "filters.http.rbac.v3.RBAC", rules={"action": "DENY", "policies": policies})
+    rules = {"action": "DENY", "policies": {f"no-{tool}": rule(tool) for tool in DENIED_TOOLS}}
+    return _extension("envoy.filters.http.rbac", "filters.http.rbac.v3.RBAC", rules=rules)

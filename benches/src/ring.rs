@@ -51,6 +51,7 @@ impl Names {
             method: Some(&self.method),
             arguments,
             caller,
+            unread_body: None,
             reasoning: None,
         }
     }

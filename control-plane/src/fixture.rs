@@ -67,6 +67,7 @@ pub(crate) fn request_of(agent: &str, hold: u64, arguments: &str) -> ApprovalReq
         method: None,
         arguments,
         caller: &caller,
+        unread_body: None,
         reasoning: None,
     };
     ApprovalRequest {

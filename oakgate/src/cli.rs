@@ -108,6 +108,44 @@ pub(crate) enum PolicyCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Say for which calls the verdict changes between two documents, looser ones first; status 1 if anything differs
+    #[command(
+        after_help = "Example:\n  oakgate policy diff policy.yaml new.yaml\n\nStatus 0: no difference. 1: differences. \
+                      2: a document is refused, or they differ in too much to look at all of it."
+    )]
+    Diff {
+        /// The policy document to start from
+        #[arg(value_name = "OLD")]
+        old: PathBuf,
+        /// The one to compare with it
+        #[arg(value_name = "NEW")]
+        new: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run cases, calls with the verdicts that a policy is meant to give on them; status 1 if any fails
+    #[command(
+        after_help = "Example:\n  oakgate policy test --policy policy.yaml cases.yaml\n\nA file of cases:\n  \
+                            cases:\n    - name: small refunds go through\n      \
+                            call: {tool: payments.refund, tenant: acme, args: {amount: 40}}\n      \
+                            now: '2026-05-01T09:00:00Z'\n      \
+                            expect: {permission: allowed, level: org/tool, rule: small}\n\n\
+                            Of `expect`, only `permission` must be there; `clamped` and `faults` may be."
+    )]
+    Test {
+        /// The policy document
+        #[arg(long, value_name = "FILE")]
+        policy: PathBuf,
+        /// Files of cases
+        #[arg(required = true, value_name = "CASES")]
+        cases: Vec<PathBuf>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON Schema of policy documents, for editors
+    Schema,
 }
 
 #[derive(Debug, Subcommand)]

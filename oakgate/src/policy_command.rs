@@ -1,11 +1,16 @@
 //! `oakgate policy`: the same cascade as in the proxy, asked by hand.
 
+mod cases;
+mod diff;
+
+use std::fmt::Display;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use policy::cascade::{Explanation, Silent, verdict};
 use policy::{Document, Query, Snapshot, UnixMillis};
+use serde::Serialize;
 
 use crate::cli::PolicyCommand;
 use crate::exit::{Done, Failure};
@@ -33,6 +38,12 @@ pub(crate) fn run(command: &PolicyCommand) -> Done {
                 Ok(answer.to_string())
             })
         }
+        PolicyCommand::Diff { old, new, json } => diff::run(old, new, *json),
+        PolicyCommand::Test { policy, cases, json } => cases::run(policy, cases, *json),
+        PolicyCommand::Schema => {
+            say(policy::SCHEMA.trim_end());
+            Ok(())
+        }
     }
 }
 
@@ -52,12 +63,21 @@ fn check(files: &[PathBuf]) -> Done {
 }
 
 fn load(file: &Path) -> Result<Snapshot, Failure> {
+    parse(file, Document::parse).map(|document| Snapshot::compile(document, 0))
+}
+
+/// Reads a file, or says every mistake in it, a line each.
+fn parse<T, E: Display>(file: &Path, parse: impl Fn(&str) -> Result<T, Vec<E>>) -> Result<T, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::Input(format!("{}: can't be read: {error}", file.display())))?;
-    Document::parse(&text).map(|document| Snapshot::compile(document, 0)).map_err(|errors| {
+    parse(&text).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(|error| format!("{}: {error}", file.display())).collect();
         Failure::Input(lines.join("\n"))
     })
+}
+
+fn json(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value).map_err(|error| Failure::Fault(error.to_string()))
 }
 
 /// Answers each line of standard input. A line that is no query gets its error; the others are answered all the same.

@@ -53,6 +53,8 @@ pub struct Call<'a> {
     pub method: Option<&'a str>,
     /// The tool's arguments: the JSON text of one object, as it came (`{}` if there were none).
     pub arguments: &'a str,
+    /// A body that gave no arguments, if there is one: no rule sees into it, but an approval is about these very bytes.
+    pub unread_body: Option<&'a [u8]>,
     /// Who is calling.
     pub caller: &'a Caller,
     /// The agent's own words on why it calls.

@@ -2,6 +2,7 @@
 
 mod explanation;
 mod observer;
+mod seen;
 
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 pub use self::explanation::{Considered, Explanation, Step};
 pub use self::observer::{Observer, Outcome, Silent};
+pub use self::seen::{Seen, SeenValue, VALUE_BYTES_MAX};
 use crate::condition::Inputs;
 use crate::document::UnlistedTools;
 use crate::snapshot::{Key, Listed, Matches, Reach, Rule};
@@ -196,6 +198,7 @@ impl<'s, O: Observer> Cascade<'s, '_, '_, O> {
             Err(fault) => Outcome::Faults(fault),
         };
         self.observer.rule(&rule.id, rule.permission, outcome);
+        self.observer.saw(Seen::new(condition, &self.inputs));
         if holds.is_err() {
             self.faults.push(Arc::clone(&rule.id));
             if self.set_aside.is_none_or(|found| rule.permission > found.permission) {

@@ -2,13 +2,18 @@
 //!
 //! What a policy author wrote is checked when the document loads: its depth, so that no expression can
 //! exhaust the stack, and its names, so that a misspelt variable is no surprise at run time. What an agent
-//! sends meets the compiled expression under a budget, and every failure is a [`Fault`], never a verdict.
+//! sends meets the compiled expression under a budget of steps, which bounds time and memory whatever author and
+//! agent wrote, and every failure is a [`Fault`], never a verdict.
 
+mod budget;
 mod fault;
 mod inputs;
 mod matches;
+mod metering;
 mod names;
 mod nesting;
+mod parts;
+mod path;
 mod value;
 
 #[cfg(test)]
@@ -21,11 +26,14 @@ use cel::common::types::CelBool;
 use cel::parser::Expression;
 use cel::{Context, Env, Value};
 
+use self::budget::Budget;
+pub use self::budget::CONDITION_STEPS_MAX;
 pub use self::fault::Fault;
+pub use self::inputs::CONDITION_ARGUMENTS_BYTES_MAX;
 pub(crate) use self::inputs::Inputs;
 use self::inputs::Variables;
-use self::matches::Pattern;
-use self::names::Uses;
+use self::matches::{PATTERN_BYTES_MAX, Pattern};
+pub(crate) use self::path::{Key, Path};
 
 /// Longest condition.
 pub const CONDITION_BYTES_MAX: usize = 4096;
@@ -36,7 +44,8 @@ pub const CONDITION_DEPTH_MAX: usize = 32;
 /// The standard library of CEL, with optional values; shared by every condition.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut environment = Env::stdlib();
-    // Refused only if declared before; without it, every use of `matches` is a fault.
+    // Refused only if declared before; without them, every use is a fault.
+    let _ = budget::declare(&mut environment);
     let _ = matches::declare(&mut environment);
     Arc::new(environment)
 });
@@ -45,7 +54,9 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
 pub(crate) struct Condition {
     expression: Expression,
     patterns: Vec<Pattern>,
-    uses: Uses,
+    /// What it reads of a call.
+    paths: Box<[Path]>,
+    reads_arguments: bool,
 }
 
 /// A text that is no condition.
@@ -77,6 +88,9 @@ pub enum NotACondition {
     /// The pattern of `matches` is no regular expression.
     #[error("`{0}` is not a regular expression")]
     NotAPattern(Box<str>),
+    /// The pattern of `matches` takes too much memory.
+    #[error("`{0}` takes more than {PATTERN_BYTES_MAX} bytes as a compiled regular expression")]
+    PatternTooLarge(Box<str>),
     /// Something that CEL has and conditions have no use for.
     #[error("{0} are not supported")]
     Unsupported(&'static str),
@@ -99,21 +113,22 @@ impl Condition {
             Ok(Err(errors)) => return Err(syntax(errors.errors.first())),
             Err(_) => return Err(syntax(None)),
         };
-        let uses = names::check(&expression)?;
+        names::check(&expression)?;
         let patterns = matches::compile(&mut expression.expr)?;
-        Ok(Self { expression, patterns, uses })
+        let paths = metering::meter(&mut expression).into_boxed_slice();
+        let reads_arguments = paths.iter().any(|path| path.variable == "args");
+        Ok(Self { expression, patterns, paths, reads_arguments })
     }
 
     /// Whether it holds for a call.
     ///
     /// # Errors
-    /// A [`Fault`] if it cannot be evaluated or yields no bool.
+    /// A [`Fault`] if it cannot be evaluated, takes more than [`CONDITION_STEPS_MAX`] steps or yields no bool.
     pub(crate) fn holds(&self, inputs: &Inputs<'_>) -> Result<bool, Fault> {
-        if self.uses.arguments {
+        if self.reads_arguments {
             inputs.read_arguments()?;
         }
-        inputs.grant(self.uses.variables_count);
-        let variables = Variables { inputs, patterns: &self.patterns };
+        let variables = Variables { inputs, patterns: &self.patterns, budget: Budget::full() };
         let evaluated = catch_unwind(AssertUnwindSafe(|| {
             let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
             context.set_variable_resolver(&variables);
@@ -124,16 +139,21 @@ impl Condition {
             }
         }));
         // A loop may have swallowed the failure that an exhausted budget is to CEL.
-        if inputs.is_exhausted() {
+        if variables.budget.is_exhausted() {
             return Err(Fault::TooCostly);
         }
         evaluated.unwrap_or(Err(Fault::Panicked))
+    }
+
+    /// The parts of a call that it reads.
+    pub(crate) fn paths(&self) -> &[Path] {
+        &self.paths
     }
 }
 
 impl std::fmt::Debug for Condition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Condition").field("uses", &self.uses).finish_non_exhaustive()
+        f.debug_struct("Condition").field("paths", &self.paths).finish_non_exhaustive()
     }
 }
 

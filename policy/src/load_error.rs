@@ -238,15 +238,21 @@ impl fmt::Display for LoadError {
     }
 }
 
-/// Keeps an error on one line, whatever control characters the document put into a name.
+/// Keeps an error on one line, and readable, whatever characters that do not show the document put into a name.
 struct OneLine<'a, 'f>(&'a mut fmt::Formatter<'f>);
 
 impl fmt::Write for OneLine<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         text.chars().try_for_each(|c| {
-            if c.is_control() { write!(self.0, "{}", c.escape_default()) } else { self.0.write_char(c) }
+            if is_hidden(c) { write!(self.0, "{}", c.escape_default()) } else { self.0.write_char(c) }
         })
     }
+}
+
+/// Control characters, those without a width, and those that turn the direction of others.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 impl std::error::Error for LoadError {}

@@ -72,6 +72,7 @@ impl Query {
             method: self.method.as_deref(),
             arguments: self.arguments(),
             caller: &self.caller,
+            unread_body: None,
             reasoning: self.reasoning.as_deref(),
         }
     }

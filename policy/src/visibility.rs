@@ -3,6 +3,9 @@
 //! Conditions, resources and methods are not known yet when tools are listed. The walk is the cascade's; where something
 //! unknown could let a call through, the tool stays.
 
+#[cfg(test)]
+mod tests;
+
 use crate::snapshot::{Key, Listed, Matches};
 use crate::{Coordinates, Permission, Scope, Snapshot, Status};
 

@@ -4,6 +4,7 @@
 //! bytes could see two different calls, the bytes are refused. Nothing here does I/O, reads a clock or draws
 //! randomness, and every limit is a named constant.
 
+pub mod content_type;
 mod fold;
 pub mod json;
 pub mod malformed;

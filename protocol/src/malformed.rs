@@ -38,6 +38,9 @@ pub enum Malformed {
     /// A `tools/call` whose `name` is missing or is not text.
     #[error("`tools/call` has no text `name`")]
     CallWithoutName,
+    /// A content type that makes another text of the same bytes: several, a list, or a charset other than UTF-8.
+    #[error("the content type is not one type in UTF-8")]
+    Charset,
     /// A key that differs from a known one only in case, for which some readers take it.
     #[error("a key differs from a known one only in case")]
     CaseVariantKey,
@@ -110,6 +113,7 @@ impl Malformed {
             Self::ByteOrderMark => "byte-order-mark",
             Self::CallWithoutId => "call-without-id",
             Self::CallWithoutName => "call-without-name",
+            Self::Charset => "charset",
             Self::CaseVariantKey => "case-variant-key",
             Self::DuplicateKey => "duplicate-key",
             Self::InitializeInBatch => "initialize-in-batch",
@@ -136,6 +140,7 @@ impl Malformed {
     pub const fn code(self) -> i32 {
         match self {
             Self::ByteOrderMark
+            | Self::Charset
             | Self::InvalidUtf8
             | Self::LoneSurrogate
             | Self::NotJson { .. }

@@ -17,6 +17,7 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
+use self::arguments::Assembled;
 use crate::malformed::Malformed;
 
 pub use path::{NormalPath, PATH_BYTES_MAX, PATH_SEGMENTS_MAX, PathRefused};
@@ -57,6 +58,8 @@ pub struct RestCall<'r> {
     pub method: String,
     /// The JSON text of one object: path parameters, query parameters (both as text), members of a JSON body.
     pub arguments: String,
+    /// Whether there is a body of which nothing is in the arguments.
+    pub body_is_unread: bool,
 }
 
 /// Why a REST call is refused before anything is decided; the answer has HTTP status 400.
@@ -117,12 +120,12 @@ pub fn call<'r>(routes: &'r Routes, request: &RestRequest<'_>) -> Result<RestCal
     let path = NormalPath::parse(request.path)?;
     let matched = routes.find(method, &path)?;
     let parameters = matched.as_ref().map_or(&[][..], |matched| &matched.parameters);
-    let arguments = arguments::assemble(parameters, request)?;
+    let Assembled { arguments, body_is_unread } = arguments::assemble(parameters, request)?;
     let (tool, resource) = match &matched {
         Some(matched) => (Cow::Borrowed(matched.tool), matched.resource.clone()),
         None => (Cow::Owned(format!("{method} {path}")), None),
     };
-    Ok(RestCall { tool, resource, method: method.to_ascii_lowercase(), arguments })
+    Ok(RestCall { tool, resource, method: method.to_ascii_lowercase(), arguments, body_is_unread })
 }
 
 /// One word in capitals: methods are case-sensitive, but not every backend takes them so.

@@ -82,9 +82,7 @@ impl Approvals {
         let hold = HoldId(link.last_hold.fetch_add(1, Ordering::Relaxed).saturating_add(1));
         let (sender, messages) = mpsc::channel(MESSAGES_MAX);
         link.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(hold, sender);
-        if let Some(key) = &cancelled_by {
-            link.by_request.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), hold);
-        }
+        let cancelled_by = cancelled_by.filter(|key| link.name(key, hold));
         let place = Place { link: Arc::clone(link), hold, request: cancelled_by, messages, settled: false };
         request.hold = hold;
         place.send(ProxyMessage::ApprovalRequest(Box::new(request)))?;
@@ -101,6 +99,18 @@ impl Approvals {
             link.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&hold);
             tracing::debug!(hold = hold.0, told = withdrawn.is_ok(), "held call cancelled by its caller");
         }
+    }
+}
+
+impl Link {
+    /// Lets a request's id name this hold. An id that names another already would cancel the wrong one: then it names none.
+    fn name(&self, key: &RequestKey, hold: HoldId) -> bool {
+        let mut by_request = self.by_request.lock().unwrap_or_else(PoisonError::into_inner);
+        if by_request.remove(key).is_some() {
+            return false;
+        }
+        by_request.insert(key.clone(), hold);
+        true
     }
 }
 

@@ -10,6 +10,7 @@ use policy::{Permission, Verdict};
 use serde::Serialize;
 
 use crate::clock;
+use crate::state::Counted;
 pub(crate) use spool::{AuditFailed, Spool, SpoolError, Total};
 
 /// What became of a forwarded call.
@@ -91,6 +92,8 @@ pub(crate) struct Record {
     status: Option<u16>,
     /// The intent to write if the record is dropped now: its caller left while the call was held.
     if_left: Option<Vec<u8>>,
+    /// The call's place among those that its caller has under way.
+    under_way: Option<Counted>,
 }
 
 #[derive(Serialize)]
@@ -117,7 +120,15 @@ struct OutcomeLine<'a> {
 impl Record {
     /// The record of a call with this id, which is also the id of its receipt.
     pub(crate) fn of(spool: Rc<Spool>, call: String) -> Self {
-        Self { spool, call, started: Instant::now(), outcome: None, status: None, if_left: None }
+        Self {
+            spool,
+            call,
+            started: Instant::now(),
+            outcome: None,
+            status: None,
+            if_left: None,
+            under_way: None,
+        }
     }
 
     /// Writes the intent. When this returns, the record is in the kernel's hands (`batched`) or on the disk (`strict`).
@@ -133,11 +144,12 @@ impl Record {
         let line = serde_json::to_vec(&self.line(intent)).map_err(|_| AuditFailed)?;
         // From here on this record may be dropped at any time: nothing has reached the backend yet.
         self.outcome = intent.forward.then_some(Outcome::Error);
-        let written = self.spool.write(line, durability).await;
-        if written.is_err() {
-            self.outcome = None;
-        }
-        written
+        self.spool.write(line, durability).await
+    }
+
+    /// Holds the call's place until its answer is through.
+    pub(crate) fn keep(&mut self, under_way: Counted) {
+        self.under_way = Some(under_way);
     }
 
     /// What to write if the record is dropped before the call is decided: nothing else will run then.
@@ -162,7 +174,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         if let Some(line) = self.if_left.take() {
-            self.spool.write_later("intent", line);
+            self.spool.write_later(&self.spool.metrics().intents, line);
         } else if let Some(outcome) = self.outcome {
             let line = serde_json::to_vec(&OutcomeLine {
                 record: "outcome",
@@ -172,7 +184,7 @@ impl Drop for Record {
                 status: self.status,
                 duration_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
             });
-            self.spool.write_later("outcome", line.unwrap_or_default());
+            self.spool.write_later(&self.spool.metrics().outcomes, line.unwrap_or_default());
         }
     }
 }

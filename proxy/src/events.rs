@@ -19,7 +19,7 @@ use protocol::sse;
 use crate::body::{Body, BodyError};
 
 /// A response that is not a stream is read whole, up to here, to become one event.
-const EVENT_MAX_BYTES: usize = 64 * 1024 * 1024;
+const EVENT_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// A request on its way through `gate`.
 pub(crate) type Passage = Pin<Box<dyn Future<Output = Response<Body>>>>;

@@ -36,6 +36,19 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
+    /// Counts the call among those that its caller has under way, until its answer is through.
+    pub(crate) fn enter(&mut self, identity: &Identity) -> Result<(), Refusal> {
+        let shared = &self.worker.shared;
+        let entered =
+            identity.load.enter_call(shared.settings.limits.max_calls_per_caller).inspect_err(|_| {
+                shared.metrics.limits_reached.with_label_values(&["max_calls_per_caller"]).inc();
+            })?;
+        if let Some(record) = &mut self.record {
+            record.keep(entered);
+        }
+        Ok(())
+    }
+
     /// Step 7, and the record of a refusal that came before there was a call.
     pub(crate) async fn refuse(&mut self, refusal: &Refusal) -> Response<Body> {
         self.worker.shared.metrics.refusals.with_label_values(&[refusal.name()]).inc();

@@ -67,22 +67,22 @@ pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<
 pub(crate) async fn watch(shared: Arc<Shared>, mut reread: watch::Receiver<()>) {
     let mut watchers =
         [Watched::Policy, Watched::Candidate, Watched::Keys, Watched::ReceiptKeys].map(|watched| {
-            let loaded = watched.path(&shared.settings).and_then(version);
-            Watcher { watched, loaded, seen: loaded, in_force: false }
+            let seen = watched.path(&shared.settings).and_then(version);
+            // What was loaded at the start is loaded again: it may have changed before this looked for the first time.
+            Watcher { watched, loaded: seen, seen, is_due: true, in_force: false }
         });
-    // What was loaded at the start may have changed before this looked for the first time.
-    let mut forced = true;
     loop {
         for watcher in &mut watchers {
-            watcher.look(&shared, forced).await;
+            watcher.look(&shared).await;
         }
-        forced = tokio::select! {
-            () = tokio::time::sleep(WATCH_INTERVAL) => false,
+        tokio::select! {
+            () = tokio::time::sleep(WATCH_INTERVAL) => {}
             asked = reread.changed() => match asked {
-                Ok(()) => true,
+                // Asked for or not, a file is loaded only while it stands still.
+                Ok(()) => watchers.iter_mut().for_each(|watcher| watcher.is_due = true),
                 Err(_) => return,
             },
-        };
+        }
     }
 }
 
@@ -92,18 +92,20 @@ struct Watcher {
     loaded: Version,
     /// The version that was there at the last look.
     seen: Version,
+    /// Whether it is to be loaded although it has not changed.
+    is_due: bool,
     /// Whether `loaded` is in force.
     in_force: bool,
 }
 
 impl Watcher {
-    async fn look(&mut self, shared: &Arc<Shared>, forced: bool) {
+    async fn look(&mut self, shared: &Arc<Shared>) {
         let Some(path) = self.watched.path(&shared.settings) else { return };
         let now = version(path);
         let stands_still = now == self.seen;
         self.seen = now;
-        if forced || (stands_still && now != self.loaded) {
-            self.loaded = now;
+        if stands_still && (self.is_due || now != self.loaded) {
+            (self.loaded, self.is_due) = (now, false);
             let (shared, watched) = (Arc::clone(shared), self.watched);
             // Reading and compiling a large policy takes a while: not on this thread.
             let reloaded = tokio::task::spawn_blocking(move || reload(&shared, watched)).await;
@@ -247,10 +249,10 @@ fn load_receipt_keys(file: &Path) -> Result<KeySet, FileError> {
 }
 
 fn read(file: &Path) -> Result<String, FileError> {
-    std::fs::read_to_string(file).map_err(|error| FileError {
-        file: file.to_owned(),
-        mistakes: vec![format!("can't be read: {error}")],
-    })
+    let fail = |mistake: String| FileError { file: file.to_owned(), mistakes: vec![mistake] };
+    let before = version(file);
+    let text = std::fs::read_to_string(file).map_err(|error| fail(format!("can't be read: {error}")))?;
+    if version(file) == before { Ok(text) } else { Err(fail("was written to while it was read".to_owned())) }
 }
 
 fn version(file: &Path) -> Version {

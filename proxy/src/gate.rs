@@ -32,13 +32,16 @@ use crate::hold::hold;
 use crate::listen::Listening;
 use crate::recognise::{Arrival, ReplyTo, ToolCall, recognise};
 use crate::refusal::Refusal;
-use crate::relay::{has_message, relay};
+use crate::relay::{Way, has_message, relay};
 use crate::respond;
 use crate::stamp::stamp;
 use crate::state::{InForce, Phase, Shared};
 use crate::transparent::{Message, transparent};
 use crate::upstream::{Answer, Outbound, Passage, SendError, send};
 use crate::worker::Worker;
+
+/// Tool, resource, method and tenant of a call together are no longer than this.
+const COORDINATES_MAX_BYTES: usize = 3072;
 
 /// Answers one request. A held call's answer begins as a stream before `pass` is done; it then goes on inside of it.
 pub(crate) async fn gate(
@@ -118,6 +121,7 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
         resource: tool_call.resource.as_deref(),
         method: tool_call.method.as_deref(),
         arguments: &tool_call.arguments,
+        unread_body: tool_call.unread_body,
         caller: &identity.caller,
         reasoning: None,
     };
@@ -153,10 +157,8 @@ async fn enforce(
     let worker = Rc::clone(&exchange.worker);
     let shared = &worker.shared;
     let deciding = Instant::now();
-    let _under_way =
-        identity.load.enter_call(shared.settings.limits.max_calls_per_caller).inspect_err(|_| {
-            shared.metrics.limits_reached.with_label_values(&["max_calls_per_caller"]).inc();
-        })?;
+    exchange.enter(identity)?;
+    check_length(call)?;
 
     // 5. The decision; after a hold, again on the policy then in force.
     let mut policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
@@ -174,6 +176,7 @@ async fn enforce(
                 let held = exchange.held(policy.snapshot.org(), tool_call, call, identity, inbound.head);
                 let grant = hold(shared, &ask, held).await?;
                 in_force = shared.in_force.load_full();
+                still_known(exchange, &in_force, identity, inbound.head)?;
                 policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
                 decision = decide(&policy.snapshot, call, Some(grant), clock::now());
             }
@@ -202,7 +205,8 @@ async fn enforce(
         target: target(inbound)?,
         body: inbound.body.bytes.clone(),
         receipt: Some(receipt),
-        plain_response: false,
+        // An open stream can only pass on what it can read.
+        plain_response: exchange.stream.is_open(),
     };
     let answer = forward(exchange, Passage::Permit(permit), outbound, inbound, Some(&mut record)).await?;
     if exchange.stream.is_open() && !has_message(&answer.response) {
@@ -211,7 +215,7 @@ async fn enforce(
         record.outcome(Outcome::Failed, Some(status));
         return Err(Refusal::BackendNoMessage { backend: inbound.backend.name.clone(), status });
     }
-    Ok(relay(answer, record, None))
+    Ok(relay(answer, record, Way::default()))
 }
 
 /// Sends to the backend, once, and turns its failures into refusals.
@@ -228,6 +232,11 @@ pub(crate) async fn forward(
     let sending = Instant::now();
     let request = outbound.request(inbound.head, &backend.url).map_err(|_| Refusal::ReceiptFailed)?;
     let pool = &worker.backends.get(inbound.place).ok_or(Refusal::NoBackend)?.pool;
+    let mut record = record;
+    if let Some(record) = &mut record {
+        // From here on, who stops listening does not know.
+        record.outcome(Outcome::Unknown, None);
+    }
     let timeout = Duration::from_secs(worker.shared.settings.limits.response_timeout_seconds.into());
     let sent = send(passage, pool, &backend.url, request, timeout).await;
     metrics.phases.backend.observe(sending.elapsed().as_secs_f64());
@@ -237,7 +246,9 @@ pub(crate) async fn forward(
         let name = backend.name.clone();
         let (outcome, refusal) = match error {
             SendError::Unreachable(_) => (Outcome::Error, Refusal::BackendUnreachable { backend: name }),
-            SendError::Broken(_) => (Outcome::Unknown, Refusal::BackendBroken { backend: name }),
+            SendError::Broken(_) | SendError::Upgraded => {
+                (Outcome::Unknown, Refusal::BackendBroken { backend: name })
+            }
             SendError::Timeout => (Outcome::Unknown, Refusal::BackendTimeout { backend: name }),
         };
         if let Some(record) = record {
@@ -245,6 +256,28 @@ pub(crate) async fn forward(
         }
         refusal
     })
+}
+
+/// What a receipt and a record can carry, in bytes of JSON.
+fn check_length(call: &Call<'_>) -> Result<(), Refusal> {
+    let in_json = |byte: u8| if byte < 0x20 || matches!(byte, b'"' | b'\\') { 6 } else { 1 };
+    let parts = [Some(call.tool), call.resource, call.method, call.tenant];
+    let length: usize = parts.into_iter().flatten().flat_map(str::bytes).map(in_json).sum();
+    let max_bytes = COORDINATES_MAX_BYTES;
+    if length > max_bytes { Err(Refusal::CoordinatesTooLong { max_bytes }) } else { Ok(()) }
+}
+
+/// A call that was held for long may be the call of a key that was taken away meanwhile.
+fn still_known(
+    exchange: &Exchange,
+    in_force: &InForce,
+    identity: &Identity,
+    head: &Parts,
+) -> Result<(), Refusal> {
+    let now = in_force.identities.identify(exchange.listening.settings.auth, &head.headers, clock::now())?;
+    let is_same = now.caller.id == identity.caller.id
+        && now.tenant(&head.headers)? == identity.tenant(&head.headers)?;
+    if is_same { Ok(()) } else { Err(Refusal::UnknownCredential) }
 }
 
 /// The backend's own path, and the query as it came.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use policy::approval::{Fingerprint, Grant, Reference};
 use policy::{Call, Verdict};
 use policy_sync::{ApprovalRequest, ControlMessage, HoldId, Outcome, ProxyMessage, Refusal as Refused};
-use prometheus::IntGauge;
 use protocol::{reply, sse};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -14,6 +13,7 @@ use crate::approvals::{Place, RequestKey};
 use crate::caller::Load;
 use crate::clock;
 use crate::events::EventStream;
+use crate::metrics::Gauged;
 use crate::refusal::Refusal;
 use crate::state::{Phase, Shared};
 
@@ -211,7 +211,7 @@ fn request(
         tenant: call.tenant.map(str::to_owned),
         resource: call.resource.map(str::to_owned),
         method: call.method.map(str::to_owned),
-        arguments: policy::mask::mask_arguments(call.arguments),
+        arguments: shown(call),
         reasoning: call.reasoning.map(|text| policy::mask::mask_text(text, REASONING_MAX_BYTES)),
         level: verdict.level.as_str().to_owned(),
         rule: verdict.rule.as_deref().map(str::to_owned),
@@ -222,20 +222,12 @@ fn request(
     }
 }
 
-/// Counts in a gauge for as long as it lives.
-struct Gauged<'a>(&'a IntGauge);
-
-impl<'a> Gauged<'a> {
-    fn new(gauge: &'a IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for Gauged<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
+/// The arguments for people, masked; of a body that gave none, what it can be told by.
+fn shown(call: &Call<'_>) -> String {
+    let arguments = policy::mask::mask_arguments(call.arguments);
+    let Some(body) = call.unread_body else { return arguments };
+    let digest = receipt::body_sha256(body);
+    format!("{arguments} and a body of {} bytes, SHA-256 {digest}", body.len())
 }
 
 /// Counts how a hold ended, also when its caller left and nothing else runs any more.

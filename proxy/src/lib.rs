@@ -15,6 +15,7 @@ mod events;
 mod exchange;
 mod files;
 mod gate;
+mod header;
 mod hold;
 mod listen;
 mod metrics;

@@ -13,17 +13,21 @@ use http::request::Parts;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::gate::gate;
+use crate::metrics::Gauged;
 use crate::refusal::Refusal;
 use crate::state::Phase;
 use crate::worker::Worker;
 
 /// Connections that wait to be accepted, per listener and worker.
 const BACKLOG: i32 = 4096;
+/// A silent connection is asked whether it is still there after this, and then this often.
+const KEEP_ALIVE_TIME: Duration = Duration::from_secs(60);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// How long a listener rests when the system gives it no more connections.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -107,6 +111,12 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
+/// Lets the kernel notice a peer that vanished without a word.
+pub(crate) fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE_TIME).with_interval(KEEP_ALIVE_INTERVAL);
+    SockRef::from(stream).set_tcp_keepalive(&keep_alive)
+}
+
 /// Accepts connections until the proxy drains.
 pub(crate) async fn accept(
     worker: Rc<Worker>,
@@ -116,17 +126,17 @@ pub(crate) async fn accept(
 ) {
     let mut phase = worker.shared.phase.subscribe();
     loop {
-        let permit = tokio::select! {
-            permit = Arc::clone(&permits).acquire_owned() => permit,
-            () = reached(&mut phase, Phase::Drain) => return,
-        };
-        let Ok(permit) = permit else { return };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = reached(&mut phase, Phase::Drain) => return,
         };
         match accepted {
             Ok((stream, _peer)) => {
+                let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+                    worker.shared.metrics.limits_reached.with_label_values(&["max_connections"]).inc();
+                    worker.shared.metrics.connections_refused.inc();
+                    continue;
+                };
                 tokio::task::spawn_local(serve(Rc::clone(&worker), Rc::clone(&listening), stream, permit));
             }
             Err(error) => {
@@ -146,9 +156,9 @@ async fn serve(
     permit: OwnedSemaphorePermit,
 ) {
     let shared = Arc::clone(&worker.shared);
-    shared.metrics.connections.inc();
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    let _open = Gauged::new(&shared.metrics.connections);
+    if let Err(error) = stream.set_nodelay(true).and_then(|()| keep_alive(&stream)) {
+        tracing::debug!(%error, "a socket option could not be set");
     }
     let limits = shared.settings.limits;
     let service = service_fn(|request| {
@@ -177,7 +187,6 @@ async fn serve(
     if let Err(error) = ended {
         tracing::debug!(%error, "a client's connection ended");
     }
-    shared.metrics.connections.dec();
     drop(permit);
 }
 

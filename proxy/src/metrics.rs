@@ -61,7 +61,8 @@ pub(crate) struct Holds {
 /// The audit record.
 #[derive(Debug)]
 pub(crate) struct Audit {
-    pub(crate) records: IntCounterVec,
+    pub(crate) intents: IntCounter,
+    pub(crate) outcomes: IntCounter,
     pub(crate) bytes: IntGauge,
     pub(crate) dropped: IntCounter,
     pub(crate) failures: IntCounter,
@@ -75,6 +76,23 @@ pub(crate) struct Phases {
     pub(crate) record: Histogram,
     pub(crate) backend: Histogram,
     pub(crate) total: Histogram,
+}
+
+/// Counts in a gauge for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Gauged(IntGauge);
+
+impl Gauged {
+    pub(crate) fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Gauged {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Metrics {
@@ -195,8 +213,10 @@ impl Holds {
 
 impl Audit {
     fn new(r: &Registry) -> Result<Self, prometheus::Error> {
+        let records = counters(r, "audit_records_total", "Audit records written", &["record"])?;
         Ok(Self {
-            records: counters(r, "audit_records_total", "Audit records written", &["record"])?,
+            intents: records.with_label_values(&["intent"]),
+            outcomes: records.with_label_values(&["outcome"]),
             bytes: gauge(r, "audit_bytes", "Bytes of audit records on this disk")?,
             dropped: counter(r, "audit_dropped_total", "Audit records dropped")?,
             failures: counter(r, "audit_failures_total", "Writes of audit records that failed")?,

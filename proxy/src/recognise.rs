@@ -7,12 +7,16 @@ use config::{Backend, BackendKind, Mapping};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use protocol::content_type::ContentType;
+use protocol::malformed::Malformed;
 use protocol::mcp::{self, Era};
 use protocol::message::{Message, Request};
 use protocol::pointer;
-use protocol::rest::{self, METHOD_OVERRIDE_HEADERS, RestRequest, Routes};
+use protocol::rest::{self, RestRequest, Routes};
 
+use crate::header::{is_read_as, overriding};
 use crate::refusal::Refusal;
+use crate::upstream::named_by_connection;
 
 /// What a request is.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub(crate) struct ToolCall<'a> {
     pub(crate) method: Option<Cow<'a, str>>,
     /// The JSON text of an object.
     pub(crate) arguments: Cow<'a, str>,
+    /// A body that gave no arguments, if there is one.
+    pub(crate) unread_body: Option<&'a [u8]>,
     /// JSON text of the token under which the caller wants to hear of progress.
     pub(crate) progress_token: Option<&'a str>,
 }
@@ -72,6 +78,9 @@ pub(crate) fn recognise<'a>(
     body: &'a [u8],
     reply_to: &mut ReplyTo,
 ) -> Result<Arrival<'a>, Refusal> {
+    if let Some(header) = overriding(&head.headers) {
+        return Err(Refusal::Override { header });
+    }
     match &backend.kind {
         BackendKind::Mcp { extra_methods, govern } => match head.method {
             Method::POST => mcp_message(backend, (extra_methods, govern), head, body, reply_to),
@@ -94,14 +103,11 @@ fn rest_call<'a>(
     path: &'a str,
     body: &'a [u8],
 ) -> Result<ToolCall<'a>, Refusal> {
-    if let Some(header) = METHOD_OVERRIDE_HEADERS.into_iter().find(|name| head.headers.contains_key(*name)) {
-        return Err(Refusal::MethodOverride { header });
-    }
     let request = RestRequest {
         method: head.method.as_str(),
         path: if path.is_empty() { "/" } else { path },
         query: head.uri.query(),
-        content_type: head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes),
+        content_type: content_type(&head.headers).map_err(Refusal::Malformed)?,
         body,
     };
     let call = rest::call(routes, &request).map_err(Refusal::Rest)?;
@@ -113,6 +119,7 @@ fn rest_call<'a>(
         resource: resource.map(Cow::Owned),
         method: Some(Cow::Owned(method)),
         arguments: Cow::Owned(call.arguments),
+        unread_body: call.body_is_unread.then_some(body),
         progress_token: None,
     })
 }
@@ -126,7 +133,9 @@ fn mcp_message<'a>(
 ) -> Result<Arrival<'a>, Refusal> {
     let values = |name: &'static str| head.headers.get_all(name).iter().map(HeaderValue::as_bytes);
     *reply_to = ReplyTo::Mcp { id: None, is_tool_call: false, era: Era::Legacy };
-    let message = Message::read(body).map_err(|why| {
+    let is_utf_8 = content_type(&head.headers).is_ok_and(|value| ContentType::read(value).is_some());
+    let message = if is_utf_8 { Message::read(body) } else { Err(Malformed::Charset) };
+    let message = message.map_err(|why| {
         let id = Message::id_of_refused(body).map(|id| id.raw().to_owned());
         *reply_to = ReplyTo::Mcp { id, is_tool_call: false, era: Era::Legacy };
         Refusal::Malformed(why)
@@ -182,10 +191,11 @@ fn mcp_call<'a>(
         resource,
         method,
         arguments: Cow::Borrowed(params.arguments),
+        unread_body: None,
         progress_token: params.progress_token,
     };
     if call.tool == mcp::TOOLS_CALL {
-        let tool = params.name.ok_or(Refusal::Malformed(protocol::malformed::Malformed::CallWithoutName))?;
+        let tool = params.name.ok_or(Refusal::Malformed(Malformed::CallWithoutName))?;
         return Ok(ToolCall { tool, ..call });
     }
     Ok(ToolCall { resource: params.uri.or(params.name).or(call.resource), ..call })
@@ -216,12 +226,26 @@ fn dimension<'a>(
     }
 }
 
+/// The one value of a header. A second one, one under a name that a backend may take for it, or one that does not reach the
+/// backend would let it see another value than the one decided on.
 fn header<'a>(name: &HeaderName, headers: &'a HeaderMap) -> Result<Option<Cow<'a, str>>, Refusal> {
-    let mut values = headers.get_all(name).iter();
+    let folded = name.as_str().replace('_', "-");
+    let mut values = headers.iter().filter(|(other, _)| is_read_as(other, &folded));
     let refused = || Refusal::BadDimensionHeader { header: name.to_string() };
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(|text| Some(Cow::Borrowed(text))).map_err(|_| refused()),
-        (Some(_), Some(_)) => Err(refused()),
+        (Some((other, value)), None) if other == name && !named_by_connection(headers).contains(name) => {
+            value.to_str().map(|text| Some(Cow::Borrowed(text))).map_err(|_| refused())
+        }
+        _ => Err(refused()),
+    }
+}
+
+/// The one value of `Content-Type`.
+fn content_type(headers: &HeaderMap) -> Result<Option<&[u8]>, Malformed> {
+    let mut values = headers.iter().filter(|(name, _)| is_read_as(name, CONTENT_TYPE.as_str()));
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value.map(|(_, value)| value.as_bytes())),
+        _ => Err(Malformed::Charset),
     }
 }

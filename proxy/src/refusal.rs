@@ -56,6 +56,8 @@ pub(crate) enum Refusal {
     Cancelled,
     #[error("compressed bodies are not accepted; send it as it is")]
     Compressed,
+    #[error("tool, resource, method and tenant together are longer than {max_bytes} bytes")]
+    CoordinatesTooLong { max_bytes: usize },
     #[error("policy does not allow it{}", reason_text(.0))]
     Denied(Box<Denial>),
     #[error("this proxy is stopping")]
@@ -72,8 +74,6 @@ pub(crate) enum Refusal {
     Malformed(Malformed),
     #[error("that HTTP method is not used here")]
     MethodNotAllowed,
-    #[error("the header `{header}` would make another HTTP method of it")]
-    MethodOverride { header: &'static str },
     #[error("it needs approval, and nobody can give it")]
     NoApprover,
     #[error("nothing is served at that path")]
@@ -84,6 +84,8 @@ pub(crate) enum Refusal {
     NoPolicy,
     #[error("{0}")]
     NotText(NotText),
+    #[error("the header `{header}` would make another call of it")]
+    Override { header: &'static str },
     #[error("the receipt could not be made")]
     ReceiptFailed,
     #[error("{0}")]
@@ -182,6 +184,9 @@ impl Refusal {
             Self::BodyUnreadable => ("body-unreadable", 400, Mcp::Http, never),
             Self::Cancelled => ("cancelled", 409, Mcp::Result, never),
             Self::Compressed => ("compressed", 415, Mcp::Http, never),
+            Self::CoordinatesTooLong { .. } => {
+                ("coordinates-too-long", 400, Mcp::Error(INVALID_PARAMS), never)
+            }
             Self::Denied(_) => ("denied", 403, Mcp::Result, never),
             Self::Draining => ("draining", 503, Mcp::Result, repeat),
             Self::ExpiredCredential => ("credential-expired", 401, Mcp::Http, never),
@@ -190,12 +195,12 @@ impl Refusal {
             Self::ListUnreadable { .. } => ("list-unreadable", 502, Mcp::Error(INTERNAL), later),
             Self::Malformed(why) => (why.name(), 400, Mcp::Error(why.code()), never),
             Self::MethodNotAllowed => ("method-not-allowed", 405, Mcp::Http, never),
-            Self::MethodOverride { .. } => ("method-override", 400, Mcp::Http, never),
             Self::NoApprover => ("no-approver", 403, Mcp::Result, never),
             Self::NoBackend => ("no-backend", 404, Mcp::Http, never),
             Self::NoCredential => ("credential-missing", 401, Mcp::Http, never),
             Self::NoPolicy => ("no-policy", 503, Mcp::Result, later),
             Self::NotText(why) => (why.name(), 400, Mcp::Error(INVALID_PARAMS), never),
+            Self::Override { .. } => ("override-header", 400, Mcp::Error(INVALID_PARAMS), never),
             Self::ReceiptFailed => ("receipt-failed", 503, Mcp::Result, later),
             Self::Rest(why) => (why.name(), 400, Mcp::Http, never),
             Self::TooManyApprovals => ("too-many-approvals", 429, Mcp::Result, minute),

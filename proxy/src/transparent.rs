@@ -2,11 +2,12 @@
 //! tools are filtered on their way back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use config::ListMode;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use protocol::mcp::Era;
 
@@ -17,7 +18,7 @@ use crate::exchange::Exchange;
 use crate::gate::{Inbound, forward, target};
 use crate::recognise::{Passing, ReplyTo, Transparent};
 use crate::refusal::Refusal;
-use crate::relay::{ListFilter, Visible, content_type, is_event_stream, relay};
+use crate::relay::{ListFilter, Visible, Way, content_type, is_event_stream, relay};
 use crate::state::InForce;
 use crate::upstream::{Answer, Outbound, Passage};
 
@@ -58,10 +59,14 @@ pub(crate) async fn transparent(
         receipt: None,
         plain_response: filters,
     };
+    exchange.enter(message.identity)?;
     let answer = forward(exchange, Passage::Transparent(proof), outbound, &message.inbound, None).await?;
-    let record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
+    let is_stream = content_type(&answer.response).is_some_and(is_event_stream);
+    let ends_with =
+        (is_stream && matches!(message.passing, Passing::Stream)).then(|| shared.phase.subscribe());
     if !filters {
-        return Ok(relay(answer, record, None));
+        let record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
+        return Ok(relay(answer, record, Way { filter: None, ends_with }));
     }
     let era = if let ReplyTo::Mcp { era, .. } = exchange.reply_to { era } else { Era::Legacy };
     let visible = Visible {
@@ -71,17 +76,26 @@ pub(crate) async fn transparent(
         hidden: backend.hidden.clone(),
     };
     let limits = &shared.settings.limits;
-    if content_type(&answer.response).is_some_and(is_event_stream) {
+    if is_stream {
         readable(&answer)?;
         let event_max_bytes = usize::try_from(limits.max_event_bytes).unwrap_or(usize::MAX);
-        return Ok(relay(answer, record, Some(ListFilter::new(visible, event_max_bytes))));
+        let record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
+        let filter = Some(ListFilter::new(visible, event_max_bytes));
+        return Ok(relay(answer, record, Way { filter, ends_with }));
     }
     match message.passing {
         Passing::ToolsList if answer.response.status().is_success() => {
             readable(&answer)?;
-            list(answer, &visible, usize::try_from(limits.max_tools_list_bytes).unwrap_or(usize::MAX)).await
+            let max_bytes = usize::try_from(limits.max_tools_list_bytes).unwrap_or(usize::MAX);
+            let deadline = Duration::from_secs(limits.response_timeout_seconds.into());
+            tokio::time::timeout(deadline, list(answer, &visible, max_bytes))
+                .await
+                .map_err(|_| Refusal::ListUnreadable { why: "too-slow" })?
         }
-        _ => Ok(relay(answer, record, None)),
+        _ => {
+            let record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
+            Ok(relay(answer, record, Way::default()))
+        }
     }
 }
 
@@ -112,6 +126,7 @@ async fn list(answer: Answer, visible: &Visible, max_bytes: usize) -> Result<Res
         None => read.freeze(),
     };
     crate::upstream::remove_hop_by_hop(&mut head.headers);
+    head.version = Version::HTTP_11;
     head.headers.remove(CONTENT_LENGTH);
     if head.status == StatusCode::NO_CONTENT {
         return Ok(Response::from_parts(head, Body::Full(Bytes::new())));

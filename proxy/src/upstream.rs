@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use config::BackendUrl;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use policy::Permit;
 use tokio::time::{Instant, timeout_at};
 
 use crate::recognise::Transparent;
-pub(crate) use head::{Outbound, remove_hop_by_hop};
+pub(crate) use head::{Outbound, named_by_connection, remove_hop_by_hop};
 pub(crate) use pool::{Lease, Pool, PoolLimits};
 
 /// The right to reach a backend. Each is made in one place only and is used up by [`send`].
@@ -46,6 +46,9 @@ pub(crate) enum SendError {
     /// It was sent, and no answer came in time.
     #[error("no answer in time")]
     Timeout,
+    /// It was sent, and answered with `101 Switching Protocols`.
+    #[error("it switched protocols unasked")]
+    Upgraded,
 }
 
 impl Passage {
@@ -65,6 +68,7 @@ impl SendError {
             Self::Unreachable(_) => "unreachable",
             Self::Broken(_) => "broken",
             Self::Timeout => "timeout",
+            Self::Upgraded => "upgraded",
         }
     }
 }
@@ -86,6 +90,10 @@ pub(crate) async fn send(
         let kept = lease.was_kept();
         match timeout_at(deadline, lease.sender().try_send_request(request)).await {
             Err(_) => return Err(SendError::Timeout),
+            // An upgrade that nobody asked for: what follows is no HTTP.
+            Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                return Err(SendError::Upgraded);
+            }
             Ok(Ok(response)) => return Ok(Answer { response, lease }),
             Ok(Err(mut failed)) => match failed.take_message() {
                 // The request came back whole: not a byte of it went out.

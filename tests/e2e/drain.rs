@@ -23,6 +23,9 @@ fn calls_under_way_finish_and_held_ones_are_told_to_repeat() {
     let mut running = call(&gate, "raw");
     assert_eq!(running.head().status, 200);
     let mut held = call(&gate, "write");
+    // A stream without an end of its own does not keep it from stopping.
+    let mut listening = Connection::open(&gate.address);
+    listening.send("GET", "/mcp", &[("x-api-key", KEY), ("accept", "text/event-stream")], b"");
     let reference = gate.pending();
     gate.program.signal("-TERM");
     let answer = held.answer().message();

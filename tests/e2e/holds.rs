@@ -196,6 +196,18 @@ fn policy_that_changes_while_a_call_is_held_wins() {
 }
 
 #[test]
+fn a_key_that_is_taken_away_while_its_call_is_held_runs_nothing() {
+    let (backend, gate) = raw_gate(POLICY, "");
+    let mut waiting = write(&gate, "application/json");
+    let reference = gate.pending();
+    std::fs::write(gate.path("keys.yaml"), "[]").unwrap();
+    wait_for("the key to go", || (gate.metric("oakgate_keys") == 0.0).then_some(()));
+    gate.approvals(&["approve", &reference]);
+    assert_eq!(waiting.answer().status, 401);
+    assert_eq!(calls(&backend), 0);
+}
+
+#[test]
 fn a_caller_who_leaves_is_noticed_and_the_approval_stays() {
     let (backend, gate) = raw_gate(POLICY, "");
     let waiting = write(&gate, "application/json, text/event-stream");
@@ -258,6 +270,13 @@ fn a_rest_call_waits_too_and_is_then_accepted_for_later() {
     assert_eq!(waiting.json()["reference"], json!(reference));
     assert_eq!(refund("respond-async").json()["reference"], json!(reference));
     gate.approvals(&["approve", &reference]);
+    // A body that gives no arguments is bound all the same.
+    let form = [("content-type", "application/x-www-form-urlencoded"), ("prefer", "respond-async")];
+    let pay = |body: &str| gate.send("POST", "/pay/refund", &form, body.as_bytes());
+    let (one, other) = (pay("cents=1"), pay("cents=1000000"));
+    assert_ne!(one.json()["reference"], other.json()["reference"]);
+    gate.approvals(&["deny", one.json()["reference"].as_str().unwrap()]);
+    gate.approvals(&["deny", other.json()["reference"].as_str().unwrap()]);
     assert_eq!(refund("respond-async").status, 200);
     assert!(backend.log_text().contains(r#"{"a":1}"#));
 }

@@ -53,6 +53,17 @@ fn bodies_that_two_readers_could_read_differently() {
             assert_eq!(f64::from(u32::try_from(records).unwrap()), before + 1.0);
         }
     }
+    // UTF-7 would make `/etc/passwd` of this.
+    let wide = CALL.replace("{}", r#"{"path":"+AC8-etc/passwd"}"#);
+    for headers in [
+        &[("content-type", "application/json; charset=utf-7")][..],
+        &[("content-type", "application/json"), ("content-type", "text/plain")],
+    ] {
+        let error = gate.send("POST", "/mcp", headers, wide.as_bytes()).json()["error"].clone();
+        assert_eq!(error["data"]["reason"], "charset", "{headers:?}");
+    }
+    let long = CALL.replace("echo", &"x".repeat(4000));
+    assert_eq!(gate.post(&long).json()["error"]["data"]["reason"], "coordinates-too-long");
     assert_eq!(backend.log_text(), "");
 }
 
@@ -103,6 +114,8 @@ fn a_dimension_that_is_there_but_is_not_text() {
     assert_eq!(call(r#"{"path":["/a"]}"#, &[]), "argument-not-text");
     assert_eq!(call(r#"{"Path":"/a"}"#, &[]), "argument-case-variant");
     assert_eq!(call("{}", &[("x-mode", "a"), ("x-mode", "b")]), "bad-dimension-header");
+    assert_eq!(call("{}", &[("x-mode", "a"), ("X_Mode", "b")]), "bad-dimension-header");
+    assert_eq!(call("{}", &[("x-mode", "a"), ("connection", "x-mode")]), "bad-dimension-header");
     assert_eq!(backend.log_text(), "");
     assert!(call(r#"{"path":"/a"}"#, &[("x-mode", "a")]).is_null());
     let intent = gate.records().into_iter().find(|record| record["forward"] == true).unwrap();

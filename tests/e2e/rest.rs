@@ -132,6 +132,10 @@ fn refusals_are_problem_documents() {
     assert!(problem["detail"].as_str().unwrap().contains("the EU ledger is closed"), "{problem}");
     assert_eq!(eu.header("oakgate-call"), problem["call"].as_str());
     assert_eq!(shop.refund("us", r#"{"amount": 500}"#).json()["rule"], "large");
+    // JSON is read as JSON whatever it is called: many backends do.
+    let path = "/api/payments/v1/refunds/us";
+    let plain = shop.gate.send("POST", path, &[("content-type", "text/plain")], br#"{"amount": 500}"#);
+    assert_eq!(plain.json()["rule"], "large");
     // A condition that fails never loosens: 5.00 as text can't be compared, so the strict rule decides.
     let faulty = shop.refund("us", r#"{"amount": "5"}"#);
     assert_eq!((faulty.status, &faulty.json()["rule"]), (403, &json!("large")));
@@ -154,14 +158,30 @@ fn what_is_ambiguous_is_refused() {
         ("POST", "/v1/refunds/us?amount=1", &json, r#"{"amount": 5}"#, "argument-twice"),
         ("POST", "/v1/refunds/us", &json, r#"{"amount": 5, "amount": 500}"#, "duplicate-key"),
         ("POST", "/v1/refunds/us", &json, r#"{"amount": 5"#, "not-json"),
-        ("POST", "/v1/refunds/us", &[("x-http-method-override", "DELETE")], "", "method-override"),
+        ("POST", "/v1/refunds/us", &[("x-http-method-override", "DELETE")], "", "override-header"),
+        ("POST", "/v1/refunds/us", &[("X_HTTP_Method_Override", "DELETE")], "", "override-header"),
+        ("POST", "/v1/refunds/us", &[("x-original-url", "/v1/admin")], "", "override-header"),
+        (
+            "POST",
+            "/v1/refunds/us",
+            &[("content-type", "application/json; charset=utf-7")],
+            "{}",
+            "content-type",
+        ),
+        (
+            "POST",
+            "/v1/refunds/us",
+            &[("content-type", "text/plain"), ("content-type", "text/x")],
+            "x",
+            "charset",
+        ),
         ("POST", "/v1/refunds/us", &[("content-encoding", "gzip")], "x", "compressed"),
     ] {
         let answer = shop.gate.send(method, &format!("/api/payments{path}"), headers, body.as_bytes());
         let code = answer.json()["code"].as_str().unwrap().to_owned();
         assert!(answer.status == 400 || answer.status == 415, "{method} {path}: {}", answer.text());
         assert_eq!(code, reason, "{method} {path}");
-        assert_eq!(shop.gate.metric(&format!("oakgate_refusals_total{{reason=\"{code}\"}}")), 1.0, "{code}");
+        assert!(shop.gate.metric(&format!("oakgate_refusals_total{{reason=\"{code}\"}}")) >= 1.0, "{code}");
     }
     assert_eq!(shop.backend.log(), Vec::<serde_json::Value>::new());
 }

@@ -69,6 +69,7 @@ impl Fingerprint {
             absorb(&mut digest, dimension.map(str::as_bytes));
         }
         absorb(&mut digest, Some(&canonical));
+        absorb(&mut digest, call.unread_body);
         Ok(Self(digest.finalize().into()))
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::observer::{Observer, Outcome};
+use super::seen::{Seen, SeenValue};
 use crate::{Level, Permission, Verdict};
 
 /// The account of one walk. As JSON it is `{"verdict":…,"steps":[…]}`; `Display` says it in words, a line a level.
@@ -46,6 +47,9 @@ pub struct Considered {
     /// Why its condition could not be evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// What its condition saw of the call.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub saw: Vec<SeenValue>,
 }
 
 impl Explanation {
@@ -91,7 +95,13 @@ impl Observer for Explanation {
             Outcome::Faults(fault) => ("faults", Some(fault.to_string())),
         };
         if let Some(step) = self.steps.last_mut() {
-            step.rules.push(Considered { rule: id.into(), permission, condition, fault });
+            step.rules.push(Considered { rule: id.into(), permission, condition, fault, saw: Vec::new() });
+        }
+    }
+
+    fn saw(&mut self, seen: Seen<'_, '_>) {
+        if let Some(rule) = self.steps.last_mut().and_then(|step| step.rules.last_mut()) {
+            rule.saw = seen.values();
         }
     }
 
@@ -149,10 +159,15 @@ impl fmt::Display for Considered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "rule `{}` says {}", self.rule, self.permission)?;
         match (self.condition, &self.fault) {
-            (_, Some(fault)) => write!(f, ", but its condition cannot be evaluated: {fault}"),
-            ("holds", _) => f.write_str(", and its condition holds"),
-            ("does-not-hold", _) => f.write_str(", but its condition does not hold"),
-            _ => Ok(()),
+            (_, Some(fault)) => write!(f, ", but its condition cannot be evaluated: {fault}")?,
+            ("holds", _) => f.write_str(", and its condition holds")?,
+            ("does-not-hold", _) => f.write_str(", but its condition does not hold")?,
+            _ => {}
         }
+        self.saw.iter().enumerate().try_for_each(|(position, seen)| {
+            f.write_str(if position == 0 { " (it saw " } else { ", " })?;
+            write!(f, "{seen}")
+        })?;
+        if self.saw.is_empty() { Ok(()) } else { f.write_str(")") }
     }
 }

@@ -1,5 +1,6 @@
 //! Who is told what the walk finds, as it finds it.
 
+use super::seen::Seen;
 use crate::condition::Fault;
 use crate::{Level, Permission, Verdict};
 
@@ -11,6 +12,10 @@ pub trait Observer {
     fn level(&mut self, level: Level);
     /// A rule at that level matches the call, and this is what its condition says.
     fn rule(&mut self, id: &str, permission: Permission, outcome: Outcome<'_>);
+    /// The condition of the rule told of last has been evaluated, and could see this. Costs nothing unless it is asked.
+    fn saw(&mut self, seen: Seen<'_, '_>) {
+        let _ = seen;
+    }
     /// A rule that was set aside decides, because it is stricter than what was found.
     fn fault_decides(&mut self);
     /// The walk has ended.

@@ -1,5 +1,6 @@
 mod explained;
 mod properties;
+#[path = "../../tests/corpus/reference.rs"]
 mod reference;
 mod vectors;
 

@@ -2,6 +2,8 @@
 
 use cel::ExecutionError;
 
+use super::{CONDITION_ARGUMENTS_BYTES_MAX, CONDITION_STEPS_MAX};
+
 /// The failure of a condition at run time. Its text shows no value of the call: it goes to logs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -32,8 +34,10 @@ pub enum Fault {
     /// The evaluator failed in a way that it should not.
     #[error("the evaluator failed")]
     Panicked,
-    /// The arguments are too large for what the condition does with them.
-    #[error("too costly for arguments of this size")]
+    /// It takes more steps than a condition may, or reads arguments that are longer than it may read.
+    #[error(
+        "takes more than {CONDITION_STEPS_MAX} steps, or arguments longer than {CONDITION_ARGUMENTS_BYTES_MAX} bytes"
+    )]
     TooCostly,
     /// A name that is nothing.
     #[error("unknown name `{0}`")]

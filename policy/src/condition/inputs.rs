@@ -1,22 +1,22 @@
 //! The variables of a condition: one call, read only as far as conditions ask for it.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use cel::common::types::{CelString, CelTimestamp};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
 
+use super::budget::{BUDGET_VARIABLE, Budget};
 use super::fault::Fault;
 use super::matches::{self, Pattern};
 use super::value;
 use crate::{Call, UnixMillis};
 
-/// What the loops of one condition may read of a call's variables, all rounds together.
-const LOOP_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// What reading a variable costs besides the size of the arguments.
-const VARIABLE_BYTES: u64 = 64;
+/// Longest arguments that a condition reads; longer ones are a fault.
+pub const CONDITION_ARGUMENTS_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// One call and the time, as conditions see them. Nothing is parsed before a condition needs it, and then once.
 pub(crate) struct Inputs<'a> {
@@ -24,8 +24,8 @@ pub(crate) struct Inputs<'a> {
     now: UnixMillis,
     arguments: OnceLock<Result<Box<dyn Val + 'a>, Fault>>,
     caller: OnceLock<Box<dyn Val + 'a>>,
-    /// How many more variables the condition being evaluated may read.
-    variables_left: AtomicU64,
+    /// The same as `arguments`, for whoever wants to be shown them.
+    shown_arguments: OnceLock<Option<Value>>,
 }
 
 impl<'a> Inputs<'a> {
@@ -35,7 +35,7 @@ impl<'a> Inputs<'a> {
             now,
             arguments: OnceLock::new(),
             caller: OnceLock::new(),
-            variables_left: AtomicU64::new(0),
+            shown_arguments: OnceLock::new(),
         }
     }
 
@@ -44,28 +44,46 @@ impl<'a> Inputs<'a> {
         self.arguments().as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
-    /// Grants a condition as many reads as it names variables, and those of its loops.
-    pub(super) fn grant(&self, variables_count: u64) {
-        let size = u64::try_from(self.call.arguments.len()).unwrap_or(u64::MAX);
-        let in_loops = LOOP_BYTES_MAX / size.saturating_add(VARIABLE_BYTES);
-        // One more, so that zero is left only when too many were read.
-        self.variables_left
-            .store(variables_count.saturating_add(in_loops).saturating_add(1), Ordering::Relaxed);
+    /// A variable as JSON, for people; `None` if the call lacks it or it cannot be read.
+    pub(crate) fn shown(&self, variable: &str) -> Option<Cow<'_, Value>> {
+        let call = self.call;
+        let text = |text: Option<&str>| text.map(|text| Cow::Owned(text.into()));
+        match variable {
+            "args" => self.shown_arguments().map(Cow::Borrowed),
+            "caller" => {
+                let caller = call.caller;
+                let fields = json!({"id": caller.id, "kind": caller.kind, "claims": caller.claims});
+                Some(Cow::Owned(fields))
+            }
+            "tenant" => text(call.tenant),
+            "resource" => text(call.resource),
+            "tool" => text(Some(call.tool)),
+            "method" => text(call.method),
+            "reasoning" => text(call.reasoning),
+            // Its debug form is RFC 3339's.
+            "now" => self.time().map(|time| Cow::Owned(format!("{time:?}").into())),
+            _ => None,
+        }
     }
 
-    /// Whether the condition read more than it was granted.
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.variables_left.load(Ordering::Relaxed) == 0
+    fn shown_arguments(&self) -> Option<&Value> {
+        let read =
+            || self.read_arguments().ok().and_then(|()| serde_json::from_str(self.call.arguments).ok());
+        self.shown_arguments.get_or_init(read).as_ref()
+    }
+
+    fn time(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_millis(i64::try_from(self.now.0).ok()?)
     }
 
     fn arguments(&self) -> &Result<Box<dyn Val + 'a>, Fault> {
-        self.arguments.get_or_init(|| value::of_object(self.call.arguments).ok_or(Fault::Arguments))
-    }
-
-    fn spend(&self) -> Option<()> {
-        let left = self.variables_left.load(Ordering::Relaxed).saturating_sub(1);
-        self.variables_left.store(left, Ordering::Relaxed);
-        (left > 0).then_some(())
+        self.arguments.get_or_init(|| {
+            let text = self.call.arguments;
+            if text.len() > CONDITION_ARGUMENTS_BYTES_MAX {
+                return Err(Fault::TooCostly);
+            }
+            value::of_object(text).ok_or(Fault::Arguments)
+        })
     }
 }
 
@@ -73,6 +91,7 @@ impl<'a> Inputs<'a> {
 pub(super) struct Variables<'i, 'a> {
     pub(super) inputs: &'i Inputs<'a>,
     pub(super) patterns: &'i [Pattern],
+    pub(super) budget: Budget,
 }
 
 impl VariableResolver for Variables<'_, '_> {
@@ -81,26 +100,17 @@ impl VariableResolver for Variables<'_, '_> {
         let call = inputs.call;
         let text = |text: Option<&'b str>| CowVal::owned(CelString::from(text.unwrap_or_default()));
         Some(match variable {
-            "args" => {
-                inputs.spend()?;
-                CowVal::Borrowed(inputs.arguments().as_ref().ok()?.as_ref())
-            }
+            "args" => CowVal::Borrowed(inputs.arguments().as_ref().ok()?.as_ref()),
             "caller" => {
-                inputs.spend()?;
                 CowVal::Borrowed(inputs.caller.get_or_init(|| value::of_caller(call.caller)).as_ref())
             }
             "tenant" => text(call.tenant),
             "resource" => text(call.resource),
             "tool" => text(Some(call.tool)),
             "method" => text(call.method),
-            "reasoning" => {
-                inputs.spend()?;
-                text(call.reasoning)
-            }
-            "now" => {
-                let millis = i64::try_from(inputs.now.0).ok()?;
-                CowVal::owned(CelTimestamp::from(DateTime::from_timestamp_millis(millis)?.fixed_offset()))
-            }
+            "reasoning" => text(call.reasoning),
+            "now" => CowVal::owned(CelTimestamp::from(inputs.time()?.fixed_offset())),
+            BUDGET_VARIABLE => CowVal::Borrowed(&self.budget),
             _ => CowVal::Borrowed(matches::pattern(variable, self.patterns)?),
         })
     }

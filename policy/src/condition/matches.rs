@@ -3,19 +3,30 @@
 //! The evaluator's own `matches` compiles its pattern at every call. So the calls of a condition are
 //! rewritten: a pattern that is a text literal becomes a value compiled when the document loads; any other is
 //! compiled when evaluated, within limits, as it may hold what an agent sent.
+//!
+//! In the worst case an expression looks at every state of the pattern for each byte of the text. So a byte costs
+//! the more steps, the larger the compiled pattern is.
 
 use std::any::Any;
 
-use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue};
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 use cel::common::types::{CelBool, CelString, STRING_TYPE, Type};
 use cel::common::value::{CowVal, StaticVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 use regex::{Regex, RegexBuilder};
 
 use super::NotACondition;
+use super::budget::{BUDGET_TYPE, BUDGET_VARIABLE, Budget};
+use super::parts::parts_of;
 
-/// Most memory of a pattern that is compiled when evaluated.
-const PATTERN_BYTES_MAX: usize = 256 * 1024;
+/// Most memory of a compiled pattern.
+pub(super) const PATTERN_BYTES_MAX: usize = 512 * 1024;
+/// Patterns of up to so much memory cost a step for each byte of text; each further one, one more.
+const PATTERN_STEP_BYTES: usize = 8 * 1024;
+/// Longest text of a pattern that is compiled when evaluated.
+const DYNAMIC_PATTERN_BYTES_MAX: usize = 1024;
+/// What it costs to compile one.
+const DYNAMIC_PATTERN_STEPS: u64 = 50_000;
 /// The function in CEL.
 const MATCHES: &str = "matches";
 /// The same with a pattern that is compiled when evaluated; no author can write this name.
@@ -27,7 +38,33 @@ static PATTERN_TYPE: Type = Type::new_unspecified_type("pattern");
 
 /// A compiled pattern, as a value of its own type.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern(Regex);
+pub(super) struct Pattern {
+    regex: Regex,
+    /// What it costs to look at one byte of text.
+    steps_per_byte: u64,
+}
+
+impl Pattern {
+    fn compile(text: &str) -> Result<Self, regex::Error> {
+        let mut bytes_max = PATTERN_STEP_BYTES;
+        loop {
+            match RegexBuilder::new(text).size_limit(bytes_max).build() {
+                Err(regex::Error::CompiledTooBig(_)) if bytes_max < PATTERN_BYTES_MAX => bytes_max *= 4,
+                Err(error) => return Err(error),
+                Ok(regex) => {
+                    let steps_per_byte = u64::try_from(bytes_max / PATTERN_STEP_BYTES).unwrap_or(u64::MAX);
+                    return Ok(Self { regex, steps_per_byte });
+                }
+            }
+        }
+    }
+
+    fn is_match<'b, 'v>(&self, text: &str, budget: &Budget) -> Result<CowVal<'b, 'v>, ExecutionError> {
+        let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX).saturating_add(1);
+        budget.spend(bytes.saturating_mul(self.steps_per_byte))?;
+        Ok(CowVal::owned(CelBool::from(self.regex.is_match(text))))
+    }
+}
 
 impl Val for Pattern {
     fn get_type(&self) -> &Type {
@@ -51,9 +88,10 @@ impl StaticVal for Pattern {}
 
 /// Declares both functions.
 pub(super) fn declare(environment: &mut Env) -> Result<(), DeclarationError> {
-    let compiled = vec![STRING_TYPE, PATTERN_TYPE.to_owned()];
+    let budget = || BUDGET_TYPE.to_owned();
+    let compiled = vec![STRING_TYPE, PATTERN_TYPE.to_owned(), budget()];
     environment.add_overload(MATCHES, "string_matches_pattern", compiled, matches_compiled)?;
-    let dynamic = vec![STRING_TYPE, STRING_TYPE];
+    let dynamic = vec![STRING_TYPE, STRING_TYPE, budget()];
     environment.add_overload(MATCHES_DYNAMIC, "string_matches_string", dynamic, matches_dynamic)
 }
 
@@ -64,27 +102,23 @@ pub(super) fn pattern<'p>(variable: &str, patterns: &'p [Pattern]) -> Option<&'p
 
 #[expect(clippy::needless_pass_by_value, reason = "functions of the evaluator have this signature")]
 fn matches_compiled<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let [text, pattern] = arguments.as_slice() else { return Err(failed()) };
-    match (text.downcast_ref::<CelString<'_>>(), pattern.downcast_ref::<Pattern>()) {
-        (Some(text), Some(pattern)) => Ok(CowVal::owned(CelBool::from(pattern.0.is_match(text.inner())))),
-        _ => Err(failed()),
-    }
+    let [text, pattern, budget] = arguments.as_slice() else { return Err(failed()) };
+    let text = text.downcast_ref::<CelString<'_>>().ok_or_else(failed)?;
+    let pattern = pattern.downcast_ref::<Pattern>().ok_or_else(failed)?;
+    pattern.is_match(text.inner(), budget.downcast_ref::<Budget>().ok_or_else(failed)?)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "functions of the evaluator have this signature")]
 fn matches_dynamic<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let [text, pattern] = arguments.as_slice() else { return Err(failed()) };
-    let (Some(text), Some(pattern)) =
-        (text.downcast_ref::<CelString<'_>>(), pattern.downcast_ref::<CelString<'_>>())
-    else {
-        return Err(failed());
-    };
-    if pattern.inner().len() > PATTERN_BYTES_MAX {
+    let [text, pattern, budget] = arguments.as_slice() else { return Err(failed()) };
+    let text = text.downcast_ref::<CelString<'_>>().ok_or_else(failed)?;
+    let pattern = pattern.downcast_ref::<CelString<'_>>().ok_or_else(failed)?;
+    let budget = budget.downcast_ref::<Budget>().ok_or_else(failed)?;
+    if pattern.inner().len() > DYNAMIC_PATTERN_BYTES_MAX {
         return Err(failed());
     }
-    let regex =
-        RegexBuilder::new(pattern.inner()).size_limit(PATTERN_BYTES_MAX).build().map_err(|_| failed())?;
-    Ok(CowVal::owned(CelBool::from(regex.is_match(text.inner()))))
+    budget.spend(DYNAMIC_PATTERN_STEPS)?;
+    Pattern::compile(pattern.inner()).map_err(|_| failed())?.is_match(text.inner(), budget)
 }
 
 fn failed() -> ExecutionError {
@@ -99,37 +133,8 @@ pub(super) fn compile(expression: &mut Expr) -> Result<Vec<Pattern>, NotAConditi
 }
 
 fn visit(expression: &mut Expr, patterns: &mut Vec<Pattern>) -> Result<(), NotACondition> {
-    match expression {
-        Expr::Call(call) => {
-            let target = call.target.iter_mut().map(AsMut::as_mut);
-            target.chain(&mut call.args).try_for_each(|part| visit(&mut part.expr, patterns))?;
-            rewrite(call, patterns)
-        }
-        Expr::Comprehension(comprehension) => {
-            let parts = comprehension.as_mut();
-            [
-                &mut parts.iter_range,
-                &mut parts.accu_init,
-                &mut parts.loop_cond,
-                &mut parts.loop_step,
-                &mut parts.result,
-            ]
-            .into_iter()
-            .try_for_each(|part| visit(&mut part.expr, patterns))
-        }
-        Expr::List(list) => {
-            list.elements.iter_mut().try_for_each(|element| visit(&mut element.expr, patterns))
-        }
-        Expr::Map(map) => map.entries.iter_mut().try_for_each(|entry| match &mut entry.expr {
-            EntryExpr::MapEntry(entry) => {
-                visit(&mut entry.key.expr, patterns)?;
-                visit(&mut entry.value.expr, patterns)
-            }
-            EntryExpr::StructField(field) => visit(&mut field.value.expr, patterns),
-        }),
-        Expr::Select(select) => visit(&mut select.operand.expr, patterns),
-        Expr::Struct(_) | Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => Ok(()),
-    }
+    parts_of(expression).into_iter().try_for_each(|part| visit(&mut part.expr, patterns))?;
+    if let Expr::Call(call) = expression { rewrite(call, patterns) } else { Ok(()) }
 }
 
 fn rewrite(call: &mut CallExpr, patterns: &mut Vec<Pattern>) -> Result<(), NotACondition> {
@@ -141,11 +146,15 @@ fn rewrite(call: &mut CallExpr, patterns: &mut Vec<Pattern>) -> Result<(), NotAC
     call.args.splice(0..0, call.target.take().map(|target| *target));
     let Some(pattern) = call.args.last_mut() else { return Ok(()) };
     if let Expr::Literal(LiteralValue::String(text)) = &pattern.expr {
-        let regex = Regex::new(text.inner()).map_err(|_| NotACondition::NotAPattern(text.inner().into()))?;
+        let compiled = Pattern::compile(text.inner()).map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => NotACondition::PatternTooLarge(text.inner().into()),
+            _ => NotACondition::NotAPattern(text.inner().into()),
+        })?;
         pattern.expr = Expr::Ident(format!("{PATTERN_VARIABLE}{}", patterns.len()));
-        patterns.push(Pattern(regex));
+        patterns.push(compiled);
     } else {
         call.func_name = MATCHES_DYNAMIC.to_owned();
     }
+    call.args.push(IdedExpr { id: 0, expr: Expr::Ident(BUDGET_VARIABLE.to_owned()) });
     Ok(())
 }

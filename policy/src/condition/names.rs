@@ -6,7 +6,8 @@ use cel::parser::Expression;
 use super::NotACondition;
 
 /// The variables of a call.
-const VARIABLES: [&str; 8] = ["args", "caller", "tenant", "resource", "tool", "method", "reasoning", "now"];
+pub(super) const VARIABLES: [&str; 8] =
+    ["args", "caller", "tenant", "resource", "tool", "method", "reasoning", "now"];
 
 /// The names of types, and of the namespace of optional values.
 const TYPES: [&str; 12] = [
@@ -85,24 +86,13 @@ const OPERATORS: [&str; 21] = [
     operators::IN,
 ];
 
-/// What a condition uses of a call.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Uses {
-    pub(super) arguments: bool,
-    /// How often it names a variable.
-    pub(super) variables_count: u64,
-}
-
 /// Looks at every name of an expression.
-pub(super) fn check(expression: &Expression) -> Result<Uses, NotACondition> {
-    let mut names = Names::default();
-    names.visit(&expression.expr)?;
-    Ok(names.uses)
+pub(super) fn check(expression: &Expression) -> Result<(), NotACondition> {
+    Names::default().visit(&expression.expr)
 }
 
 #[derive(Default)]
 struct Names<'e> {
-    uses: Uses,
     /// The variables of the loops around the expression being looked at, innermost last.
     loops: Vec<&'e str>,
 }
@@ -137,22 +127,16 @@ impl<'e> Names<'e> {
         }
     }
 
-    fn variable(&mut self, name: &'e str) -> Result<(), NotACondition> {
+    fn variable(&self, name: &'e str) -> Result<(), NotACondition> {
         let absolute = name.strip_prefix('.').unwrap_or(name);
         if self.loops.contains(&name) || TYPES.contains(&absolute) {
             return Ok(());
         }
-        if !VARIABLES.contains(&absolute) {
-            return Err(NotACondition::UnknownVariable(name.into()));
-        }
-        self.uses.variables_count = self.uses.variables_count.saturating_add(1);
-        self.uses.arguments |= absolute == "args";
-        Ok(())
+        if VARIABLES.contains(&absolute) { Ok(()) } else { Err(NotACondition::UnknownVariable(name.into())) }
     }
 
     /// A loop. One inside another must go over a part of the outer one's item, so that both together cost no
-    /// more than the size of what they go over; over a variable of the call, which has a budget; or over a
-    /// list that is written out.
+    /// more than the size of what they go over; over a variable of the call; or over a list that is written out.
     fn comprehension(&mut self, comprehension: &'e ComprehensionExpr) -> Result<(), NotACondition> {
         self.visit(&comprehension.iter_range.expr)?;
         if let Some(innermost) = self.loops.iter().rev().find(|name| !name.starts_with('@')) {

@@ -1,3 +1,5 @@
+mod hostile;
+
 use super::*;
 
 /// Parts of a document around what is being looked at.

@@ -7,22 +7,23 @@ use serde_json::Value;
 
 use super::query;
 use super::{RestRefused, RestRequest};
+use crate::content_type::ContentType;
 use crate::fold::folded;
 use crate::json::{Kind, Reader};
 
 /// The parameter by which some backends take one HTTP method for another.
 const METHOD_PARAMETER: &str = "_method";
 
-/// What a content type says about a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ContentType {
-    Form,
-    Json,
-    Other,
+/// What a request says, beside its method and path.
+pub(super) struct Assembled {
+    /// The JSON text of one object, each name in it once.
+    pub(super) arguments: String,
+    /// Whether there is a body of which nothing is in the arguments.
+    pub(super) body_is_unread: bool,
 }
 
-/// The JSON text of one object, each name in it once.
-pub(super) fn assemble(path: &[(&str, &str)], request: &RestRequest<'_>) -> Result<String, RestRefused> {
+/// Reads query and body. A body that looks like JSON is read as such whatever its content type says: many backends do.
+pub(super) fn assemble(path: &[(&str, &str)], request: &RestRequest<'_>) -> Result<Assembled, RestRefused> {
     let query = query::parameters(request.query.unwrap_or_default())?;
     let query = query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let mut names = Names::default();
@@ -31,14 +32,30 @@ pub(super) fn assemble(path: &[(&str, &str)], request: &RestRequest<'_>) -> Resu
         names.add(name)?;
         members.push(format!("{}:{}", Value::from(name), Value::from(value)));
     }
-    match content_type(request.content_type)? {
-        ContentType::Form => names.check_form(request.body)?,
-        ContentType::Json if !request.body.is_empty() => {
-            members.extend(body_members(request.body, &names)?.map(str::to_owned));
-        }
-        ContentType::Json | ContentType::Other => {}
+    let content_type = ContentType::read(request.content_type).ok_or(RestRefused::ContentType)?;
+    if content_type == ContentType::Form {
+        names.check_form(request.body)?;
     }
-    Ok(format!("{{{}}}", members.join(",")))
+    let is_json = !request.body.is_empty() && content_type == ContentType::Json;
+    if is_json || looks_like_json(request.body) {
+        members.extend(body_members(request.body, &names)?.map(str::to_owned));
+    }
+    Ok(Assembled {
+        arguments: format!("{{{}}}", members.join(",")),
+        body_is_unread: !request.body.is_empty() && first_character(request.body) != Some(b'{'),
+    })
+}
+
+fn first_character(body: &[u8]) -> Option<u8> {
+    body.iter().copied().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+}
+
+/// Whether a backend that does not ask for the content type might read it as JSON, in whatever encoding it finds.
+fn looks_like_json(body: &[u8]) -> bool {
+    let beginning = body.get(..4).unwrap_or(body);
+    let has_mark = [&b"\xef\xbb\xbf"[..], b"\xfe\xff", b"\xff\xfe"].iter().any(|mark| body.starts_with(mark));
+    let is_wide = beginning.contains(&0) && beginning.iter().any(|byte| matches!(byte, b'{' | b'['));
+    has_mark || is_wide || matches!(first_character(body), Some(b'{' | b'['))
 }
 
 /// The text between the braces of a JSON body; `None` if it has no members, or is no object.
@@ -97,31 +114,5 @@ impl Names {
                 name.is_ok_and(|name| folded(name.trim()) == METHOD_PARAMETER)
             });
         if overrides { Err(RestRefused::MethodOverride) } else { Ok(()) }
-    }
-}
-
-/// JSON is `application/json`, `text/json` and any `+json` (RFC 6839), in UTF-8 (RFC 8259).
-fn content_type(value: Option<&[u8]>) -> Result<ContentType, RestRefused> {
-    let value = String::from_utf8_lossy(value.unwrap_or_default()).to_ascii_lowercase();
-    if value.contains(',') {
-        return Err(RestRefused::ContentType);
-    }
-    let mut parts = value.split(';').map(str::trim);
-    let media_type = parts.next().unwrap_or_default();
-    if media_type == "application/x-www-form-urlencoded" {
-        return Ok(ContentType::Form);
-    }
-    if !matches!(media_type, "application/json" | "text/json") && !media_type.ends_with("+json") {
-        return Ok(ContentType::Other);
-    }
-    let mut charsets = parts.filter_map(|part| part.strip_prefix("charset")).map(|rest| {
-        rest.trim_start()
-            .trim_start_matches('=')
-            .trim_matches(|c: char| c == '"' || c == '\'' || c.is_whitespace())
-    });
-    if charsets.all(|charset| charset == "utf-8" || charset == "utf8") {
-        Ok(ContentType::Json)
-    } else {
-        Err(RestRefused::ContentType)
     }
 }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use config::{Durability, OnFull};
+use prometheus::IntCounter;
 use tokio::sync::oneshot;
 
 use crate::metrics::Metrics;
@@ -104,6 +105,10 @@ impl Spool {
         })
     }
 
+    pub(crate) fn metrics(&self) -> &crate::metrics::Audit {
+        &self.metrics.audit
+    }
+
     /// The proxy's name, as its records say it.
     pub(crate) fn proxy(&self) -> &str {
         &self.proxy
@@ -127,18 +132,18 @@ impl Spool {
             });
         }
         written.await.unwrap_or(Err(AuditFailed))?;
-        self.metrics.audit.records.with_label_values(&["intent"]).inc();
+        self.metrics.audit.intents.inc();
         if durability == Durability::Strict { self.sync().await } else { Ok(()) }
     }
 
     /// Writes a record soon. Nobody waits for it: what can't be written is counted.
-    pub(crate) fn write_later(self: &Rc<Self>, kind: &str, line: Vec<u8>) {
+    pub(crate) fn write_later(self: &Rc<Self>, kind: &IntCounter, line: Vec<u8>) {
         if line.is_empty() || self.pending.borrow().len() > PENDING_MAX_BYTES {
             self.metrics.audit.dropped.inc();
             return;
         }
         self.append(line);
-        self.metrics.audit.records.with_label_values(&[kind]).inc();
+        kind.inc();
         if self.closed.get() {
             self.flush();
         } else if self.turn.get() == Turn::Idle {

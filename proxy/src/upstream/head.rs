@@ -3,15 +3,15 @@
 use bytes::Bytes;
 use config::BackendUrl;
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName,
-    HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, Uri};
 use http_body_util::Full;
 
-use crate::caller::API_KEY;
+use crate::header::{is_credential, is_ours};
 
 /// Header of a receipt.
 pub(crate) const RECEIPT: HeaderName = HeaderName::from_static("oakgate-receipt");
@@ -61,6 +61,10 @@ impl Outbound {
 
 /// Removes from a backend's response what is about the one hop between it and this proxy.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        // Only one of them can be right (RFC 9112, section 6.3), and the body was read by this one.
+        headers.remove(CONTENT_LENGTH);
+    }
     let named = named_by_connection(headers);
     let hops: Vec<HeaderName> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
     for name in named.iter().chain(&hops) {
@@ -84,20 +88,10 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 }
 
 /// Further headers that `Connection` names as its own.
-fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+pub(crate) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let names = values.flat_map(|value| value.split(','));
     names.filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok()).collect()
-}
-
-fn is_credential(name: &HeaderName) -> bool {
-    name == AUTHORIZATION || name == API_KEY
-}
-
-/// `Oakgate-*`, also written with `_` for `-`, as some backends read it.
-fn is_ours(name: &HeaderName) -> bool {
-    let mut bytes = name.as_str().bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
-    b"oakgate-".iter().all(|expected| bytes.next() == Some(*expected))
 }
 
 #[cfg(test)]
@@ -112,6 +106,7 @@ mod tests {
             .header("host", "gate:8080")
             .header("x-api-key", "oak_live_1")
             .header("authorization", "Bearer oak_live_1")
+            .header("X_Api_Key", "oak_live_1")
             .header("oakgate-receipt", "forged")
             .header("Oakgate_Tenant", "forged")
             .header("connection", "keep-alive, x-hop")

@@ -95,6 +95,7 @@ impl Pool {
     async fn connect(&self, url: &BackendUrl) -> io::Result<Sender> {
         let stream = TcpStream::connect((url.host.as_str(), url.port)).await?;
         stream.set_nodelay(true)?;
+        crate::listen::keep_alive(&stream)?;
         let (sender, connection) = Builder::new()
             .max_header_size(self.limits.header_max_bytes)
             .handshake(TokioIo::new(stream))

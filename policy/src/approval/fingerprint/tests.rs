@@ -16,6 +16,7 @@ fn call<'a>(caller: &'a Caller, arguments: &'a str) -> Call<'a> {
         method: Some("write"),
         arguments,
         caller,
+        unread_body: None,
         reasoning: None,
     }
 }
@@ -54,6 +55,8 @@ fn every_coordinate_counts() {
         ("org", Call { caller: &other, ..base }),
         ("org", Call { backend: "billing", ..base }),
         ("org", Call { tool: "refunds", ..base }),
+        ("org", Call { unread_body: Some(b""), ..base }),
+        ("org", Call { unread_body: Some(b"cents=1"), ..base }),
         ("org", Call { tenant: None, ..base }),
         ("org", Call { tenant: Some(""), ..base }),
         ("org", Call { resource: None, ..base }),

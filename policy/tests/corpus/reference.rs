@@ -27,11 +27,27 @@ const RESOURCE_FIRST: [&str; 9] = [
     "any",
 ];
 
+/// The conditions that it knows.
+pub(crate) const CONDITIONS: [&str; 7] = [
+    "true",
+    "false",
+    "tenant == ''",
+    "args.amount > 100",
+    "args.missing.deep == 1",
+    "args.amount",
+    "1 / 0 == 1",
+];
+
 /// A level, and the rule there; or a fallback, and an object with its permission.
 type Found = (String, Value);
 
+/// The rules of a document.
+pub(crate) fn rules(document: &Value) -> &[Value] {
+    list(document, "rules")
+}
+
 /// The verdict as JSON, like `policy decide` prints it.
-pub(super) fn verdict(document: &Value, query: &Value) -> Value {
+pub(crate) fn verdict(document: &Value, query: &Value) -> Value {
     let tool =
         list(document, "tools").iter().find(|tool| tool["name"] == query["tool"]).unwrap_or(&Value::Null);
     if tool["enabled"] == false {
@@ -71,7 +87,7 @@ fn walk(document: &Value, query: &Value, tool: &Value, faults: &mut Vec<Found>) 
         for coordinates in levels {
             let level = format!("{scope}/{coordinates}");
             let tenant = if scope == "tenant" { &query["tenant"] } else { &Value::Null };
-            let mut rules: Vec<&Value> = list(document, "rules")
+            let mut rules: Vec<&Value> = rules(document)
                 .iter()
                 .filter(|rule| rule["tenant"] == *tenant && coordinates_of(rule) == coordinates)
                 .filter(|rule| matches(rule, query, tool))
