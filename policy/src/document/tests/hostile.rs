@@ -136,7 +136,7 @@ fn what_an_editor_leaves_is_read_and_what_none_would_is_refused() {
             "neither YAML nor JSON: a BOM must not appear inside a document (line 3, column 1)",
         ),
         // JSON would take it.
-        ("x: \"\u{7f}\"", "neither YAML nor JSON: unexpected character: `\\u{7f}' (line 3, column 4)"),
+        ("x: \"\u{7f}\"", "neither YAML nor JSON: unexpected character: `\\u{7f}' (line 3, column 5)"),
         (
             "rules:\n\t- id: r\n",
             "neither YAML nor JSON: tabs disallowed within this context (block indentation) (line 4, column 2)",
