@@ -8,6 +8,7 @@ use policy_sync::{
     ApprovalRequest, ControlMessage, FromControl, HoldId, LinkDown, ProxyEnd, ProxyMessage, ToControl,
 };
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::metrics::Metrics;
 use crate::state::Count;
@@ -51,20 +52,19 @@ pub(crate) struct Place {
 
 impl Approvals {
     /// Approvals over a link, and the task that hands its messages out; neither for a proxy on its own.
-    pub(crate) fn over(end: Option<ProxyEnd>, metrics: &Arc<Metrics>) -> Self {
-        let link = end.map(|end| {
-            let (to_control, from_control) = end.split();
-            let link = Arc::new(Link {
-                to_control,
-                last_hold: AtomicU64::new(0),
-                waiting: Mutex::default(),
-                by_request: Mutex::default(),
-            });
-            metrics.holds.link_up.set(1);
-            tokio::spawn(hand_out(Arc::clone(&link), from_control, Arc::clone(metrics)));
-            link
+    pub(crate) fn over(end: Option<ProxyEnd>, metrics: &Arc<Metrics>) -> (Self, Option<JoinHandle<()>>) {
+        let holds = Arc::default();
+        let Some(end) = end else { return (Self { link: None, holds }, None) };
+        let (to_control, from_control) = end.split();
+        let link = Arc::new(Link {
+            to_control,
+            last_hold: AtomicU64::new(0),
+            waiting: Mutex::default(),
+            by_request: Mutex::default(),
         });
-        Self { link, holds: Arc::default() }
+        metrics.holds.link_up.set(1);
+        let task = tokio::spawn(hand_out(Arc::clone(&link), from_control, Arc::clone(metrics)));
+        (Self { link: Some(link), holds }, Some(task))
     }
 
     /// Whether there is a control plane at all.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -17,6 +17,10 @@ use crate::events::Events;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::state::Shared;
+
+/// Of a body that is refused, this much is still read, for this long.
+const DISCARD_MAX_BYTES: usize = 64 * 1024 * 1024;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A response's body.
 #[derive(Debug)]
@@ -92,7 +96,7 @@ impl Whole {
     pub(crate) async fn read(
         shared: &Arc<Shared>,
         headers: &HeaderMap,
-        incoming: Incoming,
+        mut incoming: Incoming,
     ) -> Result<Self, Refusal> {
         let limits = &shared.settings.limits;
         let max_bytes = limits.max_body_bytes;
@@ -106,13 +110,19 @@ impl Whole {
         let announced =
             headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if announced.is_some_and(|length| length > max_bytes.into()) {
+            if !headers.contains_key(EXPECT) {
+                discard(&mut incoming).await;
+            }
             return Err(too_large());
         }
         let mut whole = Self { bytes: Bytes::new(), shared: Arc::clone(shared), room_bytes: 0 };
         let deadline = Duration::from_secs(limits.body_timeout_seconds.into());
-        match tokio::time::timeout(deadline, whole.fill(incoming, max_bytes)).await {
+        match tokio::time::timeout(deadline, whole.fill(&mut incoming, max_bytes)).await {
             Ok(Ok(())) => Ok(whole),
-            Ok(Err(Filling::TooLarge)) => Err(too_large()),
+            Ok(Err(Filling::TooLarge)) => {
+                discard(&mut incoming).await;
+                Err(too_large())
+            }
             Ok(Err(Filling::NoRoom)) => {
                 shared.metrics.limits_reached.with_label_values(&["max_buffered_body_bytes"]).inc();
                 Err(Refusal::BodiesFull)
@@ -122,7 +132,7 @@ impl Whole {
         }
     }
 
-    async fn fill(&mut self, mut incoming: Incoming, max_bytes: u32) -> Result<(), Filling> {
+    async fn fill(&mut self, incoming: &mut Incoming, max_bytes: u32) -> Result<(), Filling> {
         let mut more: Option<BytesMut> = None;
         let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
         while let Some(frame) = incoming.frame().await {
@@ -153,6 +163,22 @@ impl Whole {
         }
         Ok(())
     }
+}
+
+/// Reads on for a while and forgets what comes: a client that is cut off in the middle of sending never reads why.
+async fn discard(incoming: &mut Incoming) {
+    let reading = async {
+        let mut left_bytes = DISCARD_MAX_BYTES;
+        while let Some(Ok(frame)) = incoming.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left_bytes.checked_sub(length) {
+                Some(left) => left_bytes = left,
+                None => return,
+            }
+        }
+    };
+    // Whether all of it came does not matter: it is refused.
+    let _done = tokio::time::timeout(DISCARD_TIMEOUT, reading).await;
 }
 
 enum Filling {

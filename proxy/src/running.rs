@@ -78,7 +78,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     let admin_listener = admin::bind(settings.admin).await.map_err(bind_admin)?;
     let admin = admin_listener.local_addr().map_err(bind_admin)?;
     let sockets = sockets(&settings, count)?;
-    let approvals = Approvals::over(link, &metrics);
+    let (approvals, handing_out) = Approvals::over(link, &metrics);
     let shared = Arc::new(Shared {
         audit_total: Arc::new(Total::new(settings.limits.max_audit_bytes)),
         buffered: Buffered::new(settings.limits.max_buffered_body_bytes),
@@ -92,10 +92,11 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     let spools = (0..count).map(|worker| spool(&shared, worker)).collect::<Result<Vec<_>, _>>();
     let spools = spools.map_err(|error| StartError::Audit(error.to_string()))?;
     let (reread, asked) = watch::channel(());
-    let tasks = vec![
+    let mut tasks = vec![
         tokio::spawn(admin::serve(Arc::clone(&shared), admin_listener)),
         tokio::spawn(files::watch(Arc::clone(&shared), asked)),
     ];
+    tasks.extend(handing_out);
     let (running, ended) = mpsc::channel(1);
     let permits =
         Arc::new(Semaphore::new(usize::try_from(shared.settings.limits.max_connections).unwrap_or(1)));

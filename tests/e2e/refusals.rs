@@ -157,6 +157,9 @@ fn bodies_that_are_too_large_or_never_come() {
     let gate = Gate::start(&GateOptions { backends, policy: POLICY, proxy, ..GateOptions::default() });
     let large = CALL.replace("{}", &format!(r#"{{"x":"{}"}}"#, "y".repeat(2000)));
     assert_eq!(gate.post(&large).status, 413);
+    // A client that sends all of it before it reads still gets its answer.
+    let huge = vec![b'x'; 8_000_000];
+    assert_eq!(gate.send("POST", "/mcp", &[], &huge).status, 413);
     let mut chunked = Connection::open(&gate.address);
     chunked.write(
         format!(
@@ -179,7 +182,7 @@ fn bodies_that_are_too_large_or_never_come() {
     first.send("POST", "/mcp", &[("x-api-key", KEY), ("content-length", "950")], &[b' '; 900]);
     wait_for("the first body", || (gate.metric("oakgate_buffered_body_bytes") == 900.0).then_some(()));
     assert_eq!(gate.send("POST", "/mcp", &[], &[b' '; 900]).status, 503);
-    assert_eq!(gate.metric("oakgate_limits_reached_total{limit=\"max_body_bytes\"}"), 2.0);
+    assert_eq!(gate.metric("oakgate_limits_reached_total{limit=\"max_body_bytes\"}"), 3.0);
     assert_eq!(gate.metric("oakgate_limits_reached_total{limit=\"max_buffered_body_bytes\"}"), 1.0);
     assert_eq!(backend.log_text(), "");
 }
