@@ -14,7 +14,7 @@ pub use self::observer::{Observer, Outcome, Silent};
 pub use self::seen::{Seen, SeenValue, VALUE_BYTES_MAX};
 use crate::condition::Inputs;
 use crate::document::UnlistedTools;
-use crate::snapshot::{Key, Listed, Matches, Reach, Rule};
+use crate::snapshot::{Ids, Key, Listed, Matches, Reach, Rule};
 use crate::{Call, Coordinates, Level, Permission, Scope, Snapshot, Status, UnixMillis, Verdict};
 
 /// The verdict of a policy on one call.
@@ -230,7 +230,7 @@ impl<'s, O: Observer> Cascade<'s, '_, '_, O> {
 }
 
 /// The ids to try in one dimension: zero alone if the coordinates do not name it.
-fn ids(named: bool, matches: Matches<'_>) -> impl Iterator<Item = u32> {
-    let unnamed = (!named).then_some(0);
-    unnamed.into_iter().chain(named.then(|| matches.ids()).into_iter().flatten())
+#[inline]
+fn ids(named: bool, matches: Matches<'_>) -> Ids<'_> {
+    if named { matches.ids() } else { Ids::UNNAMED }
 }

@@ -22,7 +22,7 @@ use crate::{Permission, Status, Tool};
 pub(crate) use self::levels::{Levels, Reach, Walk};
 pub(crate) use self::openings::Openings;
 pub(crate) use self::rules::{Key, Rule, Rules};
-pub(crate) use self::symbols::{Matches, Symbol, Symbols};
+pub(crate) use self::symbols::{Ids, Matches, Symbol, Symbols};
 
 /// One revision of a policy, compiled.
 #[derive(Debug)]

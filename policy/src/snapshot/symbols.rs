@@ -52,8 +52,36 @@ impl<'s> Matches<'s> {
     }
 
     /// The ids, best match first.
-    pub(crate) fn ids(self) -> impl Iterator<Item = u32> + use<'s> {
-        self.exact.into_iter().map(|symbol| symbol.id).chain(self.patterns.into_iter().flatten())
+    #[inline]
+    pub(crate) fn ids(self) -> Ids<'s> {
+        Ids { exact: self.exact.map(|symbol| symbol.id), patterns: self.patterns }
+    }
+}
+
+/// Ids to try in one dimension. Written out, not chained: this is the innermost loop of a verdict.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ids<'s> {
+    exact: Option<u32>,
+    patterns: Option<Matching<'s>>,
+}
+
+impl Ids<'_> {
+    /// Zero alone: the dimension is not named.
+    pub(crate) const UNNAMED: Self = Self { exact: Some(0), patterns: None };
+}
+
+impl Iterator for Ids<'_> {
+    type Item = u32;
+
+    #[inline]
+    fn next(&mut self) -> Option<u32> {
+        if let Some(id) = self.exact.take() {
+            return Some(id);
+        }
+        match &mut self.patterns {
+            Some(patterns) => patterns.next(),
+            None => None,
+        }
     }
 }
 
