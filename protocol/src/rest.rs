@@ -24,11 +24,6 @@ pub use path::{NormalPath, PATH_BYTES_MAX, PATH_SEGMENTS_MAX, PathRefused};
 pub use query::QUERY_PARAMETERS_MAX;
 pub use routes::{Matched, ROUTES_MAX, RouteError, RouteFault, RouteSource, Routes};
 
-/// The headers, in lower case, by which some backends take one HTTP method for another. A request that has one cannot be
-/// decided on its method: refuse it.
-pub const METHOD_OVERRIDE_HEADERS: [&str; 3] =
-    ["x-http-method", "x-http-method-override", "x-method-override"];
-
 /// The longest HTTP method, in bytes.
 pub const METHOD_BYTES_MAX: usize = 32;
 

@@ -123,7 +123,7 @@ impl Exchange {
         let is_tool_call = matches!(self.reply_to, ReplyTo::Mcp { is_tool_call: true, .. });
         let filters = self.listening.settings.list == ListMode::Filter;
         if is_tool_call && filters && !snapshot.may_be_called(call.tool, call.tenant) {
-            Refusal::Hidden { tool: call.tool.to_owned(), denial: Box::new(denial) }
+            Refusal::Hidden { tool: call.tool.to_owned() }
         } else {
             Refusal::Denied(Box::new(denial))
         }

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::{Environment, Keys};
 use policy::{Document, Snapshot};
@@ -69,7 +69,7 @@ pub(crate) async fn watch(shared: Arc<Shared>, mut reread: watch::Receiver<()>) 
         [Watched::Policy, Watched::Candidate, Watched::Keys, Watched::ReceiptKeys].map(|watched| {
             let seen = watched.path(&shared.settings).and_then(version);
             // What was loaded at the start is loaded again: it may have changed before this looked for the first time.
-            Watcher { watched, loaded: seen, seen, is_due: true, in_force: false }
+            Watcher { watched, loaded: seen, seen, seen_since: None, is_due: true, in_force: false }
         });
     loop {
         for watcher in &mut watchers {
@@ -92,6 +92,8 @@ struct Watcher {
     loaded: Version,
     /// The version that was there at the last look.
     seen: Version,
+    /// When it was first seen; `None` for the one of the start.
+    seen_since: Option<Instant>,
     /// Whether it is to be loaded although it has not changed.
     is_due: bool,
     /// Whether `loaded` is in force.
@@ -102,8 +104,11 @@ impl Watcher {
     async fn look(&mut self, shared: &Arc<Shared>) {
         let Some(path) = self.watched.path(&shared.settings) else { return };
         let now = version(path);
-        let stands_still = now == self.seen;
-        self.seen = now;
+        if now != self.seen {
+            (self.seen, self.seen_since) = (now, Some(Instant::now()));
+        }
+        // By time, not by looks: being asked twice in a row must not make a half-written file stand still.
+        let stands_still = self.seen_since.is_none_or(|since| since.elapsed() >= WATCH_INTERVAL);
         if stands_still && (self.is_due || now != self.loaded) {
             (self.loaded, self.is_due) = (now, false);
             let (shared, watched) = (Arc::clone(shared), self.watched);

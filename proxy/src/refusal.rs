@@ -67,7 +67,7 @@ pub(crate) enum Refusal {
     #[error("{0}")]
     HeaderMismatch(HeaderMismatch),
     #[error("Unknown tool: {tool}")]
-    Hidden { tool: String, denial: Box<Denial> },
+    Hidden { tool: String },
     #[error("the backend's list of tools can't be read: {why}")]
     ListUnreadable { why: &'static str },
     #[error("{0}")]

@@ -105,3 +105,36 @@ fn killed_it_has_lost_no_intent_of_a_call_that_went_out() {
     let intents = gate.records().iter().filter(|record| record["record"] == "intent").count();
     assert_eq!(intents, sent);
 }
+
+#[test]
+fn a_caller_who_leaves_before_the_answer_leaves_an_unknown_outcome_too() {
+    let backend = Backend::raw(&["--hang"]);
+    let gate = start(&backend, "");
+    let mut connection = Connection::open(&gate.address);
+    connection.send("POST", "/mcp", &[("x-api-key", KEY)], CALL.as_bytes());
+    wait_for("the call to reach the backend", || backend.log_text().contains("tools/call").then_some(()));
+    drop(connection);
+    let outcome =
+        wait_for("the outcome", || gate.records().into_iter().find(|record| record["record"] == "outcome"));
+    assert_eq!(outcome["outcome"], "unknown", "{outcome}");
+}
+
+#[test]
+fn a_call_counts_until_its_answer_is_through() {
+    let backend = Backend::raw(&["--sse", "--events", "50", "--interval-ms", "100"]);
+    let gate = start(&backend, "limits: {max_calls_per_caller: 1}");
+    let mut first = Connection::open(&gate.address);
+    first.send("POST", "/mcp", &[("x-api-key", KEY)], CALL.as_bytes());
+    assert_eq!(first.head().status, 200);
+    let refused = gate.post(CALL).message();
+    assert_eq!(refused["result"]["_meta"]["oakgate.dev/verdict"]["reason"], "too-many-calls", "{refused}");
+    drop(first);
+    wait_for("its place", || {
+        let mut next = Connection::open(&gate.address);
+        next.send("POST", "/mcp", &[("x-api-key", KEY)], CALL.as_bytes());
+        next.head()
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/event-stream"))
+            .then_some(())
+    });
+}

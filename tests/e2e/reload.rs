@@ -1,5 +1,7 @@
 //! Files that change while the proxy runs, for better and for worse.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::harness::{Backend, Gate, GateOptions, wait_for};
@@ -196,4 +198,28 @@ fn an_observing_policy_forwards_and_says_so() {
     let receipt = log.lines().find_map(|line| line.strip_prefix("oakgate-receipt: ")).unwrap();
     let (_, claims, _) = crate::harness::oakgate(&["receipt", "inspect"], receipt);
     assert!(claims.contains(r#""observed":true"#) && claims.contains(r#""verdict":"disabled""#), "{claims}");
+}
+
+#[test]
+fn a_file_that_is_being_written_is_not_loaded_even_when_asked_to() {
+    let backend = Backend::raw(&[]);
+    let gate = Gate::mcp(&backend.url, DISABLED);
+    wait_for("the start", || {
+        (gate.metric("oakgate_loads_total{file=\"policy\",result=\"loaded\"}") > 0.0).then_some(())
+    });
+    'writing: for written in 0..12 {
+        // Each is a whole, looser policy; what counts is that the writer is not done.
+        std::fs::write(gate.path("policy.yaml"), format!("{ALLOWED}\n{}", "\n".repeat(written))).unwrap();
+        let since = Instant::now();
+        for _ in 0..3 {
+            gate.program.signal("-HUP");
+            let allowed = is_allowed(&gate);
+            if since.elapsed() > Duration::from_millis(200) {
+                // This machine was too slow to keep the file moving.
+                break 'writing;
+            }
+            assert!(!allowed, "loaded after {:?}", since.elapsed());
+        }
+    }
+    wait_for("the policy that stands still", || is_allowed(&gate).then_some(()));
 }
