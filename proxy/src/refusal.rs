@@ -22,6 +22,8 @@ pub(crate) enum Refusal {
     ApprovalUsed { reference: Reference },
     #[error("approval {reference} was withdrawn")]
     ApprovalWithdrawn { reference: Reference },
+    #[error("it needs approval, and a batch does not wait for one; send it on its own")]
+    ApprovalInBatch,
     #[error("it needs approval, and approvals can't be reached just now")]
     ApprovalsUnavailable,
     #[error("it needs approval, and no approval can be asked for: {0}")]
@@ -44,6 +46,8 @@ pub(crate) enum Refusal {
     BadOrigin,
     #[error("`Oakgate-Tenant` is not one line of text")]
     BadTenant,
+    #[error("another message of its batch was refused")]
+    BatchRefused,
     #[error("too many request bodies are waiting")]
     BodiesFull,
     #[error("the body did not arrive in time")]
@@ -100,6 +104,8 @@ pub(crate) enum Refusal {
     TooManyPending,
     #[error("that key is not known here")]
     UnknownCredential,
+    #[error("there is no such session, or it is over")]
+    UnknownSession,
     #[error("Method not found: {method}")]
     UnknownMethod { method: String },
 }
@@ -161,6 +167,7 @@ impl Refusal {
         let (name, status, mcp, retry) = match self {
             Self::ApprovalDenied { .. } => ("approval-denied", 403, Mcp::Result, never),
             Self::ApprovalExpired { .. } => ("approval-expired", 403, Mcp::Result, repeat),
+            Self::ApprovalInBatch => ("approval-in-batch", 403, Mcp::Result, never),
             Self::ApprovalPending { .. } => ("approval-pending", 202, Mcp::Result, repeat),
             Self::ApprovalStoreFailed => ("approval-store-failed", 503, Mcp::Result, later),
             Self::ApprovalUsed { .. } => ("approval-used", 409, Mcp::Result, never),
@@ -178,6 +185,7 @@ impl Refusal {
             Self::BadHost => ("bad-host", 403, Mcp::Http, never),
             Self::BadOrigin => ("bad-origin", 403, Mcp::Http, never),
             Self::BadTenant => ("bad-tenant", 400, Mcp::Http, never),
+            Self::BatchRefused => ("batch-refused", 403, Mcp::Result, later),
             Self::BodiesFull => ("bodies-full", 503, Mcp::Http, later),
             Self::BodyTimeout => ("body-timeout", 408, Mcp::Http, later),
             Self::BodyTooLarge { .. } => ("body-too-large", 413, Mcp::Http, never),
@@ -208,6 +216,7 @@ impl Refusal {
             Self::TooManyHolds => ("too-many-holds", 429, Mcp::Result, minute),
             Self::TooManyPending => ("too-many-pending", 503, Mcp::Result, minute),
             Self::UnknownCredential => ("credential-unknown", 401, Mcp::Http, never),
+            Self::UnknownSession => ("unknown-session", 404, Mcp::Http, never),
             Self::UnknownMethod { .. } => ("unknown-method", 404, Mcp::Error(METHOD_NOT_FOUND), never),
         };
         Wire { name, status, mcp, retry }
