@@ -33,4 +33,5 @@ mod upstream;
 mod worker;
 
 pub use files::FileError;
+pub use refusal::{RefusalRow, refusals};
 pub use running::{Running, StartError, start};
