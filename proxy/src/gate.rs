@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use config::{Backend, BackendKind, Durability};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use policy::{Call, Decision, Permit, Snapshot, decide};
 
@@ -38,6 +38,7 @@ use crate::stamp::stamp;
 use crate::state::{InForce, Phase, Shared};
 use crate::transparent::{Message, transparent};
 use crate::upstream::{Answer, Outbound, Passage, SendError, send};
+use crate::websocket::{Opening, Standing};
 use crate::worker::Worker;
 
 /// Tool, resource, method and tenant of a call together are no longer than this.
@@ -159,6 +160,8 @@ async fn enforce(
     let deciding = Instant::now();
     exchange.enter(identity)?;
     check_length(call)?;
+    let opening =
+        tool_call.websocket.as_ref().map(|handshake| Opening::new(shared, handshake)).transpose()?;
 
     // 5. The decision; after a hold, again on the policy then in force.
     let mut policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
@@ -176,7 +179,7 @@ async fn enforce(
                 let held = exchange.held(policy.snapshot.org(), tool_call, call, identity, inbound.head);
                 let grant = hold(shared, &ask, held).await?;
                 in_force = shared.in_force.load_full();
-                still_known(exchange, &in_force, identity, inbound.head)?;
+                still_known(&exchange.listening, &in_force, identity, &inbound.head.headers)?;
                 policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
                 decision = decide(&policy.snapshot, call, Some(grant), clock::now());
             }
@@ -207,8 +210,15 @@ async fn enforce(
         receipt: Some(receipt),
         // An open stream can only pass on what it can read.
         plain_response: exchange.stream.is_open(),
+        websocket: opening.is_some(),
     };
+    let is_approved = permit.approval().is_some();
     let answer = forward(exchange, Passage::Permit(permit), outbound, inbound, Some(&mut record)).await?;
+    if let Some(opening) = opening
+        && answer.response.status() == StatusCode::SWITCHING_PROTOCOLS
+    {
+        return opening.open(exchange, inbound, answer, record, Standing::new(call, is_approved));
+    }
     if exchange.stream.is_open() && !has_message(&answer.response) {
         // The stream is open: what is not a message can't be passed on in it.
         let status = answer.response.status().as_u16();
@@ -267,17 +277,16 @@ fn check_length(call: &Call<'_>) -> Result<(), Refusal> {
     if length > max_bytes { Err(Refusal::CoordinatesTooLong { max_bytes }) } else { Ok(()) }
 }
 
-/// A call that was held for long may be the call of a key that was taken away meanwhile.
-fn still_known(
-    exchange: &Exchange,
+/// The caller as it is known now. A call that was held for long may be the call of a key that was taken away meanwhile.
+pub(crate) fn still_known(
+    listening: &Listening,
     in_force: &InForce,
     identity: &Identity,
-    head: &Parts,
-) -> Result<(), Refusal> {
-    let now = in_force.identities.identify(exchange.listening.settings.auth, &head.headers, clock::now())?;
-    let is_same = now.caller.id == identity.caller.id
-        && now.tenant(&head.headers)? == identity.tenant(&head.headers)?;
-    if is_same { Ok(()) } else { Err(Refusal::UnknownCredential) }
+    headers: &HeaderMap,
+) -> Result<Arc<Identity>, Refusal> {
+    let now = in_force.identities.identify(listening.settings.auth, headers, clock::now())?;
+    let is_same = now.caller.id == identity.caller.id && now.tenant(headers)? == identity.tenant(headers)?;
+    if is_same { Ok(now) } else { Err(Refusal::UnknownCredential) }
 }
 
 /// The backend's own path, and the query as it came.

@@ -28,6 +28,7 @@ mod stamp;
 mod state;
 mod transparent;
 mod upstream;
+mod websocket;
 mod worker;
 
 pub use files::FileError;

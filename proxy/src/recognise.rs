@@ -17,6 +17,7 @@ use protocol::rest::{self, RestRequest, Routes};
 use crate::header::{is_read_as, overriding};
 use crate::refusal::Refusal;
 use crate::upstream::named_by_connection;
+use crate::websocket::Handshake;
 
 /// What a request is.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub(crate) struct ToolCall<'a> {
     pub(crate) unread_body: Option<&'a [u8]>,
     /// JSON text of the token under which the caller wants to hear of progress.
     pub(crate) progress_token: Option<&'a str>,
+    /// The WebSocket that it opens, if it is one's handshake.
+    pub(crate) websocket: Option<Handshake>,
 }
 
 /// What kind of message passes, where that matters on the way back.
@@ -103,6 +106,7 @@ fn rest_call<'a>(
     path: &'a str,
     body: &'a [u8],
 ) -> Result<ToolCall<'a>, Refusal> {
+    let websocket = Handshake::read(head, body)?;
     let request = RestRequest {
         method: head.method.as_str(),
         path: if path.is_empty() { "/" } else { path },
@@ -121,6 +125,7 @@ fn rest_call<'a>(
         arguments: Cow::Owned(call.arguments),
         unread_body: call.body_is_unread.then_some(body),
         progress_token: None,
+        websocket,
     })
 }
 
@@ -193,6 +198,7 @@ fn mcp_call<'a>(
         arguments: Cow::Borrowed(params.arguments),
         unread_body: None,
         progress_token: params.progress_token,
+        websocket: None,
     };
     if call.tool == mcp::TOOLS_CALL {
         let tool = params.name.ok_or(Refusal::Malformed(Malformed::CallWithoutName))?;

@@ -98,10 +98,16 @@ pub(crate) enum Refusal {
     TooManyHolds,
     #[error("too many approvals are pending")]
     TooManyPending,
+    #[error("too many WebSockets are open")]
+    TooManyWebsockets,
     #[error("that key is not known here")]
     UnknownCredential,
     #[error("Method not found: {method}")]
     UnknownMethod { method: String },
+    #[error("that is not the opening handshake of a WebSocket: {why}")]
+    WebsocketHandshake { why: &'static str },
+    #[error("only version 13 of the WebSocket protocol is spoken here")]
+    WebsocketVersion,
 }
 
 /// How a refusal looks on the wire.
@@ -207,8 +213,11 @@ impl Refusal {
             Self::TooManyCalls => ("too-many-calls", 429, Mcp::Result, later),
             Self::TooManyHolds => ("too-many-holds", 429, Mcp::Result, minute),
             Self::TooManyPending => ("too-many-pending", 503, Mcp::Result, minute),
+            Self::TooManyWebsockets => ("too-many-websockets", 503, Mcp::Http, later),
             Self::UnknownCredential => ("credential-unknown", 401, Mcp::Http, never),
             Self::UnknownMethod { .. } => ("unknown-method", 404, Mcp::Error(METHOD_NOT_FOUND), never),
+            Self::WebsocketHandshake { .. } => ("websocket-handshake", 400, Mcp::Http, never),
+            Self::WebsocketVersion => ("websocket-version", 426, Mcp::Http, never),
         };
         Wire { name, status, mcp, retry }
     }

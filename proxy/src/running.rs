@@ -85,6 +85,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         in_force: ArcSwap::from_pointee(in_force),
         phase: watch::Sender::new(Phase::Run),
         candidate_samples: Samples::default(),
+        websockets: Arc::default(),
         approvals,
         metrics,
         settings,

@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) candidate_samples: Samples,
     pub(crate) buffered: Buffered,
+    /// WebSockets that are open, or being opened.
+    pub(crate) websockets: Arc<Count>,
 }
 
 /// Everything that can change while the proxy runs, as one value: never two swaps that must agree.

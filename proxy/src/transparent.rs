@@ -58,6 +58,7 @@ pub(crate) async fn transparent(
         body: message.inbound.body.bytes.clone(),
         receipt: None,
         plain_response: filters,
+        websocket: false,
     };
     exchange.enter(message.identity)?;
     let answer = forward(exchange, Passage::Transparent(proof), outbound, &message.inbound, None).await?;

@@ -20,3 +20,4 @@ mod reload;
 mod rest;
 mod tidy;
 mod up;
+mod websocket;

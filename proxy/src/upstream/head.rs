@@ -25,6 +25,8 @@ pub(crate) struct Outbound {
     pub(crate) receipt: Option<HeaderValue>,
     /// Whether the response will be read on its way.
     pub(crate) plain_response: bool,
+    /// Whether it asks for a WebSocket. No other upgrade is ever asked for.
+    pub(crate) websocket: bool,
 }
 
 impl Outbound {
@@ -50,6 +52,10 @@ impl Outbound {
         }
         if let Some(receipt) = self.receipt {
             headers.insert(RECEIPT, receipt);
+        }
+        if self.websocket {
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         }
         let mut request = Request::new(Full::new(self.body));
         *request.method_mut() = caller.method.clone();
@@ -112,6 +118,8 @@ mod tests {
             .header("connection", "keep-alive, x-hop")
             .header("x-hop", "1")
             .header("te", "trailers")
+            .header("upgrade", "h2c")
+            .header("http2-settings", "AAMAAABkAAQAAP__")
             .header("content-length", "99")
             .header("mcp-session-id", "s")
             .header("x-unknown", "a")
@@ -129,6 +137,7 @@ mod tests {
             body: Bytes::from_static(b"{}"),
             receipt: Some(HeaderValue::from_static("ours")),
             plain_response: true,
+            websocket: false,
         };
         let request = outbound.request(&head, &url).unwrap();
         let mut sent: Vec<String> = request

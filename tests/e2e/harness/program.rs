@@ -141,6 +141,11 @@ impl Backend {
         Self::python("raw_server.py", arguments)
     }
 
+    /// Opens WebSockets.
+    pub(crate) fn websocket() -> Self {
+        Self::python("websocket_server.py", &[])
+    }
+
     /// The official filesystem server.
     pub(crate) fn filesystem(directory: &Path) -> Self {
         Self::python("filesystem_server.py", &["--directory", directory.to_str().unwrap()])
