@@ -22,6 +22,7 @@ use hyper::body::Incoming;
 use policy::{Call, Decision, Permit, Snapshot, decide};
 
 use crate::audit::{Outcome, Record};
+use crate::authorization::challenge;
 use crate::body::{Body, Whole};
 use crate::caller::Identity;
 use crate::candidate::compare;
@@ -240,7 +241,9 @@ pub(crate) async fn forward(
     let metrics = &worker.shared.metrics;
     let backend = inbound.backend;
     let sending = Instant::now();
-    let request = outbound.request(inbound.head, &backend.url).map_err(|_| Refusal::ReceiptFailed)?;
+    let request = outbound
+        .request(inbound.head, &backend.url, backend.authorization)
+        .map_err(|_| Refusal::ReceiptFailed)?;
     let pool = &worker.backends.get(inbound.place).ok_or(Refusal::NoBackend)?.pool;
     let mut record = record;
     if let Some(record) = &mut record {
@@ -250,7 +253,7 @@ pub(crate) async fn forward(
     let timeout = Duration::from_secs(worker.shared.settings.limits.response_timeout_seconds.into());
     let sent = send(passage, pool, &backend.url, request, timeout).await;
     metrics.phases.backend.observe(sending.elapsed().as_secs_f64());
-    sent.map_err(|error| {
+    let mut answer = sent.map_err(|error| {
         metrics.backend_errors.with_label_values(&[backend.name.as_str(), error.name()]).inc();
         tracing::warn!(%error, backend = backend.name, call = exchange.id.text, "the backend did not answer");
         let name = backend.name.clone();
@@ -265,7 +268,9 @@ pub(crate) async fn forward(
             record.outcome(outcome, None);
         }
         refusal
-    })
+    })?;
+    challenge(&worker.shared, inbound, &mut answer.response);
+    Ok(answer)
 }
 
 /// What a receipt and a record can carry, in bytes of JSON.

@@ -6,6 +6,7 @@
 mod admin;
 mod approvals;
 mod audit;
+mod authorization;
 mod body;
 mod caller;
 mod candidate;

@@ -19,6 +19,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::authorization;
 use crate::gate::gate;
 use crate::metrics::Gauged;
 use crate::refusal::Refusal;
@@ -41,6 +42,8 @@ pub(crate) struct Listening {
     hosts: HashSet<String>,
     /// Path and place in the settings of each backend, the longest path first.
     routes: Vec<(String, usize)>,
+    /// Path and backend of each document about authorization.
+    documents: Vec<(String, usize)>,
 }
 
 impl Listening {
@@ -63,7 +66,8 @@ impl Listening {
             .map(|(place, backend)| (backend.path.clone(), place))
             .collect();
         routes.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
-        Self { settings: settings.clone(), hosts, routes }
+        let documents = authorization::documents(backends, &routes);
+        Self { settings: settings.clone(), hosts, routes, documents }
     }
 
     /// Whether this listener is who the caller believes to speak to, and the caller's page, if it is one, may (DNS
@@ -91,6 +95,9 @@ impl Listening {
 
     /// The backend for a path (its place in the settings), and what of the path is the backend's own.
     pub(crate) fn route<'a>(&self, backends: &[config::Backend], path: &'a str) -> Option<(usize, &'a str)> {
+        if let Some((_, place)) = self.documents.iter().find(|(known, _)| known == path) {
+            return Some((*place, ""));
+        }
         self.routes.iter().find_map(|(prefix, place)| {
             let rest = if prefix == "/" { path } else { path.strip_prefix(prefix.as_str())? };
             let fits = match backends.get(*place)?.kind {

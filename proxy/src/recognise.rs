@@ -14,6 +14,7 @@ use protocol::message::{Message, Request};
 use protocol::pointer;
 use protocol::rest::{self, RestRequest, Routes};
 
+use crate::authorization::is_document;
 use crate::header::{is_read_as, overriding};
 use crate::refusal::Refusal;
 use crate::upstream::named_by_connection;
@@ -55,6 +56,8 @@ pub(crate) enum Passing<'a> {
     Stream,
     /// The caller takes back the request with this id (JSON text).
     Cancelled(&'a str),
+    /// A document about the backend's authorization is asked for.
+    Document,
     Other,
 }
 
@@ -83,6 +86,12 @@ pub(crate) fn recognise<'a>(
 ) -> Result<Arrival<'a>, Refusal> {
     if let Some(header) = overriding(&head.headers) {
         return Err(Refusal::Override { header });
+    }
+    if is_document(backend, head, path) {
+        return match head.method {
+            Method::GET if body.is_empty() => Ok(Arrival::Transparent(Transparent(()), Passing::Document)),
+            _ => Err(Refusal::MethodNotAllowed),
+        };
     }
     match &backend.kind {
         BackendKind::Mcp { extra_methods, govern } => match head.method {

@@ -60,6 +60,8 @@ pub(crate) enum Refusal {
     CoordinatesTooLong { max_bytes: usize },
     #[error("policy does not allow it{}", reason_text(.0))]
     Denied(Box<Denial>),
+    #[error("the backend's document about its authorization can't be read: {why}")]
+    DocumentUnreadable { why: &'static str },
     #[error("this proxy is stopping")]
     Draining,
     #[error("that key has expired")]
@@ -194,6 +196,7 @@ impl Refusal {
                 ("coordinates-too-long", 400, Mcp::Error(INVALID_PARAMS), never)
             }
             Self::Denied(_) => ("denied", 403, Mcp::Result, never),
+            Self::DocumentUnreadable { .. } => ("document-unreadable", 502, Mcp::Http, later),
             Self::Draining => ("draining", 503, Mcp::Result, repeat),
             Self::ExpiredCredential => ("credential-expired", 401, Mcp::Http, never),
             Self::HeaderMismatch(why) => (why.name(), 400, Mcp::Error(protocol::mcp::HEADER_MISMATCH), never),

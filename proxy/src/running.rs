@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::admin;
 use crate::approvals::Approvals;
 use crate::audit::{Spool, SpoolError, Total};
+use crate::authorization::Announced;
 use crate::candidate::Samples;
 use crate::files::{self, FileError};
 use crate::listen::{self, Listening};
@@ -85,6 +86,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         in_force: ArcSwap::from_pointee(in_force),
         phase: watch::Sender::new(Phase::Run),
         candidate_samples: Samples::default(),
+        announced: Announced::new(settings.backends.len()),
         websockets: Arc::default(),
         approvals,
         metrics,

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::approvals::Approvals;
 use crate::audit::Total;
+use crate::authorization::Announced;
 use crate::caller::Identities;
 use crate::candidate::Samples;
 use crate::metrics::Metrics;
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) candidate_samples: Samples,
     pub(crate) buffered: Buffered,
+    /// Where backends said that their metadata is.
+    pub(crate) announced: Announced,
     /// WebSockets that are open, or being opened.
     pub(crate) websockets: Arc<Count>,
 }

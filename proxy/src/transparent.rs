@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use protocol::mcp::Era;
 
 use crate::approvals::RequestKey;
+use crate::authorization::document;
 use crate::body::Body;
 use crate::caller::Identity;
 use crate::exchange::Exchange;
@@ -61,6 +62,9 @@ pub(crate) async fn transparent(
         websocket: false,
     };
     exchange.enter(message.identity)?;
+    if let Passing::Document = message.passing {
+        return document(exchange, proof, &message.inbound).await;
+    }
     let answer = forward(exchange, Passage::Transparent(proof), outbound, &message.inbound, None).await?;
     let is_stream = content_type(&answer.response).is_some_and(is_event_stream);
     let ends_with =

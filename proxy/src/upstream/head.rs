@@ -1,16 +1,17 @@
 //! The head of a request to a backend: the caller's, less what is for this hop, less credentials, plus the receipt.
 
 use bytes::Bytes;
-use config::BackendUrl;
+use config::{Authorization, BackendUrl};
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName,
+    HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, Uri};
 use http_body_util::Full;
 
+use crate::caller::is_key;
 use crate::header::{is_credential, is_ours};
 
 /// Header of a receipt.
@@ -35,13 +36,14 @@ impl Outbound {
         self,
         caller: &Parts,
         url: &BackendUrl,
+        authorization: Authorization,
     ) -> Result<Request<Full<Bytes>>, http::Error> {
         let mut headers = HeaderMap::with_capacity(caller.headers.len() + 1);
         headers.insert(HOST, HeaderValue::from_str(url.authority.as_str())?);
         let named = named_by_connection(&caller.headers);
         for (name, value) in &caller.headers {
             let stays_here = is_hop_by_hop(name)
-                || is_credential(name)
+                || (is_credential(name) && !is_for_backend(name, value, authorization))
                 || is_ours(name)
                 || named.contains(name)
                 || matches!(*name, HOST | CONTENT_LENGTH | EXPECT)
@@ -65,6 +67,11 @@ impl Outbound {
     }
 }
 
+/// The caller's OAuth token for the backend. One of the proxy's own keys is none, also where it was sent by mistake.
+fn is_for_backend(name: &HeaderName, value: &HeaderValue, authorization: Authorization) -> bool {
+    authorization == Authorization::Pass && name == AUTHORIZATION && !is_key(value)
+}
+
 /// Removes from a backend's response what is about the one hop between it and this proxy.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(TRANSFER_ENCODING) {
@@ -76,8 +83,6 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in named.iter().chain(&hops) {
         headers.remove(name);
     }
-    // A challenge of the backend's is for this proxy, not for the caller.
-    headers.remove(WWW_AUTHENTICATE);
 }
 
 /// Headers about one connection (RFC 9110, section 7.6.1), and the ones that proxies once used.
@@ -139,7 +144,7 @@ mod tests {
             plain_response: true,
             websocket: false,
         };
-        let request = outbound.request(&head, &url).unwrap();
+        let request = outbound.request(&head, &url, Authorization::Strip).unwrap();
         let mut sent: Vec<String> = request
             .headers()
             .iter()
