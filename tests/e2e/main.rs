@@ -9,6 +9,7 @@
 
 mod admin;
 mod audit;
+mod authorization;
 mod batches;
 mod commands;
 mod drain;
@@ -22,3 +23,4 @@ mod rest;
 mod streams;
 mod tidy;
 mod up;
+mod websocket;
