@@ -5,7 +5,7 @@
 
 mod arguments;
 mod path;
-mod percent;
+pub(crate) mod percent;
 mod query;
 mod routes;
 mod template;

@@ -76,6 +76,8 @@ pub(crate) enum Refusal {
     ListUnreadable { why: &'static str },
     #[error("{0}")]
     Malformed(Malformed),
+    #[error("a parameter of the query would make another call of it")]
+    MethodInQuery,
     #[error("that HTTP method is not used here")]
     MethodNotAllowed,
     #[error("it needs approval, and nobody can give it")]
@@ -202,6 +204,7 @@ impl Refusal {
             Self::Hidden { .. } => ("denied-hidden", 403, Mcp::Error(INVALID_PARAMS), never),
             Self::ListUnreadable { .. } => ("list-unreadable", 502, Mcp::Error(INTERNAL), later),
             Self::Malformed(why) => (why.name(), 400, Mcp::Error(why.code()), never),
+            Self::MethodInQuery => ("method-in-query", 400, Mcp::Error(INVALID_PARAMS), never),
             Self::MethodNotAllowed => ("method-not-allowed", 405, Mcp::Http, never),
             Self::NoApprover => ("no-approver", 403, Mcp::Result, never),
             Self::NoBackend => ("no-backend", 404, Mcp::Http, never),

@@ -198,6 +198,9 @@ async fn one_message(
         read.extend_from_slice(&data);
     }
     answer.lease.give_back();
+    if look.lists.is_some() && !is_plain_json(&read) {
+        return Err(Refusal::ListUnreadable { why: "not-json" });
+    }
     record.outcome(Outcome::Success, Some(head.status.as_u16()));
     let body: Bytes = match look.message(&read).map_err(|why| Refusal::ListUnreadable { why })? {
         Some(changed) => changed.into(),
@@ -210,4 +213,11 @@ async fn one_message(
         return Ok(Response::from_parts(head, Body::Full(Bytes::new())));
     }
     Ok(Response::from_parts(head, Body::Full(body)))
+}
+
+/// Whether a body can only be read as JSON in UTF-8, or is empty. In another encoding, or compressed without a word of it,
+/// it could be a list to a client that finds that out.
+fn is_plain_json(body: &[u8]) -> bool {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    first.is_none_or(|first| matches!(first, b'{' | b'[')) && !body.contains(&0)
 }

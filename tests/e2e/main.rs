@@ -10,6 +10,7 @@
 mod admin;
 mod audit;
 mod batches;
+mod bypass;
 mod commands;
 mod drain;
 mod harness;

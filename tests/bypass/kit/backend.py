@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 import socket
 import threading
 from collections.abc import Callable
@@ -11,7 +12,6 @@ from .framing import CHUNK_SIZE
 
 READ_BYTES = 65536
 HEAD_MAX_BYTES = 1024 * 1024
-SESSION = "kit-session-0123456789abcdef"
 REVISIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 TOOLS = [
     {"name": name, "description": f"{name} of the kit", "inputSchema": {"type": "object"}}
@@ -136,7 +136,7 @@ class Backend:
             return scripted
         if isinstance(message, dict) and "jsonrpc" in message:
             result = result_of(message)
-            headers = {"Mcp-Session-Id": SESSION} if name == "initialize" else {}
+            headers = {"Mcp-Session-Id": secrets.token_hex(16)} if name == "initialize" else {}
             return http(202, b"") if result is None else http(200, json.dumps(result).encode(), headers)
         if method == "GET" and "text/event-stream" in head:
             return http(405, b"")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 REPEATED = ("header", "pack", "pack-answer", "forbid", "needs", "arrives", "without")
 SINGLE = ("why", "ref", "as", "method", "path", "body", "may")
-BLOCKS = ("body", "send", "answer")
+BLOCKS = ("body", "beside", "send", "answer")
 
 
 class BadCase(Exception):
@@ -91,7 +91,7 @@ def begin(case: Case, block: tuple[str, str]) -> None:
     elif key == "answer":
         case.answers[argument] = ""
     else:
-        case.fields["body"] = ""
+        case.fields[key] = ""
 
 
 def append(case: Case, block: tuple[str, str], line: str) -> None:
@@ -103,7 +103,7 @@ def append(case: Case, block: tuple[str, str], line: str) -> None:
     elif key == "answer":
         case.answers[argument] += text
     else:
-        case.fields["body"] += text
+        case.fields[key] += text
 
 
 def block_text(text: str) -> str:

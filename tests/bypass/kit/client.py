@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from .framing import CHUNK_SIZE
 
 READ_BYTES = 65536
-QUIET_SECONDS = 0.15
+QUIET_SECONDS = 0.1
 """Once an answer is whole, how long more may come where more is possible."""
 
 

@@ -1,7 +1,6 @@
 """The judge of REST: which methods on which paths would some backend see in a request?"""
 
 import re
-import unicodedata
 import urllib.parse
 from collections.abc import Callable, Iterator
 
@@ -10,6 +9,9 @@ from .framing import Request
 from .texts import overlong
 
 PATH_OVERRIDES = ("x-original-url", "x-rewrite-url", "x-forwarded-uri", "x-forwarded-path")
+PATHS_MAX = 2000
+# Characters that Windows and others take for a slash, a backslash or a dot ("best fit").
+LOOKALIKES = str.maketrans("／∕⁄＼﹨．․", "///" + "\\\\" + "..")
 # What servers do to a path before they look at it. Every order of them that is found in the wild is covered by doing
 # all of them again and again, until nothing new comes.
 HABITS: tuple[Callable[[str], str], ...] = (
@@ -26,9 +28,8 @@ HABITS: tuple[Callable[[str], str], ...] = (
     lambda path: re.sub(r"\.(json|xml|html?|do|action)$", "", path),
     lambda path: re.sub(r"^[a-z]+://[^/]*", "", path, flags=re.IGNORECASE),
     str.casefold,
-    lambda path: unicodedata.normalize("NFKC", path),
+    lambda path: path.translate(LOOKALIKES),
 )
-PATHS_MAX = 2000
 
 
 def requests_for(request: Request) -> Iterator[tuple[str, str]]:

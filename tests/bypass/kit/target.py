@@ -1,8 +1,11 @@
 """The gateway under test: how a case is sent to it, and what came of that."""
 
+import contextlib
 import json
+import socket
 import time
 import urllib.parse
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .backend import Backend
@@ -16,7 +19,8 @@ from .texts import packed
 PATIENCE_SECONDS = 5.0
 WAIT_SECONDS = 1.0
 """For a case that may wait: its request never ends."""
-SETTLE_SECONDS = 0.02
+SETTLE_SECONDS = 0.01
+HEAD_START_SECONDS = 0.1
 MODERN = "2026-07-28"
 META = '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}'
 LISTED = ",".join(
@@ -64,9 +68,9 @@ class Target:
         words = self.words(self.session(case.get("as", "2025-11-25")))
         parts = self.parts(case, words)
         self.backend.begin(lambda method, ident: self.script(case, words, method, ident))
-        limit_seconds = self.wait_seconds if case.get("may", "") == "wait" else PATIENCE_SECONDS
-        answer = exchange(self.address, parts, limit_seconds, bool(case.send))
-        time.sleep(SETTLE_SECONDS)
+        with self.beside(case, words):
+            answer = self.exchange(case, parts)
+            time.sleep(SETTLE_SECONDS)
         arrived = self.backend.arrived()
         verdict = judge(case, arrived, answer)
         self.backend.begin(None)
@@ -74,14 +78,30 @@ class Target:
             verdict = Verdict("broken", "the honest call after it did not work")
         return Outcome(verdict, parts, arrived, answer)
 
+    def exchange(self, case: Case, parts: list[bytes]) -> Answer:
+        limit_seconds = self.wait_seconds if case.get("may", "") == "wait" else PATIENCE_SECONDS
+        return exchange(self.address, parts, limit_seconds, bool(case.send))
+
+    @contextlib.contextmanager
+    def beside(self, case: Case, words: dict[str, bytes]) -> Iterator[None]:
+        """Another request, under way on a connection of its own, where the case has one."""
+        request = expand(block_text(case.get("beside", "")), words)
+        if not request:
+            yield
+            return
+        with socket.create_connection(self.address) as stream:
+            stream.sendall(request)
+            time.sleep(HEAD_START_SECONDS)
+            yield
+
     def probe(self) -> bool:
         """Whether an honest call works, and gets the answer to itself and to nothing else."""
         self.probes += 1
         title = f"probe-{self.probes}"
         call = {"name": "open_note", "arguments": {"title": title}}
-        message = {"jsonrpc": "2.0", "id": title, "method": "tools/call", "params": call}
-        answer = self.post(message, self.session("2025-11-25"))
-        return f"with {{\\\"title\\\": \\\"{title}\\\"" in answer.received.decode("latin-1")
+        message = {"jsonrpc": "2.0", "id": self.probes, "method": "tools/call", "params": call}
+        text = self.post(message, self.session("2025-11-25")).text()
+        return "the kit ran open_note" in text and f'{title}\\"' in text
 
     def session(self, revision: str) -> list[str]:
         """The headers of a session at a revision; it is opened once."""
@@ -109,8 +129,8 @@ class Target:
     def words(self, session: list[str]) -> dict[str, bytes]:
         """What the marks of a case stand for."""
 
-        def message(method: str, params: str) -> str:
-            return f'{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{params}}}}}'
+        def message(method: str, params: str, ident: int = 1) -> str:
+            return f'{{"jsonrpc":"2.0","id":{ident},"method":"{method}","params":{{{params}}}}}'
 
         open_note, drop_table = '"name":"open_note","arguments":{"title":"today"}', '"name":"drop_table","arguments":{"table":"notes"}'
         credentials = ["Accept: application/json, text/event-stream", *self.headers, *session]
@@ -122,15 +142,15 @@ class Target:
             "headers": "\r\n".join([f"Host: {self.host}", *credentials]),
             "meta": META,
             "open": message("tools/call", open_note),
-            "drop": message("tools/call", drop_table),
-            "list": message("tools/list", ""),
-            "ping": message("ping", ""),
+            "drop": message("tools/call", drop_table, 2),
+            "list": message("tools/list", "", 3),
+            "ping": message("ping", "", 4),
             "ping and comma": message("ping", "") + ",",
             "rest of open": message("tools/call", open_note)[len('{"jso') :],
             "pad headers": "\r\nX-Pad: 1",
             "modern open": message("tools/call", f"{META},{open_note}"),
-            "modern drop": message("tools/call", f"{META},{drop_table}"),
-            "modern list": message("tools/list", META),
+            "modern drop": message("tools/call", f"{META},{drop_table}", 2),
+            "modern list": message("tools/list", META, 3),
             "smuggled": "POST <<path>> HTTP/1.1\r\n<<headers>>\r\nContent-Type: application/json\r\n"
             "Content-Length: <<length of drop>>\r\n\r\n<<drop>>",
         }
@@ -190,7 +210,7 @@ def judge(case: Case, arrived: list[bytes], answer: Answer) -> Verdict:
     return Verdict("held")
 
 
-def ways(what: str, arrived: list[bytes], requests: list[Request], answer: Answer):
+def ways(what: str, arrived: list[bytes], requests: list[Request], answer: Answer) -> Iterator[str]:
     """In which ways something happened."""
     kind, _, subject = what.partition(" ")
     if kind == "call":
