@@ -11,6 +11,7 @@ pub mod json;
 pub mod malformed;
 pub mod mcp;
 pub mod message;
+mod percent;
 pub mod pointer;
 pub mod reply;
 pub mod rest;

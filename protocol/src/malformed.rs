@@ -77,6 +77,9 @@ pub enum Malformed {
     /// A key with a NUL in it, where some readers stop.
     #[error("a key has a NUL in it")]
     NulInKey,
+    /// The name, URI or task id that the method acts on has a NUL in it, where some readers stop.
+    #[error("the name, URI or task id has a NUL in it")]
+    NulInSubject,
     /// A number that a double cannot hold: readers make infinity, an error or a big number of it.
     #[error("a number is too large for a double")]
     NumberTooLarge,
@@ -125,6 +128,7 @@ impl Malformed {
             Self::NotAnObject => "not-an-object",
             Self::NotJson { .. } => "not-json",
             Self::NulInKey => "nul-in-key",
+            Self::NulInSubject => "nul-in-subject",
             Self::NumberTooLarge => "number-too-large",
             Self::ParamsNotAnObject => "params-not-an-object",
             Self::SubjectNotText => "subject-not-text",
@@ -163,6 +167,7 @@ impl Malformed {
             Self::ArgumentsNotAnObject
             | Self::CallWithoutName
             | Self::MetaNotAnObject
+            | Self::NulInSubject
             | Self::ParamsNotAnObject
             | Self::SubjectNotText
             | Self::VersionNotText => INVALID_PARAMS,

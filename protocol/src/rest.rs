@@ -5,7 +5,6 @@
 
 mod arguments;
 mod path;
-mod percent;
 mod query;
 mod routes;
 mod template;

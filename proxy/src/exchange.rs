@@ -171,6 +171,12 @@ impl Exchange {
         }
     }
 
+    /// Whether lists of tools in this backend's streams are filtered.
+    pub(crate) fn looks_for_lists(&self, backend: &config::Backend) -> bool {
+        matches!(backend.kind, config::BackendKind::Mcp { .. })
+            && self.listening.settings.list == ListMode::Filter
+    }
+
     /// What tells the caller's session from its others.
     pub(crate) fn session_id(&self, head: &Parts) -> Option<Vec<u8>> {
         match self.stream.session() {

@@ -35,11 +35,11 @@ use crate::http_sse::Session;
 use crate::listen::Listening;
 use crate::recognise::{Arrival, Passing, ReplyTo, ToolCall, is_array, recognise};
 use crate::refusal::Refusal;
-use crate::relay::{Way, has_message, relay};
+use crate::relay::has_message;
 use crate::respond;
 use crate::stamp::stamp;
 use crate::state::{InForce, Phase, Shared};
-use crate::transparent::{Message, transparent};
+use crate::transparent::{Message, call_back, transparent};
 use crate::upstream::{Answer, Outbound, Passage, SendError, send};
 use crate::websocket::{Opening, Standing};
 use crate::worker::Worker;
@@ -216,8 +216,8 @@ async fn enforce(
         target: target(inbound)?,
         body: inbound.body.bytes.clone(),
         receipts: vec![receipt],
-        // An open stream can only pass on what it can read.
-        plain_response: exchange.stream.is_open(),
+        // An open stream can only pass on what it can read, and a list of tools may hide in any stream.
+        plain_response: exchange.stream.is_open() || exchange.looks_for_lists(inbound.backend),
         websocket: opening.is_some(),
     };
     let is_approved = permit.approval().is_some();
@@ -235,7 +235,7 @@ async fn enforce(
         record.outcome(Outcome::Failed, Some(status));
         return Err(Refusal::BackendNoMessage { backend: inbound.backend.name.clone(), status });
     }
-    Ok(relay(answer, record, Way::default()))
+    call_back(exchange, inbound, call.tenant, (answer, record)).await
 }
 
 /// Sends to the backend, once, and turns its failures into refusals.

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method};
 use policy::Call;
 use protocol::malformed::Malformed;
-use protocol::mcp::Era;
+use protocol::mcp::{self, Era};
 use protocol::pointer;
 use protocol::rest::{self, RestRequest, Routes};
 
@@ -140,6 +140,9 @@ pub(crate) fn recognise<'a>(
         };
     }
     match &backend.kind {
+        BackendKind::Mcp { .. } if head.uri.query().is_some_and(mcp::has_method_in_query) => {
+            Err(Refusal::MethodInQuery)
+        }
         BackendKind::Mcp { extra_methods, govern } => match head.method {
             Method::POST => {
                 let methods = message::Methods { backend, extra: extra_methods, govern };

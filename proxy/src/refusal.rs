@@ -126,6 +126,9 @@ pub(crate) enum Refusal {
     /// A message that two readers could read differently.
     #[error("{0}")]
     Malformed(Malformed),
+    /// MCP: a query parameter `method`, `_method` or `X-HTTP-Method-Override`, by which some backends see another call.
+    #[error("a parameter of the query would make another call of it")]
+    MethodInQuery,
     /// An HTTP method that MCP does not use.
     #[error("that HTTP method is not used here")]
     MethodNotAllowed,

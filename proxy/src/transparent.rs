@@ -121,8 +121,25 @@ fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<
             Ok((Look::default(), None))
         }
         Passing::Initialize => Ok((Look { in_one_message: true, ..Look::default() }, None)),
-        Passing::Cancelled(_) | Passing::Document | Passing::Other => Ok((Look::default(), None)),
+        // A server that confuses two requests of one id answers a list where another answer is due.
+        Passing::Cancelled(_) | Passing::Other => Ok((Look { lists, ..Look::default() }, None)),
+        Passing::Document => Ok((Look::default(), None)),
     }
+}
+
+/// The way of a call's answer to its caller.
+pub(crate) async fn call_back(
+    exchange: &Exchange,
+    inbound: &Inbound<'_>,
+    tenant: Option<&str>,
+    (answer, record): (Answer, Record),
+) -> Result<Response<Body>, Refusal> {
+    let is_mcp = matches!(inbound.backend.kind, config::BackendKind::Mcp { .. });
+    if !is_mcp || !content_type(&answer.response).is_some_and(is_event_stream) {
+        return Ok(relay(answer, record, Way::default()));
+    }
+    let look = Look { lists: lists(exchange, inbound, tenant)?, ..Look::default() };
+    back(&exchange.worker.shared, answer, record, look, None).await
 }
 
 /// How lists of tools are shown to a caller; `None` where they are left as they are.
@@ -157,8 +174,9 @@ pub(crate) async fn back(
     }
     if let Err(refusal) = readable(&answer) {
         // Only a list of tools must not pass unread.
+        let must_be_read = look.in_one_message || open.is_some();
         let open = open.filter(|_| is_stream).map(|open| Box::new(open.silent()));
-        return if look.lists.is_some() {
+        return if look.lists.is_some() && must_be_read {
             Err(refusal)
         } else {
             Ok(relay(answer, record, Way { reading: None, open }))
@@ -208,6 +226,9 @@ async fn one_message(
         read.extend_from_slice(&data);
     }
     answer.lease.give_back();
+    if look.lists.is_some() && !is_plain_json(&read) {
+        return Err(Refusal::ListUnreadable { why: "not-json" });
+    }
     record.outcome(Outcome::Success, Some(head.status.as_u16()));
     let body: Bytes = match look.message(&read).map_err(|why| Refusal::ListUnreadable { why })? {
         Some(changed) => changed.into(),
@@ -220,4 +241,11 @@ async fn one_message(
         return Ok(Response::from_parts(head, Body::Full(Bytes::new())));
     }
     Ok(Response::from_parts(head, Body::Full(body)))
+}
+
+/// Whether a body can only be read as JSON in UTF-8, or is empty. In another encoding, or compressed without a word of it,
+/// it could be a list to a client that finds that out.
+fn is_plain_json(body: &[u8]) -> bool {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    first.is_none_or(|first| matches!(first, b'{' | b'[')) && !body.contains(&0)
 }

@@ -11,6 +11,7 @@ mod admin;
 mod audit;
 mod authorization;
 mod batches;
+mod bypass;
 mod commands;
 mod drain;
 mod harness;

@@ -193,7 +193,13 @@ impl<'a> Unchecked<'a> {
             Some(Subject::Uri) => self.wrong.uri,
             None => false,
         };
-        if wrong { Err(Malformed::SubjectNotText) } else { Ok(self.params) }
+        if wrong {
+            return Err(Malformed::SubjectNotText);
+        }
+        if self.params.subject(method).is_some_and(|subject| subject.contains('\0')) {
+            return Err(Malformed::NulInSubject);
+        }
+        Ok(self.params)
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::percent::{self, Undecodable};
+use crate::percent::{self, Undecodable};
 
 /// The longest path, in bytes.
 pub const PATH_BYTES_MAX: usize = 8 * 1024;

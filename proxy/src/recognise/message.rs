@@ -4,14 +4,15 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use config::Backend;
+use http::HeaderMap;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
 use protocol::content_type::ContentType;
 use protocol::malformed::Malformed;
 use protocol::mcp::{self, Era, Revision};
 use protocol::message::{Message, Request};
 
 use super::{Arrival, Passing, ReplyTo, Requested, ToolCall, Transparent, content_type, mapped};
+use crate::header::values;
 use crate::refusal::Refusal;
 
 /// Which methods a backend knows beyond the published ones, and which are under the cascade.
@@ -29,7 +30,7 @@ pub(super) fn one<'a>(
     body: &'a [u8],
     reply_to: &mut ReplyTo,
 ) -> Result<Arrival<'a>, Refusal> {
-    let values = |name: &'static str| head.headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let values = |name| values(&head.headers, name);
     *reply_to = ReplyTo::Mcp { id: None, is_tool_call: false, era: Era::Legacy };
     let message = if is_utf_8(head) { Message::read(body) } else { Err(Malformed::Charset) };
     let message = message.map_err(|why| {
@@ -58,9 +59,10 @@ pub(super) fn batch<'a>(
     reply_to: &mut ReplyTo,
 ) -> Result<Arrival<'a>, Refusal> {
     *reply_to = ReplyTo::Mcp { id: None, is_tool_call: false, era: Era::Legacy };
-    let mut versions = head.headers.get_all("mcp-protocol-version").iter();
-    let names_one = ["mcp-method", "mcp-name"].iter().any(|name| head.headers.contains_key(*name));
-    if names_one || !versions.all(|version| version == Revision::V2025_03_26.as_str()) {
+    let mut versions = values(&head.headers, "mcp-protocol-version");
+    let names_one =
+        ["mcp-method", "mcp-name"].iter().any(|name| values(&head.headers, name).next().is_some());
+    if names_one || !versions.all(|version| version == Revision::V2025_03_26.as_str().as_bytes()) {
         return Err(Refusal::Malformed(Malformed::Batch));
     }
     let messages = if is_utf_8(head) { Message::read_batch(body) } else { Err(Malformed::Charset) };

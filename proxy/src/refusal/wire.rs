@@ -100,6 +100,7 @@ impl Reason {
             Self::ExpiredCredential => ("credential-expired", 401, Mcp::Http, never),
             Self::Hidden => ("denied-hidden", 403, Mcp::Error(INVALID_PARAMS), never),
             Self::ListUnreadable => ("list-unreadable", 502, Mcp::Error(INTERNAL), later),
+            Self::MethodInQuery => ("method-in-query", 400, Mcp::Error(INVALID_PARAMS), never),
             Self::MethodNotAllowed => ("method-not-allowed", 405, Mcp::Http, never),
             Self::NoApprover => ("no-approver", 403, Mcp::Result, never),
             Self::NoBackend => ("no-backend", 404, Mcp::Http, never),
