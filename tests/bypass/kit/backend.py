@@ -89,15 +89,21 @@ class Backend:
         self.listener = socket.create_server(address)
         self.port = self.listener.getsockname()[1]
         self.connections: list[Connection] = []
+        self.changing = threading.Lock()
         self.starts: dict[int, int] = {}
         self.script: Script | None = None
         threading.Thread(target=self.accept, daemon=True).start()
 
-    def begin(self, script: Script | None) -> None:
+    def begin(self, script: Script) -> None:
         """From here on, what arrives belongs to a new case, and is answered by its script."""
-        self.connections = [connection for connection in self.connections if connection.stream.fileno() >= 0]
+        with self.changing:
+            self.connections = [connection for connection in self.connections if connection.stream.fileno() >= 0]
         self.starts = {id(connection): connection.answered for connection in self.connections}
         self.script = script
+
+    def end_script(self) -> None:
+        """From here on, answers are the backend's own; what arrives still belongs to the case."""
+        self.script = None
 
     def arrived(self) -> list[bytes]:
         """Every byte that has arrived since then, of each connection by itself."""
@@ -107,7 +113,8 @@ class Backend:
     def accept(self) -> None:
         while True:
             connection = Connection(self.listener.accept()[0])
-            self.connections.append(connection)
+            with self.changing:
+                self.connections.append(connection)
             threading.Thread(target=self.attend, args=(connection,), daemon=True).start()
 
     def attend(self, connection: Connection) -> None:

@@ -21,7 +21,10 @@ from .texts import texts
 CALL = "tools/call"
 CALL_NAMES = {"toolscall", "toolcall", "calltool", "callstool", "toolscalltool", "toolsexecute", "invoketool"}
 # Methods of which no server makes a call of a tool, whatever they mention.
-HARMLESS = re.compile(r"(initialize|ping|server/discover|subscriptions/listen|(prompts|resources|logging|completion|roots|tasks|notifications|tools/list).*)\Z")
+HARMLESS = re.compile(
+    r"(initialize|ping|server/discover|subscriptions/listen|"
+    r"(prompts|resources|logging|completion|roots|tasks|notifications|tools/list).*)\Z"
+)
 METHOD_OVERRIDES = ("x-http-method", "x-http-method-override", "x-method-override")
 MENTIONS_DEPTH_MAX = 50
 
@@ -163,7 +166,7 @@ def as_json(fields: list[tuple[str, str]]) -> Iterator[str]:
 
     for _, value in fields:
         yield value
-    nested = [(re.sub(r"^params\[(\w+)\]$", r"\1", name), value) for name, value in fields if name.startswith("params[")]
+    nested = [(name[len("params[") : -1], value) for name, value in fields if re.match(r"params\[\w+\]\Z", name)]
     members = [f"{quoted(name)}: {value if value[:1] in '{[' and value else quoted(value)}" for name, value in fields]
     if nested:
         members.append('"params": {' + ", ".join(f"{quoted(name)}: {quoted(value)}" for name, value in nested) + "}")

@@ -81,7 +81,8 @@ def read(file: Path) -> list[Case]:
 
 def inherit(defaults: Case, name: str) -> Case:
     lists = {key: list(values) for key, values in defaults.lists.items()}
-    return replace(defaults, name=name, fields=dict(defaults.fields), lists=lists, send=[], answers=dict(defaults.answers))
+    answers = dict(defaults.answers)
+    return replace(defaults, name=name, fields=dict(defaults.fields), lists=lists, send=[], answers=answers)
 
 
 def begin(case: Case, block: tuple[str, str]) -> None:

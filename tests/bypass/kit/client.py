@@ -25,7 +25,7 @@ class Answer:
     """Status, headers (in lower case) and body of each whole response."""
 
     def text(self) -> str:
-        """All that a client could read in it: chunks joined, compression undone, JSON escapes and event lines resolved."""
+        """All that a client could read in it: chunks joined, compression undone, escapes and event lines resolved."""
         bodies = [self.received, *(body for _, _, body in self.responses)]
         plain = [unpacked(body) for body in bodies]
         decoded = [part.decode(name, "replace") for part in plain for name in ("utf-8", "utf-16", "utf-16-be")]

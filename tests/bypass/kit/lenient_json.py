@@ -96,7 +96,7 @@ class Reader:
                 self.at += 1
         self.at += 1
         # Two escapes may make one character; half of one stays as it is.
-        return Text(SURROGATES.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), "".join(parts)))
+        return Text(SURROGATES.sub(joined, "".join(parts)))
 
     def escape(self) -> str:
         code = CODE.match(self.text, self.at)
@@ -106,6 +106,10 @@ class Reader:
         character = self.text[self.at + 1 : self.at + 2]
         self.at += 2
         return ESCAPES.get(character, character)
+
+
+def joined(pair: re.Match[str]) -> str:
+    return pair[0].encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 def values(text: str) -> list[Any]:

@@ -38,7 +38,8 @@ def self_test(cases: list[Case]) -> int:
 
 def gateway(backend: Backend, change: Change) -> Target:
     port = pipe(backend.port, change)
-    return Target(backend, f"http://127.0.0.1:{port}/mcp", f"http://127.0.0.1:{port}/rest", [], WAIT_SECONDS)
+    url = f"http://127.0.0.1:{port}"
+    return Target(backend, f"{url}/mcp", f"{url}/rest", wait_seconds=WAIT_SECONDS)
 
 
 def pipe(backend_port: int, change: Change) -> int:
@@ -71,7 +72,7 @@ def copy(source: socket.socket, sink: socket.socket, change: Change) -> None:
 
 
 def tidied(piece: bytes) -> bytes:
-    """A request whose target and tool name are made neat on their way, by a gateway that means well: after they were decided on."""
+    """A request whose target and tool name are made neat by a gateway that means well, after it decided on them."""
     head, gap, body = piece.partition(b"\r\n\r\n")
     body = NAME.sub(lambda found: found[1] + neat(found[2]), body)
     line, gap_1, head = head.partition(b"\r\n")

@@ -12,7 +12,7 @@ from .backend import Backend
 from .calls import calls_seen, as_taken
 from .cases import Case, block_text, expand
 from .client import Answer, exchange
-from .framing import Request, requests_seen
+from .framing import requests_seen
 from .rest import requests_for
 from .texts import packed
 
@@ -22,7 +22,10 @@ WAIT_SECONDS = 1.0
 SETTLE_SECONDS = 0.01
 HEAD_START_SECONDS = 0.1
 MODERN = "2026-07-28"
-META = '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}'
+META = (
+    '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
+    '"io.modelcontextprotocol/clientCapabilities":{}}'
+)
 LISTED = ",".join(
     '{"name":"%s","inputSchema":{"type":"object"}}' % name for name in ("open_note", "drop_table", "pay")
 )
@@ -49,7 +52,14 @@ class Outcome:
 class Target:
     """A gateway, and the backend behind it."""
 
-    def __init__(self, backend: Backend, gateway: str, rest: str | None, headers: list[str], wait_seconds: float = WAIT_SECONDS) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        gateway: str,
+        rest: str | None = None,
+        headers: list[str] | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> None:
         url = urllib.parse.urlsplit(gateway)
         if url.scheme != "http" or url.hostname is None:
             raise ValueError(f"the gateway's address must begin with http:// and name a host: {gateway}")
@@ -57,7 +67,7 @@ class Target:
         self.host = url.netloc
         self.path = url.path or "/"
         self.rest = None if rest is None else urllib.parse.urlsplit(rest).path.rstrip("/")
-        self.headers = headers
+        self.headers = headers or []
         self.backend = backend
         self.sessions: dict[str, list[str]] = {"none": [], MODERN: [f"MCP-Protocol-Version: {MODERN}"]}
         self.probes = 0
@@ -71,10 +81,14 @@ class Target:
         with self.beside(case, words):
             answer = self.exchange(case, parts)
             time.sleep(SETTLE_SECONDS)
+        verdict = judge(case, self.backend.arrived(), answer)
+        self.backend.end_script()
+        works = self.probe()
+        # What came late came through all the same.
         arrived = self.backend.arrived()
-        verdict = judge(case, arrived, answer)
-        self.backend.begin(None)
-        if not self.probe() and verdict.status == "held":
+        if verdict.status == "held" and (how := got_through(case, arrived, answer)) is not None:
+            verdict = Verdict("through", how)
+        if verdict.status == "held" and not works:
             verdict = Verdict("broken", "the honest call after it did not work")
         return Outcome(verdict, parts, arrived, answer)
 
@@ -121,9 +135,9 @@ class Target:
         return self.sessions[revision]
 
     def post(self, message: dict[str, object], session: list[str]) -> Answer:
-        words = self.words(session)
-        head = "POST <<path>> HTTP/1.1\r\n<<headers>>\r\nContent-Type: application/json\r\nContent-Length: <<length>>\r\n\r\n"
-        request = expand(head + "<<message>>", words | {"message": json.dumps(message).encode()})
+        words = self.words(session) | {"message": json.dumps(message).encode()}
+        head = "POST <<path>> HTTP/1.1\r\n<<headers>>\r\nContent-Type: application/json\r\n"
+        request = expand(head + "Content-Length: <<length>>\r\n\r\n<<message>>", words)
         return exchange(self.address, [request], PATIENCE_SECONDS, is_raw=False)
 
     def words(self, session: list[str]) -> dict[str, bytes]:
@@ -132,7 +146,8 @@ class Target:
         def message(method: str, params: str, ident: int = 1) -> str:
             return f'{{"jsonrpc":"2.0","id":{ident},"method":"{method}","params":{{{params}}}}}'
 
-        open_note, drop_table = '"name":"open_note","arguments":{"title":"today"}', '"name":"drop_table","arguments":{"table":"notes"}'
+        open_note = '"name":"open_note","arguments":{"title":"today"}'
+        drop_table = '"name":"drop_table","arguments":{"table":"notes"}'
         credentials = ["Accept: application/json, text/event-stream", *self.headers, *session]
         words = {
             "path": self.path,
@@ -194,15 +209,13 @@ class Target:
 
 def judge(case: Case, arrived: list[bytes], answer: Answer) -> Verdict:
     """Whether anything forbidden happened, and whether what had to happen did."""
-    requests = [request for stream in arrived for request in requests_seen(stream)]
-    for forbidden in case.all("forbid"):
-        how = next(ways(forbidden, arrived, requests, answer), None)
-        if how is not None:
-            return Verdict("through", how or "as it was sent")
+    how = got_through(case, arrived, answer)
+    if how is not None:
+        return Verdict("through", how)
     if answer.is_late and case.get("may", "") != "wait":
         return Verdict("broken", f"no whole answer in {PATIENCE_SECONDS:.0f} s")
     for wanted in case.all("arrives"):
-        if next(ways(wanted, arrived, requests, answer), None) is None:
+        if next(ways(wanted, arrived, answer), None) is None:
             return Verdict("broken", f"did not reach the backend: {wanted}")
     for wanted in case.all("needs"):
         if wanted not in answer.text():
@@ -210,8 +223,16 @@ def judge(case: Case, arrived: list[bytes], answer: Answer) -> Verdict:
     return Verdict("held")
 
 
-def ways(what: str, arrived: list[bytes], requests: list[Request], answer: Answer) -> Iterator[str]:
+def got_through(case: Case, arrived: list[bytes], answer: Answer) -> str | None:
+    """In which way something forbidden happened; `None` if nothing did."""
+    found = (how for forbidden in case.all("forbid") for how in ways(forbidden, arrived, answer))
+    how = next(found, None)
+    return "as it was sent" if how == "" else how
+
+
+def ways(what: str, arrived: list[bytes], answer: Answer) -> Iterator[str]:
     """In which ways something happened."""
+    requests = [request for stream in arrived for request in requests_seen(stream)]
     kind, _, subject = what.partition(" ")
     if kind == "call":
         tool, _, condition = subject.partition(" ")
