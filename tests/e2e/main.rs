@@ -14,6 +14,7 @@ mod drain;
 mod harness;
 mod holds;
 mod mcp;
+mod openapi;
 mod policies;
 mod refusals;
 mod reload;
