@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Id, refuse_case_variant};
+use super::{Id, name, refuse_case_variant, refuse_escaped};
 use crate::json::{Kind, Reader, Value};
 use crate::malformed::Malformed;
 use crate::mcp::{self, Subject};
@@ -123,6 +123,7 @@ impl<'a> Unchecked<'a> {
             return if kind == Kind::Null { Ok(unchecked) } else { Err(Malformed::ParamsNotAnObject) };
         };
         while let Some(key) = reader.key(&mut object)? {
+            refuse_escaped(&key, &KNOWN_KEYS)?;
             unchecked.member(&key, reader)?;
         }
         unchecked.params.raw = reader.since(start);
@@ -195,7 +196,7 @@ impl<'a> Unchecked<'a> {
 
 /// The text, and whether something else stands in its place.
 fn text<'a>(reader: &mut Reader<'a>) -> Result<(Option<Cow<'a, str>>, bool), Malformed> {
-    let text = reader.text()?;
+    let text = name(reader)?;
     let wrong = text.is_none();
     Ok((text, wrong))
 }

@@ -1,7 +1,12 @@
 //! Replays the fuzzers' seeds under `fuzz/corpus`. A seed `good-…` is accepted, a seed `bad-…` is refused, and the
 //! invariants of its target hold on every one.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a failed invariant is a failed test")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failed invariant is a failed test"
+)]
 
 mod jsonrpc;
 mod rest_path;
