@@ -188,7 +188,9 @@ impl<'a> Envelope<'a> {
         let mut envelope = Self::default();
         let Some(mut object) = reader.object_if()? else { return Err(Malformed::NotAnObject) };
         while let Some(key) = reader.key(&mut object)? {
-            refuse_escaped(&key, &ENVELOPE_KEYS)?;
+            if let Cow::Owned(escaped) = &key {
+                refuse_escaped(escaped, &ENVELOPE_KEYS)?;
+            }
             match &*key {
                 "jsonrpc" => envelope.version = reader.text()?,
                 "id" => envelope.id = Some(reader.value()?),
@@ -257,11 +259,10 @@ fn name<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, Malformed> 
     if name.as_ref().is_some_and(|name| name.contains('\0')) { Err(Malformed::NulInName) } else { Ok(name) }
 }
 
-/// Refuses a known key that is written with escapes: some readers compare keys as they stand there. A key that the
-/// reader had to copy has escapes in it.
-fn refuse_escaped(key: &Cow<'_, str>, known: &[&str]) -> Result<(), Malformed> {
-    let escaped = matches!(key, Cow::Owned(key) if known.contains(&key.as_str()));
-    if escaped { Err(Malformed::EscapedKey) } else { Ok(()) }
+/// Refuses a known key that is written with escapes, so that the reader had to copy it: some readers compare keys as
+/// they stand there.
+fn refuse_escaped(escaped: &str, known: &[&str]) -> Result<(), Malformed> {
+    if known.contains(&escaped) { Err(Malformed::EscapedKey) } else { Ok(()) }
 }
 
 /// Refuses a key that some readers take for one of the known keys.

@@ -123,7 +123,9 @@ impl<'a> Unchecked<'a> {
             return if kind == Kind::Null { Ok(unchecked) } else { Err(Malformed::ParamsNotAnObject) };
         };
         while let Some(key) = reader.key(&mut object)? {
-            refuse_escaped(&key, &KNOWN_KEYS)?;
+            if let Cow::Owned(escaped) = &key {
+                refuse_escaped(escaped, &KNOWN_KEYS)?;
+            }
             unchecked.member(&key, reader)?;
         }
         unchecked.params.raw = reader.since(start);

@@ -9,6 +9,7 @@
 )]
 
 mod jsonrpc;
+mod openapi;
 mod rest_path;
 mod sse;
 
@@ -39,6 +40,11 @@ fn replay(target: &str, holds: fn(&[u8]) -> bool) {
 #[test]
 fn jsonrpc_seeds_hold() {
     replay("jsonrpc", jsonrpc::holds);
+}
+
+#[test]
+fn openapi_seeds_hold() {
+    replay("openapi", openapi::holds);
 }
 
 #[test]

@@ -56,6 +56,9 @@ pub enum OpenApiFault {
     /// A path, or another key that is read, longer than [`PATH_BYTES_MAX`].
     #[error("a key has at most {PATH_BYTES_MAX} bytes")]
     KeyTooLong,
+    /// YAML's `<<` in a part that is read.
+    #[error("`<<` is not followed here; write out what it stands for")]
+    MergeKey,
     /// No `openapi`.
     #[error("`openapi`, the version, is missing")]
     MissingVersion,

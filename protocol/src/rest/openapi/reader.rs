@@ -16,6 +16,8 @@ const NESTING_MAX: usize = 128;
 const KEY_CHARS_MAX: usize = 64 * 1024;
 /// Longest key that is read, in bytes; longer ones may stand only in what is passed over.
 const KEY_BYTES_MAX: usize = PATH_BYTES_MAX;
+/// By which some readers of YAML take in the members of another mapping.
+const MERGE_KEY: &str = "<<";
 /// Most mistakes that are listed.
 const MISTAKES_MAX: usize = 100;
 
@@ -81,13 +83,14 @@ impl<'t> Reader<'t> {
     }
 
     /// The mapping's next key, or `None` at its end. After a key, read or [`Self::skip`] its value. A key that stands
-    /// there twice, or is no text, is noted and passed with its value.
+    /// there twice, or is none that can be read, is noted and passed with its value.
     pub(super) fn key(&mut self, mapping: &mut Mapping<'t>) -> Result<Option<Cow<'t, str>>, Broken> {
         loop {
             self.keys.truncate(mapping.depth);
             let fault = match self.next()? {
                 Next::End => return Ok(None),
                 Next::Text(key) if key.len() > KEY_BYTES_MAX => OpenApiFault::KeyTooLong,
+                Next::Text(key) if key == MERGE_KEY => OpenApiFault::MergeKey,
                 Next::Text(key) if mapping.seen.insert(key.clone()) => {
                     self.keys.push(key.clone());
                     return Ok(Some(key));

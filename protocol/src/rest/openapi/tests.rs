@@ -131,7 +131,8 @@ const MISTAKES: &[(&str, &str)] = &[
     ("{? [x] : {}, /a: {get: {}}}", "/paths (line 3): a key must be text; quote it"),
     ("/a: {get: {}}\n---\nopenapi: 3.1.0", "/ (line 4): a second document begins here"),
     ("/a: {get: {", "/ (line 3): neither YAML nor JSON: "),
-    ("/a: {<<: {get: {}}}", "/paths/~1a/<< (line 3): unknown key `<<`"),
+    ("/a: {<<: {get: {}}}", "/paths/~1a (line 3): `<<` is not followed here"),
+    ("/a: {get: {<<: {operationId: a}}}", "/paths/~1a/get (line 3): `<<` is not followed here"),
 ];
 
 #[test]
