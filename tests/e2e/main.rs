@@ -17,6 +17,7 @@ mod drain;
 mod harness;
 mod holds;
 mod mcp;
+mod openapi;
 mod policies;
 mod refusals;
 mod reload;
