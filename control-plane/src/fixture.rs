@@ -88,6 +88,7 @@ pub(crate) fn request_of(agent: &str, hold: u64, arguments: &str) -> ApprovalReq
         rule: Some("refunds".to_owned()),
         reason: None,
         policy: 3,
+        definition_changed: false,
         second_approval: false,
         timeout_seconds: None,
     }

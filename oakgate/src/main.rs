@@ -12,6 +12,7 @@ mod proxy_command;
 mod receipt_command;
 mod signals;
 mod terminal;
+mod tools;
 mod up;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Policy(command) => policy_command::run(&command),
         Command::Receipt(command) => receipt_command::run(&command),
         Command::Approvals(command) => approvals::run(&command),
+        Command::Tools(options) => tools::run(&options),
         Command::Keys(command) => keys::run(&command),
         Command::Config(command) => config_command::run(&command),
     };

@@ -10,6 +10,7 @@ mod body;
 mod caller;
 mod candidate;
 mod clock;
+mod definitions;
 mod entropy;
 mod events;
 mod exchange;

@@ -35,6 +35,14 @@ pub(crate) struct Metrics {
     pub(crate) files: Files,
     pub(crate) holds: Holds,
     pub(crate) audit: Audit,
+    pub(crate) definitions: Definitions,
+}
+
+/// What backends show of their tools.
+#[derive(Debug)]
+pub(crate) struct Definitions {
+    pub(crate) changes: IntCounterVec,
+    pub(crate) changed: IntGauge,
 }
 
 /// What the watched files say.
@@ -151,6 +159,7 @@ impl Metrics {
             files: Files::new(&r)?,
             holds: Holds::new(&r)?,
             audit: Audit::new(&r)?,
+            definitions: Definitions::new(&r)?,
             registry: r,
         })
     }
@@ -207,6 +216,16 @@ impl Holds {
             ended: counters(r, "holds_ended_total", "Holds that ended, by how", &["outcome"])?,
             seconds: registered(r, Histogram::with_opts(seconds.buckets(HOLD_BUCKETS.to_vec()))?)?,
             link_up: gauge(r, "link_up", "1 while the control plane is reached")?,
+        })
+    }
+}
+
+impl Definitions {
+    fn new(r: &Registry) -> Result<Self, prometheus::Error> {
+        let changes = "Times that a tool's definition turned out not to be the accepted one";
+        Ok(Self {
+            changes: counters(r, "tool_definition_changes_total", changes, &["backend"])?,
+            changed: gauge(r, "tools_changed", "Tools whose definition is not the accepted one")?,
         })
     }
 }

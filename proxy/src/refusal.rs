@@ -1,7 +1,7 @@
 //! Every way a request is refused, and the one table from each to the wire.
 
-use policy::Denial;
 use policy::approval::{NotCanonical, Reference};
+use policy::{Denial, WrongArguments};
 use protocol::malformed::Malformed;
 use protocol::mcp::HeaderMismatch;
 use protocol::pointer::NotText;
@@ -24,6 +24,8 @@ pub(crate) enum Refusal {
     ApprovalWithdrawn { reference: Reference },
     #[error("it needs approval, and approvals can't be reached just now")]
     ApprovalsUnavailable,
+    #[error("its arguments are not what the tool takes, so nobody was asked to approve it: {0}")]
+    ArgumentsInvalid(WrongArguments),
     #[error("it needs approval, and no approval can be asked for: {0}")]
     ArgumentsNotCanonical(NotCanonical),
     #[error("the audit record could not be written")]
@@ -166,6 +168,7 @@ impl Refusal {
             Self::ApprovalUsed { .. } => ("approval-used", 409, Mcp::Result, never),
             Self::ApprovalWithdrawn { .. } => ("approval-withdrawn", 403, Mcp::Result, repeat),
             Self::ApprovalsUnavailable => ("approvals-unavailable", 503, Mcp::Result, later),
+            Self::ArgumentsInvalid(_) => ("arguments-invalid", 422, Mcp::Result, never),
             Self::ArgumentsNotCanonical(_) => ("arguments-not-canonical", 422, Mcp::Result, never),
             Self::AuditFailed => ("audit-failed", 503, Mcp::Result, later),
             Self::BackendBroken { .. } => ("backend-broken", 502, Mcp::Result, Retry::Unknown),

@@ -33,7 +33,7 @@ type Stopping = Pin<Box<dyn Future<Output = ()>>>;
 /// What happens to a response on its way.
 #[derive(Debug, Default)]
 pub(crate) struct Way {
-    /// Lists of tools in it are filtered.
+    /// Lists of tools in it are looked into.
     pub(crate) filter: Option<ListFilter>,
     /// It has no end of its own: it ends when the proxy drains.
     pub(crate) ends_with: Option<watch::Receiver<Phase>>,

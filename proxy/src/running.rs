@@ -17,6 +17,7 @@ use crate::admin;
 use crate::approvals::Approvals;
 use crate::audit::{Spool, SpoolError, Total};
 use crate::candidate::Samples;
+use crate::definitions::Definitions;
 use crate::files::{self, FileError};
 use crate::listen::{self, Listening};
 use crate::metrics::Metrics;
@@ -82,6 +83,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     let shared = Arc::new(Shared {
         audit_total: Arc::new(Total::new(settings.limits.max_audit_bytes)),
         buffered: Buffered::new(settings.limits.max_buffered_body_bytes),
+        definitions: Definitions::new(&settings.limits),
         in_force: ArcSwap::from_pointee(in_force),
         phase: watch::Sender::new(Phase::Run),
         candidate_samples: Samples::default(),

@@ -12,6 +12,7 @@ use crate::approvals::Approvals;
 use crate::audit::Total;
 use crate::caller::Identities;
 use crate::candidate::Samples;
+use crate::definitions::Definitions;
 use crate::metrics::Metrics;
 
 /// Shared by every worker, the admin address and the watchers of files.
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) candidate_samples: Samples,
     pub(crate) buffered: Buffered,
+    pub(crate) definitions: Definitions,
 }
 
 /// Everything that can change while the proxy runs, as one value: never two swaps that must agree.

@@ -1,11 +1,10 @@
 //! Messages that policy has no say in: handshakes, lists, streams, answers. They pass as they are, except that lists of
-//! tools are filtered on their way back.
+//! tools are looked into on their way back.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use config::ListMode;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{Response, StatusCode, Version};
 use http_body_util::BodyExt;
@@ -51,30 +50,31 @@ pub(crate) async fn transparent(
         let caller = message.identity.caller.id.clone();
         shared.approvals.cancel(&RequestKey { caller, session, id: id.to_owned() });
     }
-    let filters = exchange.listening.settings.list == ListMode::Filter
-        && matches!(message.passing, Passing::ToolsList | Passing::Stream);
+    let looks = matches!(message.passing, Passing::ToolsList | Passing::Stream);
     let outbound = Outbound {
         target: target(&message.inbound)?,
         body: message.inbound.body.bytes.clone(),
         receipt: None,
-        plain_response: filters,
+        plain_response: looks,
     };
     exchange.enter(message.identity)?;
     let answer = forward(exchange, Passage::Transparent(proof), outbound, &message.inbound, None).await?;
     let is_stream = content_type(&answer.response).is_some_and(is_event_stream);
     let ends_with =
         (is_stream && matches!(message.passing, Passing::Stream)).then(|| shared.phase.subscribe());
-    if !filters {
-        let record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
-        return Ok(relay(answer, record, Way { filter: None, ends_with }));
-    }
     let era = if let ReplyTo::Mcp { era, .. } = exchange.reply_to { era } else { Era::Legacy };
     let visible = Visible {
         shared: Arc::clone(shared),
+        backend: message.inbound.backend.name.clone(),
+        list: exchange.listening.settings.list,
         tenant: message.tenant.map(str::to_owned),
         era,
         hidden: backend.hidden.clone(),
     };
+    if !looks || readable(&answer).is_err() && visible.may_pass_unread() {
+        let record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
+        return Ok(relay(answer, record, Way { filter: None, ends_with }));
+    }
     let limits = &shared.settings.limits;
     if is_stream {
         readable(&answer)?;

@@ -13,6 +13,7 @@ mod commands;
 mod drain;
 mod harness;
 mod holds;
+mod lists;
 mod mcp;
 mod policies;
 mod refusals;
