@@ -51,7 +51,7 @@ export async function main(connect, describe) {
 async function runStep(session, step, describe) {
   switch (step.do) {
     case 'list':
-      return session.listTools().then((tools) => ({ tools }), describe);
+      return session.listTools().then(toolsLine, describe);
     case 'call':
       return runCall(session, step, describe);
     case 'call_parallel':
@@ -74,6 +74,13 @@ async function runCall(session, call, describe) {
     .callTool(call.tool, call.arguments ?? {}, call.timeout_ms, onProgress)
     .then(resultLine, describe);
   return { ...line, progress, progress_ms, elapsed_ms: sinceStart() };
+}
+
+function toolsLine(tools) {
+  return {
+    tools: tools.map(({ name }) => name),
+    descriptions: Object.fromEntries(tools.map(({ name, description }) => [name, description ?? null])),
+  };
 }
 
 function resultLine(result) {

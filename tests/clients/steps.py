@@ -28,7 +28,9 @@ class Session(Protocol):
 
     negotiated: str
 
-    async def list_tools(self) -> list[str]: ...
+    async def list_tools(self) -> list[tuple[str, str | None]]:
+        """Names and descriptions."""
+        ...
 
     async def call_tool(
         self, name: str, arguments: Line, timeout_seconds: float | None, on_progress: OnProgress
@@ -87,7 +89,8 @@ async def run(session: Session, steps: list[Line], describe: Describe) -> None:
 async def run_step(session: Session, step: Line, describe: Describe) -> Line:
     if step["do"] == "list":
         try:
-            return {"tools": await session.list_tools()}
+            tools = await session.list_tools()
+            return {"tools": [name for name, _ in tools], "descriptions": dict(tools)}
         except Exception as error:
             return describe(error)
     if step["do"] == "call":

@@ -23,14 +23,14 @@ async function connect() {
 }
 
 async function listTools(client) {
-  const names = [];
+  const tools = [];
   let cursor;
   do {
     const page = await client.listTools({ cursor });
-    names.push(...page.tools.map(({ name }) => name));
+    tools.push(...page.tools);
     cursor = page.nextCursor;
   } while (cursor !== undefined);
-  return names;
+  return tools;
 }
 
 function describe(error) {

@@ -18,7 +18,7 @@ async function connect() {
     // Without a cursor the SDK fetches every page.
     listTools: async () => {
       const { tools } = await client.listTools(undefined, { cacheMode: 'refresh' });
-      return tools.map(({ name }) => name);
+      return tools;
     },
     callTool: (name, args, timeout, onprogress) =>
       client.callTool({ name, arguments: args }, { timeout, onprogress }),

@@ -16,6 +16,7 @@ mod commands;
 mod drain;
 mod harness;
 mod holds;
+mod lists;
 mod mcp;
 mod openapi;
 mod policies;
