@@ -55,7 +55,7 @@ fn what_readers_could_see_differently_has_no_digest() {
 fn a_pin_is_64_lower_case_digits() {
     let text = "0123456789abcdef".repeat(4);
     assert_eq!(DefinitionDigest::parse(&text).unwrap().to_string(), text);
-    for wrong in [text.to_uppercase(), text[1..].to_owned(), format!("{text}0"), "é".repeat(32)] {
+    for wrong in [text.to_uppercase(), text.replacen("01", "1", 1), format!("{text}0"), "é".repeat(32)] {
         assert_eq!(DefinitionDigest::parse(&wrong), None, "{wrong}");
     }
 }
