@@ -12,7 +12,7 @@ use protocol::pointer::{Pointer, text_at};
 use protocol::tools_list::{Filtered, filter};
 use serde_json::{Value, json};
 
-use self::readers::{Canonical, Reader, Seen, Subject};
+use self::readers::{Reader, Seen, Subject};
 
 /// True if the bytes are a message, or a batch of them, that is accepted.
 pub(crate) fn holds(body: &[u8]) -> bool {

@@ -10,8 +10,8 @@ pub(crate) enum Node {
     Word(Vec<u8>),
     Number(Vec<u8>),
     Text(String),
-    List(Vec<Node>),
-    Object(Vec<(Key, Node)>),
+    List(Vec<Self>),
+    Object(Vec<(Key, Self)>),
 }
 
 /// A member's name, as it stands there and as it is meant.

@@ -50,8 +50,8 @@ pub(crate) enum Canonical {
     Word(Vec<u8>),
     Number(f64),
     Text(String),
-    List(Vec<Canonical>),
-    Object(BTreeMap<String, Canonical>),
+    List(Vec<Self>),
+    Object(BTreeMap<String, Self>),
 }
 
 /// Every way of reading.
