@@ -192,11 +192,11 @@ struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         let mut envelope = Self::default();
+        let mut escaped = false;
         let Some(mut object) = reader.object_if()? else { return Err(Malformed::NotAnObject) };
         while let Some(key) = reader.key(&mut object)? {
-            if let Cow::Owned(escaped) = &key {
-                refuse_escaped(escaped, &ENVELOPE_KEYS)?;
-            }
+            // A key with escapes in it is one that the reader had to copy.
+            escaped |= matches!(&key, Cow::Owned(key) if ENVELOPE_KEYS.contains(&key.as_str()));
             match &*key {
                 "jsonrpc" => envelope.version = reader.text()?,
                 "id" => envelope.id = Some(reader.value()?),
@@ -216,7 +216,7 @@ impl<'a> Envelope<'a> {
                 }
             }
         }
-        Ok(envelope)
+        if escaped { Err(Malformed::EscapedKey) } else { Ok(envelope) }
     }
 
     fn message(self) -> Result<Message<'a>, Malformed> {
@@ -263,12 +263,6 @@ fn response(id: Option<Value<'_>>) -> Result<Response<'_>, Malformed> {
 fn name<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, Malformed> {
     let name = reader.text()?;
     if name.as_ref().is_some_and(|name| name.contains('\0')) { Err(Malformed::NulInName) } else { Ok(name) }
-}
-
-/// Refuses a known key that is written with escapes, so that the reader had to copy it: some readers compare keys as
-/// they stand there.
-fn refuse_escaped(escaped: &str, known: &[&str]) -> Result<(), Malformed> {
-    if known.contains(&escaped) { Err(Malformed::EscapedKey) } else { Ok(()) }
 }
 
 /// Refuses a key that some readers take for one of the known keys.

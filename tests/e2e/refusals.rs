@@ -22,12 +22,14 @@ fn bodies_that_two_readers_could_read_differently() {
     );
     let cases: &[(&str, &[u8])] = &[
         ("duplicate-key", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","name":"drop"}}"#),
-        ("escaped-key", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","n\u0061me":"drop"}}"#),
+        ("duplicate-key", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","n\u0061me":"drop"}}"#),
         ("duplicate-key", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"a":[{"b":1,"b":2}]}}}"#),
         ("case-variant-key", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","Name":"drop"}}"#),
         ("case-variant-key", br#"{"jsonrpc":"2.0","id":1,"Method":"tools/call","method":"ping"}"#),
         ("case-variant-key", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"param\u{17f}\":{},\"params\":{\"name\":\"echo\"}}".as_bytes()),
         ("nul-in-key", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","name\u0000":"drop"}}"#),
+        ("nul-in-name", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"drop\u0000x"}}"#),
+        ("escaped-key", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"n\u0061me":"echo"}}"#),
         ("too-deep", deep.as_bytes()),
         ("trailing-bytes", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}} {}"#),
         ("byte-order-mark", b"\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}"),

@@ -1,11 +1,12 @@
 //! The routes of a REST backend: its own, from the settings, and those of an OpenAPI file where it has none.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use protocol::rest::Routes;
 use protocol::rest::openapi::{self, FILE_BYTES_MAX, Operation};
-use protocol::rest::{RouteError, Routes};
 
 use crate::Mistake;
 use crate::source::RouteSource;
@@ -30,32 +31,41 @@ pub(super) fn routes(
     at: &impl Fn(&str) -> String,
     mistakes: &mut Vec<Mistake>,
 ) -> Option<(Routes, Vec<Route>)> {
-    let sources: Vec<_> = own.iter().map(source).collect();
-    let ready = Routes::compile(&sources);
-    for RouteError { position, fault, route } in ready.as_ref().err().into_iter().flatten() {
-        mistakes.push(Mistake::at(at(&format!("routes[{position}]")), format!("route `{route}`: {fault}")));
+    let ready = Routes::compile(&own.iter().map(source).collect::<Vec<_>>());
+    for error in ready.as_ref().err().into_iter().flatten() {
+        mistakes.push(Mistake::at(at(&format!("routes[{}]", error.position)), error.to_string()));
     }
-    let operations = openapi_file.map_or(Ok(Vec::new()), operations);
-    let mut wrong = |what: String| mistakes.push(Mistake::at(at("openapi_file"), what));
-    let operations = operations.map_err(|list| list.into_iter().for_each(&mut wrong)).ok();
-    let (mut ready, operations) = (ready.ok()?, operations?);
-    let more: Vec<_> = operations.iter().map(Operation::route).collect();
-    let left_out =
-        ready.fill(&more).map_err(|errors| errors.iter().for_each(|error| wrong(error.to_string()))).ok()?;
-    let own = own.iter().map(|route| Route {
-        pattern: route.pattern.clone(),
-        tool: route.tool.clone(),
-        resource: route.resource.clone(),
-        openapi_file: None,
-    });
-    let read = (0..).zip(operations).filter(|(position, _)| left_out.binary_search(position).is_err());
-    let read = read.map(|(_, Operation { pattern, tool, resource })| Route {
-        pattern,
-        tool,
-        resource,
-        openapi_file: openapi_file.map(Path::to_owned),
-    });
-    Some((ready, own.chain(read).collect()))
+    let mut written: Vec<Route> = own.iter().map(|route| Route::of(&source(route), None)).collect();
+    let Some(file) = openapi_file else { return Some((ready.ok()?, written)) };
+    // A mistake in the settings hides none in the file.
+    let (mut all, is_good) = ready.map_or_else(|_| (Routes::default(), false), |ready| (ready, true));
+    match operations(file).and_then(|operations| added(&mut all, &operations, file)) {
+        Ok(added) => written.extend(added),
+        Err(wrong) => {
+            mistakes.extend(wrong.into_iter().map(|what| Mistake::at(at("openapi_file"), what)));
+            return None;
+        }
+    }
+    is_good.then_some((all, written))
+}
+
+impl Route {
+    fn of(source: &protocol::rest::RouteSource<'_>, openapi_file: Option<&Path>) -> Self {
+        Self {
+            pattern: source.pattern.to_owned(),
+            tool: source.tool.to_owned(),
+            resource: source.resource.map(str::to_owned),
+            openapi_file: openapi_file.map(Path::to_owned),
+        }
+    }
+}
+
+/// Adds the operations of a file to the routes; gives those that were added.
+fn added(routes: &mut Routes, operations: &[Operation], file: &Path) -> Result<Vec<Route>, Vec<String>> {
+    let sources: Vec<_> = operations.iter().map(Operation::route).collect();
+    let left_out = routes.fill(&sources).map_err(|errors| named(file, &errors))?;
+    let added = (0..).zip(&sources).filter(|(position, _)| left_out.binary_search(position).is_err());
+    Ok(added.map(|(_, source)| Route::of(source, Some(file))).collect())
 }
 
 fn source(route: &RouteSource) -> protocol::rest::RouteSource<'_> {
@@ -66,11 +76,15 @@ fn source(route: &RouteSource) -> protocol::rest::RouteSource<'_> {
     }
 }
 
-/// What is in the file, or everything that is wrong with it, each with the file's name.
+/// What is in the file, or everything that is wrong with it.
 fn operations(file: &Path) -> Result<Vec<Operation>, Vec<String>> {
-    let named = |what: String| format!("{}: {what}", file.display());
-    let text = read(file).map_err(|what| vec![named(what)])?;
-    openapi::read(&text).map_err(|list| list.iter().map(|mistake| named(mistake.to_string())).collect())
+    let text = read(file).map_err(|what| named(file, &[what]))?;
+    openapi::read(&text).map_err(|mistakes| named(file, &mistakes))
+}
+
+/// Mistakes, each with the file's name.
+fn named(file: &Path, mistakes: &[impl Display]) -> Vec<String> {
+    mistakes.iter().map(|mistake| format!("{}: {mistake}", file.display())).collect()
 }
 
 /// No more of the file than it may have, and one byte.

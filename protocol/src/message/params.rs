@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Id, name, refuse_case_variant, refuse_escaped};
+use super::{Id, name, refuse_case_variant};
 use crate::json::{Kind, Reader, Value};
 use crate::malformed::Malformed;
 use crate::mcp::{self, Subject};
@@ -125,14 +125,13 @@ impl<'a> Unchecked<'a> {
         let Some(mut object) = reader.object_if()? else {
             return if kind == Kind::Null { Ok(unchecked) } else { Err(Malformed::ParamsNotAnObject) };
         };
+        let mut escaped = false;
         while let Some(key) = reader.key(&mut object)? {
-            if let Cow::Owned(escaped) = &key {
-                refuse_escaped(escaped, &KNOWN_KEYS)?;
-            }
+            escaped |= matches!(&key, Cow::Owned(key) if KNOWN_KEYS.contains(&key.as_str()));
             unchecked.member(&key, reader)?;
         }
         unchecked.params.raw = reader.since(start);
-        Ok(unchecked)
+        if escaped { Err(Malformed::EscapedKey) } else { Ok(unchecked) }
     }
 
     fn member(&mut self, key: &str, reader: &mut Reader<'a>) -> Result<(), Malformed> {

@@ -70,8 +70,9 @@ impl Server {
         let keeps = matches!(self.slashes, Slashes::Kept);
         let parts =
             |pattern: &'static [&'static str]| pattern.iter().filter(move |part| keeps || !part.is_empty());
-        let fits =
-            |part: &str, segment: &str| part == "{}" || self.case.folded(part) == self.case.folded(segment);
+        let fits = |part: &str, segment: &str| {
+            (part == "{}" && !segment.is_empty()) || self.case.folded(part) == self.case.folded(segment)
+        };
         let mut fitting = routes.to_vec();
         fitting.retain(|(_, pattern)| {
             parts(pattern).count() == segments.len()
