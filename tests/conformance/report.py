@@ -1,0 +1,77 @@
+"""The page that shows what the suite found, directly beside through the proxy."""
+
+from dataclasses import dataclass
+
+from launch import CARRIED
+from suite import Result
+
+HEAD = """\
+# Conformance
+
+The official conformance suite, `@modelcontextprotocol/conformance`, run directly and through the proxy. Oakgate is no \
+server and no client, so what counts is that it makes no difference: every check comes out the same, with the same \
+details, and what a client sees is the same too.
+
+Run it with `make test`, or alone with `cargo test -p oakgate --test e2e -- conformance`. `make conformance` writes this page.
+
+* The servers are tested on a fixture with the Python SDK 2.x (`tests/backends/conformance_server.py`), the clients with \
+a program on the same SDK (`tests/conformance/client.py`).
+* The proxy has `auth: none` and a policy that allows everything. Its audit log has every call that reached the server, \
+and no other.
+* Where the proxy itself refuses a request that the server would refuse (a foreign `Host`, headers that contradict the \
+body), the check is the same, but not its details: the words are the proxy's.
+* ⇢ marks the scenarios in which the client uses the server's own address and its connections are carried to the proxy, as \
+a sidecar's are: they compare the resource that the client names to the authorization server with the server's address.
+
+A number is checks passed, of those that gave a verdict. A scenario in *italics* is run but not scored by the suite.
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Both runs of one requirement set on one side."""
+
+    side: str
+    revision: str
+    required: dict[str, bool]
+    direct: dict[str, Result]
+    through: dict[str, Result]
+
+
+def page(runs: list[Run]) -> str:
+    return HEAD + "".join(section(run) for run in runs)
+
+
+def section(run: Run) -> str:
+    scored = [scenario for scenario, scored in run.required.items() if scored]
+    clean = [
+        sum(result[scenario].passed() == result[scenario].judged() for scenario in scored)
+        for result in (run.direct, run.through)
+    ]
+    return "\n".join(
+        [
+            f"\n## {run.revision}: {run.side}s",
+            f"\nScored scenarios passed: {clean[0]}/{len(scored)} directly, {clean[1]}/{len(scored)} through the proxy.\n",
+            "| scenario | direct | through |",
+            "|---|---|---|",
+            *rows(run),
+            "",
+        ]
+    )
+
+
+def rows(run: Run) -> list[str]:
+    return [row(scenario, scored, run) for scenario, scored in run.required.items()]
+
+
+def row(scenario: str, scored: bool, run: Run) -> str:
+    name = f"`{scenario}`" if scored else f"*`{scenario}`*"
+    carried = " ⇢" if run.side == "client" and scenario.startswith(CARRIED) else ""
+    numbers = [f"{result[scenario].passed()}/{result[scenario].judged()}" for result in (run.direct, run.through)]
+    return f"| {name}{carried} | {numbers[0]} | {numbers[1]} |"
+
+
+def stale(text: str, runs: list[Run]) -> list[str]:
+    """The sections' rows that the page lacks."""
+    written = text.splitlines()
+    return [line for run in runs for line in section(run).splitlines() if line and line not in written]
