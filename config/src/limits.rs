@@ -40,6 +40,13 @@ pub struct Limits {
     /// Largest single event of a stream that is read to be filtered.
     #[schemars(range(min = 1024, max = 1_073_741_824))]
     pub max_event_bytes: u32,
+    /// Most sessions that are remembered because they may send batches (revision 2025-03-26), and as many again of the
+    /// old HTTP+SSE transport.
+    #[schemars(range(min = 1))]
+    pub max_sessions: u32,
+    /// How long a session that may send batches is remembered after its last one.
+    #[schemars(range(min = 1, max = 604_800))]
+    pub session_idle_seconds: u32,
     /// How long a client may take to send a request's head.
     #[schemars(range(min = 1, max = 3600))]
     pub header_timeout_seconds: u32,
@@ -77,6 +84,8 @@ impl Default for Limits {
             max_approvals_per_caller_per_minute: 60,
             max_tools_list_bytes: 16 * 1024 * 1024,
             max_event_bytes: 16 * 1024 * 1024,
+            max_sessions: 10_000,
+            session_idle_seconds: 3600,
             header_timeout_seconds: 15,
             body_timeout_seconds: 30,
             connect_timeout_seconds: 5,

@@ -6,6 +6,7 @@
 
 pub mod content_type;
 mod fold;
+pub mod handshake;
 pub mod json;
 pub mod malformed;
 pub mod mcp;

@@ -15,6 +15,8 @@ pub const INITIALIZE: &str = "initialize";
 pub const PROMPTS_GET: &str = "prompts/get";
 /// Reads a resource.
 pub const RESOURCES_READ: &str = "resources/read";
+/// Asks for a stream of notifications (2026-07-28 and later).
+pub const SUBSCRIPTIONS_LISTEN: &str = "subscriptions/listen";
 /// Calls a tool.
 pub const TOOLS_CALL: &str = "tools/call";
 /// Lists the tools.
@@ -63,7 +65,7 @@ pub fn is_published_request(method: &str) -> bool {
         | "resources/templates/list"
         | "resources/unsubscribe"
         | "server/discover"
-        | "subscriptions/listen"
+        | SUBSCRIPTIONS_LISTEN
         | TOOLS_CALL
         | TOOLS_LIST => true,
         // Tasks: `result` and `list` are of the experiment in 2025-11-25, `update` of the extension.

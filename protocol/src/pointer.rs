@@ -37,13 +37,14 @@ pub enum PointerError {
 }
 
 /// Why a pointer gives no text, though something is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, strum::EnumIter, strum::EnumMessage)]
 pub enum NotText {
     /// A member's name differs from the pointer's only in case.
     #[error("a member's name differs from the one that policy looks for only in case")]
     CaseVariant,
     /// The arguments are not JSON that is accepted.
     #[error("the arguments cannot be read: {0}")]
+    #[strum(disabled)]
     Malformed(#[from] Malformed),
     /// The value is not text.
     #[error("the value that policy looks for is not text")]

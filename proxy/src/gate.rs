@@ -22,6 +22,7 @@ use hyper::body::Incoming;
 use policy::{Call, Decision, Permit, Snapshot, decide};
 
 use crate::audit::{Outcome, Record};
+use crate::batch::{SessionKey, batch};
 use crate::body::{Body, Whole};
 use crate::caller::Identity;
 use crate::candidate::compare;
@@ -29,8 +30,9 @@ use crate::clock;
 use crate::events::{EventStream, response_or_stream};
 use crate::exchange::Exchange;
 use crate::hold::hold;
+use crate::http_sse::Session;
 use crate::listen::Listening;
-use crate::recognise::{Arrival, ReplyTo, ToolCall, recognise};
+use crate::recognise::{Arrival, Passing, ReplyTo, ToolCall, is_array, recognise};
 use crate::refusal::Refusal;
 use crate::relay::{Way, has_message, relay};
 use crate::respond;
@@ -104,27 +106,30 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
     let in_force = shared.in_force.load_full();
 
     // 4. Bytes to a call.
-    let arrival = recognise(backend, &head, rest, &body.bytes, &mut exchange.reply_to)?;
-    let inbound = Inbound { head: &head, rest, body: &body, backend, place };
+    let is_mcp = matches!(backend.kind, BackendKind::Mcp { .. });
+    let session = if is_mcp { shared.http_sse.session(&head, place, &identity)? } else { None };
+    if let Some(session) = &session {
+        exchange.stream.is_of(Arc::clone(session));
+    }
+    let may_batch = is_mcp
+        && is_array(&body.bytes)
+        && SessionKey::of(place, &identity, &head.headers)
+            .is_some_and(|key| shared.batch_sessions.may_batch(&key));
+    let arrival = recognise(backend, &head, rest, (&body.bytes, may_batch), &mut exchange.reply_to)?;
+    let inbound = Inbound { head: &head, rest, body: &body, backend, place, session: session.as_deref() };
     let tool_call = match arrival {
         Arrival::Absorbed => return Ok(respond::accepted()),
         Arrival::Transparent(proof, passing) => {
             let message = Message { inbound, passing, identity: &identity, tenant };
             return transparent(exchange, in_force, proof, message).await;
         }
+        Arrival::Batch(arrivals) => {
+            let message = Message { inbound, passing: Passing::Other, identity: &identity, tenant };
+            return batch(exchange, in_force, arrivals, message).await;
+        }
         Arrival::Call(tool_call) => tool_call,
     };
-    let call = Call {
-        backend: &backend.name,
-        tool: &tool_call.tool,
-        tenant,
-        resource: tool_call.resource.as_deref(),
-        method: tool_call.method.as_deref(),
-        arguments: &tool_call.arguments,
-        unread_body: tool_call.unread_body,
-        caller: &identity.caller,
-        reasoning: None,
-    };
+    let call = tool_call.call(backend, tenant, &identity);
     let result = enforce(exchange, in_force, &inbound, &tool_call, &call, &identity).await;
     if let Err(refusal) = &result {
         exchange.record_refusal(refusal, Some(&call)).await;
@@ -143,6 +148,8 @@ pub(crate) struct Inbound<'a> {
     pub(crate) backend: &'a Backend,
     /// The backend's place in the settings.
     pub(crate) place: usize,
+    /// The session of the old HTTP+SSE transport that it belongs to.
+    pub(crate) session: Option<&'a Session>,
 }
 
 /// Decides a call and does what was decided.
@@ -204,12 +211,14 @@ async fn enforce(
     let outbound = Outbound {
         target: target(inbound)?,
         body: inbound.body.bytes.clone(),
-        receipt: Some(receipt),
+        receipts: vec![receipt],
         // An open stream can only pass on what it can read.
         plain_response: exchange.stream.is_open(),
     };
     let answer = forward(exchange, Passage::Permit(permit), outbound, inbound, Some(&mut record)).await?;
-    if exchange.stream.is_open() && !has_message(&answer.response) {
+    // In the old transport the answer comes in another stream, and what comes here is an acknowledgement.
+    let is_message = inbound.session.is_some() || has_message(&answer.response);
+    if exchange.stream.is_open() && !is_message {
         // The stream is open: what is not a message can't be passed on in it.
         let status = answer.response.status().as_u16();
         record.outcome(Outcome::Failed, Some(status));
@@ -259,7 +268,7 @@ pub(crate) async fn forward(
 }
 
 /// What a receipt and a record can carry, in bytes of JSON.
-fn check_length(call: &Call<'_>) -> Result<(), Refusal> {
+pub(crate) fn check_length(call: &Call<'_>) -> Result<(), Refusal> {
     let in_json = |byte: u8| if byte < 0x20 || matches!(byte, b'"' | b'\\') { 6 } else { 1 };
     let parts = [Some(call.tool), call.resource, call.method, call.tenant];
     let length: usize = parts.into_iter().flatten().flat_map(str::bytes).map(in_json).sum();
@@ -282,6 +291,9 @@ fn still_known(
 
 /// The backend's own path, and the query as it came.
 pub(crate) fn target(inbound: &Inbound<'_>) -> Result<PathAndQuery, Refusal> {
+    if let Some(session) = inbound.session {
+        return Ok(session.target.clone());
+    }
     let mut target = inbound.backend.url.path.clone();
     if let BackendKind::Rest { .. } = inbound.backend.kind {
         target.push_str(inbound.rest);
@@ -297,7 +309,12 @@ pub(crate) fn target(inbound: &Inbound<'_>) -> Result<PathAndQuery, Refusal> {
 }
 
 /// Calls that a person approved, or that destroy, wait for the disk unless the settings say otherwise.
-fn durability(shared: &Shared, snapshot: &Snapshot, call: &Call<'_>, permit: &Permit) -> Durability {
+pub(crate) fn durability(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    call: &Call<'_>,
+    permit: &Permit,
+) -> Durability {
     let destructive =
         || snapshot.tool(call.tool).is_some_and(|tool| tool.annotations().destructive == Some(true));
     shared.settings.audit.durability.unwrap_or_else(|| {

@@ -6,6 +6,7 @@
 mod admin;
 mod approvals;
 mod audit;
+mod batch;
 mod body;
 mod caller;
 mod candidate;
@@ -17,6 +18,7 @@ mod files;
 mod gate;
 mod header;
 mod hold;
+mod http_sse;
 mod listen;
 mod metrics;
 mod recognise;
@@ -31,4 +33,5 @@ mod upstream;
 mod worker;
 
 pub use files::FileError;
+pub use refusal::{RefusalRow, refusals};
 pub use running::{Running, StartError, start};

@@ -25,6 +25,8 @@ pub(crate) enum Passage {
     Permit(Permit),
     /// Policy has no say in this message.
     Transparent(Transparent),
+    /// Policy let each call of a batch through, and has no say in its other messages.
+    Batch(Vec<Permit>, Vec<Transparent>),
 }
 
 /// What a backend answered, its body still to come.
@@ -57,6 +59,7 @@ impl Passage {
         match self {
             Self::Permit(permit) => drop(permit),
             Self::Transparent(_) => {}
+            Self::Batch(permits, proofs) => drop((permits, proofs)),
         }
     }
 }

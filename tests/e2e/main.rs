@@ -9,6 +9,7 @@
 
 mod admin;
 mod audit;
+mod batches;
 mod commands;
 mod drain;
 mod harness;
@@ -18,5 +19,6 @@ mod policies;
 mod refusals;
 mod reload;
 mod rest;
+mod streams;
 mod tidy;
 mod up;

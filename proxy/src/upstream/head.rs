@@ -21,8 +21,8 @@ pub(crate) const RECEIPT: HeaderName = HeaderName::from_static("oakgate-receipt"
 pub(crate) struct Outbound {
     pub(crate) target: PathAndQuery,
     pub(crate) body: Bytes,
-    /// The receipt, for a call; `None` for a message that policy has no say in.
-    pub(crate) receipt: Option<HeaderValue>,
+    /// A receipt for each call, in the order of the calls; none for a message that policy has no say in.
+    pub(crate) receipts: Vec<HeaderValue>,
     /// Whether the response will be read on its way.
     pub(crate) plain_response: bool,
 }
@@ -48,8 +48,8 @@ impl Outbound {
                 headers.append(name, value.clone());
             }
         }
-        if let Some(receipt) = self.receipt {
-            headers.insert(RECEIPT, receipt);
+        for receipt in self.receipts {
+            headers.append(RECEIPT, receipt);
         }
         let mut request = Request::new(Full::new(self.body));
         *request.method_mut() = caller.method.clone();
@@ -127,7 +127,7 @@ mod tests {
         let outbound = Outbound {
             target: PathAndQuery::from_static("/mcp?a=b"),
             body: Bytes::from_static(b"{}"),
-            receipt: Some(HeaderValue::from_static("ours")),
+            receipts: vec![HeaderValue::from_static("ours")],
             plain_response: true,
         };
         let request = outbound.request(&head, &url).unwrap();
