@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from suite import Check, Result
+from suite import Check, Result, stable
 
 NOT_MADE = Check("-", ())
 # The proxy's own refusals name the call; a server's never do.
@@ -38,7 +38,7 @@ def of_scenario(scenario: str, direct: Result | None, through: Result | None) ->
             found.append(Difference(scenario, " ".join(key), one.status, other.status))
         elif one.details != other.details and not any(map(OWN_REFUSAL.search, other.details)):
             found.append(Difference(scenario, " ".join(key), "\n".join(one.details), "\n".join(other.details)))
-    if direct.output != through.output:
+    if stable(direct.output) != stable(through.output):
         found.append(Difference(scenario, "what the client saw", direct.output, through.output))
     return found
 

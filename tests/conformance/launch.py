@@ -15,21 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from proxy import Proxy
-from urllib.parse import urlsplit
 
 PYTHON = Path(__file__).resolve().parents[2] / "target/test-tools/py2/bin/python"
 CLIENT = Path(__file__).with_name("client.py")
-TURNS = 3
+TURNS = 2
 TURN_POLL_SECONDS = 0.05
 CLIENT_SECONDS = 100
-# These compare the address that a client names to the authorization server with the server's own. So the client calls the
-# server's own address, and is carried to the proxy, as with a sidecar. In all others it calls the proxy's address.
-CARRIED = (
-    "auth/metadata-",
-    "auth/token-endpoint-auth-",
-    "auth/enterprise-managed-authorization",
-    "auth/dpop",
-)
+# These compare the resource that a client names to the authorization server with the server's own address, byte for byte.
+# So the client calls that address, and is carried to the proxy, as by a sidecar's rules. All others call the proxy's.
+CARRIED = ("auth/metadata-default", "auth/metadata-var", "auth/token-endpoint-auth-")
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def settings(upstream: str) -> dict[str, object]:
     """Its settings; JSON is YAML."""
     # The server's own name is a name of the proxy too: a client may be carried here without knowing.
     listener = {"name": "agents", "address": "127.0.0.1:0", "auth": "none", "hosts": [urlsplit(upstream).netloc]}
-    backend = {"name": "suite", "kind": "mcp", "path": "/mcp", "url": upstream}
+    backend = {"name": "suite", "kind": "mcp", "path": "/mcp", "url": upstream, "authorization": "pass"}
     return {
         "proxy": {
             "name": "gate-1",

@@ -8,22 +8,24 @@ from suite import Result
 HEAD = """\
 # Conformance
 
-The official conformance suite, `@modelcontextprotocol/conformance`, run directly and through the proxy. Oakgate is no \
-server and no client, so what counts is that it makes no difference: every check comes out the same, with the same \
-details, and what a client sees is the same too.
+The official conformance suite, `@modelcontextprotocol/conformance`, run directly and through the proxy, for the \
+requirement sets of both eras. Oakgate is neither server nor client, so what counts is that it makes no difference: every \
+check comes out the same, with the same details, and what a client sees is the same.
 
-Run it with `make test`, or alone with `cargo test -p oakgate --test e2e -- conformance`. `make conformance` writes this page.
+`make test` runs it, or alone `cargo test -p oakgate --test e2e -- conformance`. `make conformance` runs it and writes this \
+page.
 
-* The servers are tested on a fixture with the Python SDK 2.x (`tests/backends/conformance_server.py`), the clients with \
-a program on the same SDK (`tests/conformance/client.py`).
-* The proxy has `auth: none` and a policy that allows everything. Its audit log has every call that reached the server, \
-and no other.
-* Where the proxy itself refuses a request that the server would refuse (a foreign `Host`, headers that contradict the \
-body), the check is the same, but not its details: the words are the proxy's.
-* ⇢ marks the scenarios in which the client uses the server's own address and its connections are carried to the proxy, as \
-a sidecar's are: they compare the resource that the client names to the authorization server with the server's address.
+* Servers are tested on a fixture with the Python SDK 2.x (`tests/backends/conformance_server.py`), clients with a program \
+on the same SDK (`tests/conformance/client.py`).
+* The proxy has a listener with `auth: none`, a backend with `authorization: pass` and a policy that allows everything. \
+What the server ran is in its audit log.
+* Where the proxy itself refuses what the server would refuse too (a foreign `Host`, headers that contradict the body), the \
+check is the same, but the words are the proxy's.
+* † These compare the resource that a client names to the authorization server with the server's own address. So the \
+client calls that address, and its connections are carried to the proxy, as by a sidecar's rules. At an address of the \
+proxy's own a client names that one: the check `resource-parameter-matches-prm` fails there, and all others are the same.
 
-A number is checks passed, of those that gave a verdict. A scenario in *italics* is run but not scored by the suite.
+A number is the checks that passed, of those that were judged. Scenarios in *italics* are run and not scored.
 """
 
 
@@ -66,7 +68,7 @@ def rows(run: Run) -> list[str]:
 
 def row(scenario: str, scored: bool, run: Run) -> str:
     name = f"`{scenario}`" if scored else f"*`{scenario}`*"
-    carried = " ⇢" if run.side == "client" and scenario.startswith(CARRIED) else ""
+    carried = " †" if run.side == "client" and scenario.startswith(CARRIED) else ""
     numbers = [f"{result[scenario].passed()}/{result[scenario].judged()}" for result in (run.direct, run.through)]
     return f"| {name}{carried} | {numbers[0]} | {numbers[1]} |"
 

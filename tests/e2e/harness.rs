@@ -8,7 +8,7 @@ mod program;
 pub(crate) use client::{Client, PY1, PY2, TS1, TS2};
 pub(crate) use gate::{Gate, GateOptions, KEY};
 pub(crate) use http::{Answer, Connection, request};
-pub(crate) use program::{Backend, oakgate, oakgate_command, repository};
+pub(crate) use program::{Backend, oakgate, oakgate_command, repository, tools};
 
 use std::time::{Duration, Instant};
 

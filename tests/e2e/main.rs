@@ -11,6 +11,7 @@ mod admin;
 mod audit;
 mod batches;
 mod commands;
+mod conformance;
 mod drain;
 mod harness;
 mod holds;
