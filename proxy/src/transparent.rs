@@ -93,7 +93,7 @@ fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<
     match passing {
         Passing::ToolsList => Ok((Look { lists, in_one_message: true, ..Look::default() }, None)),
         Passing::Stream => {
-            let token = exchange.worker.begin().map_err(|_| Refusal::ReceiptFailed)?.0.text;
+            let token = exchange.worker.token().map_err(|_| Refusal::ReceiptFailed)?.text;
             let (opening, inbox) = Opening::new(
                 &shared.http_sse,
                 (inbound.place, inbound.backend),
@@ -152,7 +152,12 @@ pub(crate) async fn back(
     }
     if let Err(refusal) = readable(&answer) {
         // Only a list of tools must not pass unread.
-        return if look.lists.is_some() { Err(refusal) } else { Ok(relay(answer, record, Way::default())) };
+        let open = open.filter(|_| is_stream).map(|open| Box::new(open.silent()));
+        return if look.lists.is_some() {
+            Err(refusal)
+        } else {
+            Ok(relay(answer, record, Way { reading: None, open }))
+        };
     }
     if is_stream {
         let event_max_bytes = usize::try_from(limits.max_event_bytes).unwrap_or(usize::MAX);

@@ -66,6 +66,11 @@ impl OpenStream {
         Self { on_change: event, answers_first, ..self }
     }
 
+    /// Nothing is said in it: it can't be taken apart into events.
+    pub(crate) fn silent(self) -> Self {
+        Self { on_change: None, inbox: None, ..self }
+    }
+
     /// Further events come from here.
     pub(crate) fn with_inbox(self, inbox: mpsc::Receiver<Bytes>) -> Self {
         let draining = Box::pin(draining(self.shared.phase.subscribe(), LAST_WORDS));
