@@ -65,6 +65,12 @@ pub struct Limits {
     /// How long an idle connection to a backend is kept; keep it below the backend's own keep-alive time.
     #[schemars(range(max = 3600))]
     pub backend_idle_seconds: u32,
+    /// Most WebSockets open at once; 503 beyond.
+    #[schemars(range(max = 1_000_000))]
+    pub max_websockets: u32,
+    /// How long a WebSocket may stay silent in both directions.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub websocket_idle_seconds: u32,
     /// Bytes of audit records on this disk; what happens beyond is `audit.on_full`.
     #[schemars(range(min = 1_048_576))]
     pub max_audit_bytes: u64,
@@ -92,6 +98,8 @@ impl Default for Limits {
             response_timeout_seconds: 300,
             max_idle_backend_connections: 64,
             backend_idle_seconds: 4,
+            max_websockets: 4096,
+            websocket_idle_seconds: 300,
             max_audit_bytes: 4 * 1024 * 1024 * 1024,
         }
     }

@@ -150,6 +150,7 @@ pub(crate) async fn batch(
         body: inbound.body.bytes.clone(),
         receipts,
         plain_response: lists.is_some(),
+        websocket: false,
     };
     let passage = Passage::Batch(permits, sorted.proofs);
     let answer = forward(exchange, passage, outbound, &inbound, Some(&mut record)).await?;

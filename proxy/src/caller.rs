@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use config::{Auth, Keys};
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use policy::{Caller, CallerKind, UnixMillis};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -189,6 +189,12 @@ fn presented_key(headers: &HeaderMap) -> Result<&str, Refusal> {
         true => Ok(key),
         false => Err(Refusal::UnknownCredential),
     }
+}
+
+/// Whether the value of an `Authorization` is one of the proxy's own keys.
+pub(crate) fn is_key(value: &HeaderValue) -> bool {
+    let token = value.to_str().ok().and_then(|value| value.split_once(' ')).map(|(_, token)| token.trim());
+    token.is_some_and(|token| KEY_PREFIXES.iter().any(|prefix| token.starts_with(prefix)))
 }
 
 #[cfg(test)]

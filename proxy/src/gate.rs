@@ -17,11 +17,12 @@ use std::time::{Duration, Instant};
 use config::{Backend, BackendKind, Durability};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use policy::{Call, Decision, Permit, Snapshot, decide};
 
 use crate::audit::{Outcome, Record};
+use crate::authorization::challenge;
 use crate::batch::{SessionKey, batch};
 use crate::body::{Body, Whole};
 use crate::caller::Identity;
@@ -40,6 +41,7 @@ use crate::stamp::stamp;
 use crate::state::{InForce, Phase, Shared};
 use crate::transparent::{Message, transparent};
 use crate::upstream::{Answer, Outbound, Passage, SendError, send};
+use crate::websocket::{Opening, Standing};
 use crate::worker::Worker;
 
 /// Tool, resource, method and tenant of a call together are no longer than this.
@@ -166,6 +168,8 @@ async fn enforce(
     let deciding = Instant::now();
     exchange.enter(identity)?;
     check_length(call)?;
+    let opening =
+        tool_call.websocket.as_ref().map(|handshake| Opening::new(shared, handshake)).transpose()?;
 
     // 5. The decision; after a hold, again on the policy then in force.
     let mut policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
@@ -183,7 +187,7 @@ async fn enforce(
                 let held = exchange.held(policy.snapshot.org(), tool_call, call, identity, inbound.head);
                 let grant = hold(shared, &ask, held).await?;
                 in_force = shared.in_force.load_full();
-                still_known(exchange, &in_force, identity, inbound.head)?;
+                still_known(&exchange.listening, &in_force, identity, &inbound.head.headers)?;
                 policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
                 decision = decide(&policy.snapshot, call, Some(grant), clock::now());
             }
@@ -214,8 +218,15 @@ async fn enforce(
         receipts: vec![receipt],
         // An open stream can only pass on what it can read.
         plain_response: exchange.stream.is_open(),
+        websocket: opening.is_some(),
     };
+    let is_approved = permit.approval().is_some();
     let answer = forward(exchange, Passage::Permit(permit), outbound, inbound, Some(&mut record)).await?;
+    if let Some(opening) = opening
+        && answer.response.status() == StatusCode::SWITCHING_PROTOCOLS
+    {
+        return opening.open(exchange, inbound, answer, record, Standing::new(call, is_approved));
+    }
     // In the old transport the answer comes in another stream, and what comes here is an acknowledgement.
     let is_message = inbound.session.is_some() || has_message(&answer.response);
     if exchange.stream.is_open() && !is_message {
@@ -239,7 +250,9 @@ pub(crate) async fn forward(
     let metrics = &worker.shared.metrics;
     let backend = inbound.backend;
     let sending = Instant::now();
-    let request = outbound.request(inbound.head, &backend.url).map_err(|_| Refusal::ReceiptFailed)?;
+    let request = outbound
+        .request(inbound.head, &backend.url, backend.authorization)
+        .map_err(|_| Refusal::ReceiptFailed)?;
     let pool = &worker.backends.get(inbound.place).ok_or(Refusal::NoBackend)?.pool;
     let mut record = record;
     if let Some(record) = &mut record {
@@ -249,7 +262,7 @@ pub(crate) async fn forward(
     let timeout = Duration::from_secs(worker.shared.settings.limits.response_timeout_seconds.into());
     let sent = send(passage, pool, &backend.url, request, timeout).await;
     metrics.phases.backend.observe(sending.elapsed().as_secs_f64());
-    sent.map_err(|error| {
+    let mut answer = sent.map_err(|error| {
         metrics.backend_errors.with_label_values(&[backend.name.as_str(), error.name()]).inc();
         tracing::warn!(%error, backend = backend.name, call = exchange.id.text, "the backend did not answer");
         let name = backend.name.clone();
@@ -264,7 +277,9 @@ pub(crate) async fn forward(
             record.outcome(outcome, None);
         }
         refusal
-    })
+    })?;
+    challenge(&worker.shared, inbound, &mut answer.response);
+    Ok(answer)
 }
 
 /// What a receipt and a record can carry, in bytes of JSON.
@@ -276,17 +291,16 @@ pub(crate) fn check_length(call: &Call<'_>) -> Result<(), Refusal> {
     if length > max_bytes { Err(Refusal::CoordinatesTooLong { max_bytes }) } else { Ok(()) }
 }
 
-/// A call that was held for long may be the call of a key that was taken away meanwhile.
-fn still_known(
-    exchange: &Exchange,
+/// The caller as it is known now. A call that was held for long may be the call of a key that was taken away meanwhile.
+pub(crate) fn still_known(
+    listening: &Listening,
     in_force: &InForce,
     identity: &Identity,
-    head: &Parts,
-) -> Result<(), Refusal> {
-    let now = in_force.identities.identify(exchange.listening.settings.auth, &head.headers, clock::now())?;
-    let is_same = now.caller.id == identity.caller.id
-        && now.tenant(&head.headers)? == identity.tenant(&head.headers)?;
-    if is_same { Ok(()) } else { Err(Refusal::UnknownCredential) }
+    headers: &HeaderMap,
+) -> Result<Arc<Identity>, Refusal> {
+    let now = in_force.identities.identify(listening.settings.auth, headers, clock::now())?;
+    let is_same = now.caller.id == identity.caller.id && now.tenant(headers)? == identity.tenant(headers)?;
+    if is_same { Ok(now) } else { Err(Refusal::UnknownCredential) }
 }
 
 /// The backend's own path, and the query as it came.

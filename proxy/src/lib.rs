@@ -6,6 +6,7 @@
 mod admin;
 mod approvals;
 mod audit;
+mod authorization;
 mod batch;
 mod body;
 mod caller;
@@ -30,6 +31,7 @@ mod stamp;
 mod state;
 mod transparent;
 mod upstream;
+mod websocket;
 mod worker;
 
 pub use files::FileError;

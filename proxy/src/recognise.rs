@@ -14,10 +14,12 @@ use protocol::mcp::Era;
 use protocol::pointer;
 use protocol::rest::{self, RestRequest, Routes};
 
+use crate::authorization::is_document;
 use crate::caller::Identity;
 use crate::header::{is_read_as, overriding};
 use crate::refusal::Refusal;
 use crate::upstream::named_by_connection;
+use crate::websocket::Handshake;
 
 /// What a request is.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub(crate) struct ToolCall<'a> {
     pub(crate) unread_body: Option<&'a [u8]>,
     /// JSON text of the token under which the caller wants to hear of progress.
     pub(crate) progress_token: Option<&'a str>,
+    /// The WebSocket that it opens, if it is one's handshake.
+    pub(crate) websocket: Option<Handshake>,
 }
 
 impl ToolCall<'_> {
@@ -86,6 +90,8 @@ pub(crate) enum Passing<'a> {
     EndSession,
     /// The caller takes back the request with this id (JSON text).
     Cancelled(&'a str),
+    /// A document about the backend's authorization is asked for.
+    Document,
     Other,
 }
 
@@ -127,6 +133,12 @@ pub(crate) fn recognise<'a>(
     if let Some(header) = overriding(&head.headers) {
         return Err(Refusal::Override { header });
     }
+    if is_document(backend, head, path) {
+        return match head.method {
+            Method::GET if body.is_empty() => Ok(Arrival::Transparent(Transparent(()), Passing::Document)),
+            _ => Err(Refusal::MethodNotAllowed),
+        };
+    }
     match &backend.kind {
         BackendKind::Mcp { extra_methods, govern } => match head.method {
             Method::POST => {
@@ -156,6 +168,7 @@ fn rest_call<'a>(
     path: &'a str,
     body: &'a [u8],
 ) -> Result<ToolCall<'a>, Refusal> {
+    let websocket = Handshake::read(head, body)?;
     let request = RestRequest {
         method: head.method.as_str(),
         path: if path.is_empty() { "/" } else { path },
@@ -174,6 +187,7 @@ fn rest_call<'a>(
         arguments: Cow::Owned(call.arguments),
         unread_body: call.body_is_unread.then_some(body),
         progress_token: None,
+        websocket,
     })
 }
 

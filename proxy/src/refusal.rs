@@ -104,6 +104,9 @@ pub(crate) enum Refusal {
     /// Policy says `disabled`; the rule's reason is in the text.
     #[error("policy does not allow it{}", reason_text(.0))]
     Denied(Box<Denial>),
+    /// The backend's document about its authorization can't be read, or is too large.
+    #[error("the backend's document about its authorization can't be read: {why}")]
+    DocumentUnreadable { why: &'static str },
     /// The proxy is stopping.
     #[error("this proxy is stopping")]
     Draining,
@@ -162,6 +165,9 @@ pub(crate) enum Refusal {
     /// Too many approvals are pending in the control plane.
     #[error("too many approvals are pending")]
     TooManyPending,
+    /// `max_websockets` are open.
+    #[error("too many WebSockets are open")]
+    TooManyWebsockets,
     /// The key is not known, or two different ones were sent.
     #[error("that key is not known here")]
     UnknownCredential,
@@ -171,6 +177,12 @@ pub(crate) enum Refusal {
     /// An MCP method that nobody has published and that is not in `extra_methods`; 200 before revision 2026-07-28.
     #[error("Method not found: {method}")]
     UnknownMethod { method: String },
+    /// Something that some server would take for the opening handshake of a WebSocket, and that is not one.
+    #[error("that is not the opening handshake of a WebSocket: {why}")]
+    WebsocketHandshake { why: &'static str },
+    /// Another version of the WebSocket protocol than 13.
+    #[error("only version 13 of the WebSocket protocol is spoken here")]
+    WebsocketVersion,
 }
 
 impl Refusal {

@@ -1,7 +1,9 @@
 //! Answers that the proxy gives itself: from a refusal, and how its caller can be answered, to the wire.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
+};
 use http::{HeaderValue, Response, StatusCode};
 use policy::Verdict;
 use protocol::message::Id;
@@ -38,6 +40,11 @@ pub(crate) fn refused(
     }
     if wire.status == 401 {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="oakgate""#));
+    }
+    if matches!(refusal, Refusal::WebsocketVersion) {
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     }
     if matches!(refusal, Refusal::MethodNotAllowed) {
         headers.insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));

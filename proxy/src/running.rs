@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::admin;
 use crate::approvals::Approvals;
 use crate::audit::{Spool, SpoolError, Total};
+use crate::authorization::Announced;
 use crate::batch::BatchSessions;
 use crate::candidate::Samples;
 use crate::files::{self, FileError};
@@ -88,6 +89,8 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         phase: watch::Sender::new(Phase::Run),
         changes: watch::Sender::new(0),
         candidate_samples: Samples::default(),
+        announced: Announced::new(settings.backends.len()),
+        websockets: Arc::default(),
         batch_sessions: BatchSessions::new(&settings.limits),
         http_sse: Arc::new(HttpSse::new(&settings.limits, &metrics)),
         approvals,

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::approvals::Approvals;
 use crate::audit::Total;
+use crate::authorization::Announced;
 use crate::batch::BatchSessions;
 use crate::caller::Identities;
 use crate::candidate::Samples;
@@ -32,6 +33,10 @@ pub(crate) struct Shared {
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) candidate_samples: Samples,
     pub(crate) buffered: Buffered,
+    /// Where backends said that their metadata is.
+    pub(crate) announced: Announced,
+    /// WebSockets that are open, or being opened.
+    pub(crate) websockets: Arc<Count>,
 }
 
 /// Everything that can change while the proxy runs, as one value: never two swaps that must agree.

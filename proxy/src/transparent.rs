@@ -15,6 +15,7 @@ use protocol::{reply, sse};
 
 use crate::approvals::RequestKey;
 use crate::audit::{Outcome, Record};
+use crate::authorization::document;
 use crate::batch::{Handshake, SessionKey};
 use crate::body::Body;
 use crate::caller::Identity;
@@ -59,8 +60,12 @@ pub(crate) async fn transparent(
         body: message.inbound.body.bytes.clone(),
         receipts: Vec::new(),
         plain_response: look.is_needed() || begins_session,
+        websocket: false,
     };
     exchange.enter(message.identity)?;
+    if let Passing::Document = message.passing {
+        return document(exchange, proof, &message.inbound).await;
+    }
     let answer = forward(exchange, Passage::Transparent(proof), outbound, &message.inbound, None).await?;
     let session = SessionKey::of(message.inbound.place, message.identity, answer.response.headers());
     if let (true, Some(key)) = (begins_session, session) {
@@ -116,7 +121,7 @@ fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<
             Ok((Look::default(), None))
         }
         Passing::Initialize => Ok((Look { in_one_message: true, ..Look::default() }, None)),
-        Passing::Cancelled(_) | Passing::Other => Ok((Look::default(), None)),
+        Passing::Cancelled(_) | Passing::Document | Passing::Other => Ok((Look::default(), None)),
     }
 }
 

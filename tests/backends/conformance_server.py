@@ -1,4 +1,4 @@
-"""An MCP backend with everything that the official conformance suite asks a server for, on the Python SDK 2.x, both eras."""
+"""An MCP backend on the Python SDK 2.x, both eras, with everything that the official conformance suite asks for."""
 
 import warnings
 

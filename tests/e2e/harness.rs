@@ -5,10 +5,10 @@ mod gate;
 mod http;
 mod program;
 
-pub(crate) use client::{Client, PY1, PY2, TS1, TS2};
+pub(crate) use client::{Client, OAUTH, PY1, PY2, TS1, TS2};
 pub(crate) use gate::{Gate, GateOptions, KEY};
 pub(crate) use http::{Answer, Connection, request};
-pub(crate) use program::{Backend, oakgate, oakgate_command, repository, tools};
+pub(crate) use program::{Backend, Program, oakgate, oakgate_command, repository, tools};
 
 use std::time::{Duration, Instant};
 

@@ -9,6 +9,7 @@
 
 mod admin;
 mod audit;
+mod authorization;
 mod batches;
 mod commands;
 mod conformance;
@@ -23,3 +24,4 @@ mod rest;
 mod streams;
 mod tidy;
 mod up;
+mod websocket;

@@ -150,6 +150,7 @@ fn call<'a>(
         arguments: Cow::Borrowed(params.arguments),
         unread_body: None,
         progress_token: params.progress_token,
+        websocket: None,
     };
     if call.tool == mcp::TOOLS_CALL {
         let tool = params.name.ok_or(Refusal::Malformed(Malformed::CallWithoutName))?;

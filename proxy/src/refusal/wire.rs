@@ -95,6 +95,7 @@ impl Reason {
             Self::Compressed => ("compressed", 415, Mcp::Http, never),
             Self::CoordinatesTooLong => ("coordinates-too-long", 400, Mcp::Error(INVALID_PARAMS), never),
             Self::Denied => ("denied", 403, Mcp::Result, never),
+            Self::DocumentUnreadable => ("document-unreadable", 502, Mcp::Http, later),
             Self::Draining => ("draining", 503, Mcp::Result, repeat),
             Self::ExpiredCredential => ("credential-expired", 401, Mcp::Http, never),
             Self::Hidden => ("denied-hidden", 403, Mcp::Error(INVALID_PARAMS), never),
@@ -110,9 +111,12 @@ impl Reason {
             Self::TooManyCalls => ("too-many-calls", 429, Mcp::Result, later),
             Self::TooManyHolds => ("too-many-holds", 429, Mcp::Result, minute),
             Self::TooManyPending => ("too-many-pending", 503, Mcp::Result, minute),
+            Self::TooManyWebsockets => ("too-many-websockets", 503, Mcp::Http, later),
             Self::UnknownCredential => ("credential-unknown", 401, Mcp::Http, never),
             Self::UnknownSession => ("unknown-session", 404, Mcp::Http, never),
             Self::UnknownMethod => ("unknown-method", 404, Mcp::Error(METHOD_NOT_FOUND), never),
+            Self::WebsocketHandshake => ("websocket-handshake", 400, Mcp::Http, never),
+            Self::WebsocketVersion => ("websocket-version", 426, Mcp::Http, never),
             // Of these the particulars decide on the name: see `Refusal::wire`.
             Self::HeaderMismatch => {
                 ("header-mismatch", 400, Mcp::Error(protocol::mcp::HEADER_MISMATCH), never)

@@ -1,4 +1,4 @@
-"""Tools and a prompt that answer with a question first (2026-07-28): the client calls again with what it was asked for."""
+"""Tools and a prompt that first answer with a question (2026-07-28): the client calls again with what was asked."""
 
 from typing import Any
 

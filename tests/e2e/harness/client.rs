@@ -43,6 +43,10 @@ pub(crate) const PY2: [Client; 2] = [PY2_LEGACY, PY2_MODERN];
 /// npm `@modelcontextprotocol/client` 2.4, both eras.
 pub(crate) const TS2: [Client; 2] = [TS2_LEGACY, TS2_MODERN];
 
+/// PyPI `mcp` 2.3, both eras, getting its own token by OAuth.
+pub(crate) const OAUTH: [Client; 2] =
+    [Client { script: "oauth_client.py", ..PY2_LEGACY }, Client { script: "oauth_client.py", ..PY2_MODERN }];
+
 impl Client {
     /// Every SDK, in every era that it speaks.
     pub(crate) fn all() -> Vec<Self> {
