@@ -21,8 +21,8 @@ CLIENT = Path(__file__).with_name("client.py")
 TURNS = 2
 TURN_POLL_SECONDS = 0.05
 CLIENT_SECONDS = 100
-# These compare the resource that a client names to the authorization server with the server's own address. So the client
-# calls that address, and is carried to the proxy, as by a sidecar's rules. All others call the proxy's.
+# These compare the resource that a client names to the authorization server with the server's own address. So the
+# client calls that address, and is carried to the proxy, as by a sidecar's rules. All others call the proxy's.
 CARRIED = ("auth/metadata-default", "auth/metadata-var", "auth/token-endpoint-auth-")
 
 

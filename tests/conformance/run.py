@@ -1,8 +1,9 @@
 """Runs the official conformance suite twice, directly and through the proxy, and fails where that makes any difference.
 
-`server`: the suite's client on the fixture server. `client`: an SDK's client on the suite's mock servers. Compared are
-the checks by name, their results and details; what the client under test saw; and the calls that were made with those in
-the proxy's audit log, so that a proxy which lets nothing through can't pass. `write` runs all and writes the page.
+`server`: the suite's client on the fixture server. `client`: an SDK's client on the suite's mock servers. Compared
+are the checks by name, their results and details; what the client under test saw; and the calls that were made with
+those in the proxy's audit log, so that a proxy which lets nothing through can't pass. `write` runs all and writes the
+page.
 """
 
 import argparse
