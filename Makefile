@@ -1,5 +1,5 @@
 # `make` alone says what there is.
-.PHONY: help run test lint deny schema refusals bench build
+.PHONY: help run test lint deny schema refusals conformance bench build
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,10 @@ schema: ## write the JSON Schema of settings files again
 refusals: ## write the table of refusals in docs/refusals.md again
 	@sed -i '/^| /d;/^|---/d' docs/refusals.md
 	@cargo run --quiet --package oakgate -- refusals --markdown >> docs/refusals.md
+
+conformance: ## the official conformance suite beside and through the proxy, written down
+	@cargo build --quiet --package oakgate
+	@target/test-tools/py2/bin/python tests/conformance/run.py write
 
 build: ## the release binary
 	@cargo build --release --package oakgate

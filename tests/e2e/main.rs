@@ -13,6 +13,7 @@ mod authorization;
 mod batches;
 mod bypass;
 mod commands;
+mod conformance;
 mod drain;
 mod harness;
 mod holds;
