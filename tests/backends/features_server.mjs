@@ -12,7 +12,6 @@ const { values: options } = parseArgs({
   options: { port: { ...string, default: '0' }, log: string, transport: { ...string, default: 'http' } },
 });
 const sdk = createRequire(new URL('../../target/test-tools/node/', import.meta.url));
-const { InMemoryEventStore } = sdk('@modelcontextprotocol/sdk/examples/shared/inMemoryEventStore.js');
 const { Server } = sdk('@modelcontextprotocol/sdk/server/index.js');
 const { SSEServerTransport } = sdk('@modelcontextprotocol/sdk/server/sse.js');
 const { StreamableHTTPServerTransport } = sdk('@modelcontextprotocol/sdk/server/streamableHttp.js');
@@ -82,6 +81,7 @@ const tools = {
   },
   async poll(_args, { extra, progress }) {
     await progress(1, 2, 'before');
+    await sleep(RETRY_MS);
     extra.closeSSEStream?.();
     await sleep(RETRY_MS);
     await progress(2, 2, 'while away');
@@ -97,8 +97,8 @@ const tools = {
     log({ wait: 'finished' });
     return 'waited';
   },
-  async end_session(_args, { server }) {
-    sleep(50).then(() => server.close());
+  async end_session(_args, { extra }) {
+    ending.add(extra.sessionId);
     return 'this session ends';
   },
   async echo({ payload }) {
@@ -183,12 +183,31 @@ function newServer() {
 }
 
 const sessions = new Map();
-const eventStore = new InMemoryEventStore();
+// Sessions that end with the next request.
+const ending = new Set();
+
+// Events of all streams, for callers who come back for the rest. An event's id is its place; a priming event has no method
+// and no result, and is not sent again.
+const events = [];
+const eventStore = {
+  async storeEvent(stream, message) {
+    return String(events.push({ stream, message }) - 1);
+  },
+  async replayEventsAfter(last, { send }) {
+    const { stream } = events[Number(last)];
+    for (const [place, { stream: other, message }] of events.entries()) {
+      if (place > Number(last) && other === stream && 'jsonrpc' in message) await send(String(place), message);
+    }
+    return stream;
+  },
+};
 
 async function streamableHttp(request, response) {
-  const known = sessions.get(request.headers['mcp-session-id']);
+  const id = request.headers['mcp-session-id'];
+  if (ending.delete(id)) await sessions.get(id).close();
+  const known = sessions.get(id);
   if (known) return known.handleRequest(request, response);
-  if (request.headers['mcp-session-id']) return response.writeHead(404).end();
+  if (id) return response.writeHead(404).end();
   const transport = new StreamableHTTPServerTransport({
     sessionIdGenerator: randomUUID,
     eventStore,

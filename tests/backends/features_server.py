@@ -139,6 +139,7 @@ async def chatter(ctx: Context) -> str:
 async def poll(ctx: Context) -> str:
     """Closes the stream of its call, and answers once the caller has come back for the rest."""
     await ctx.report_progress(1, 2, "before")
+    await asyncio.sleep(RETRY_MS / 1000)
     await ctx.close_sse_stream()
     await asyncio.sleep(RETRY_MS / 1000)
     await ctx.report_progress(2, 2, "while away")

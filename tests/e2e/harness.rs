@@ -5,7 +5,7 @@ mod gate;
 mod http;
 mod program;
 
-pub(crate) use client::{Client, PY1, PY2, TS1, TS2};
+pub(crate) use client::{AUTO, Client, PY1, PY2, TS1, TS2};
 pub(crate) use gate::{Gate, GateOptions, KEY};
 pub(crate) use http::{Answer, Connection, request};
 pub(crate) use program::{Backend, oakgate, oakgate_command, repository};
