@@ -14,7 +14,7 @@ use super::program::{repository, tools};
 const CLIENT_LIMIT: Duration = Duration::from_secs(60);
 
 /// One SDK.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Client {
     program: &'static str,
     script: &'static str,
@@ -55,10 +55,17 @@ pub(crate) const TS2: [Client; 2] = [TS2_LEGACY, TS2_MODERN];
 pub(crate) const AUTO: [Client; 2] =
     [Client { mode: Some("auto"), ..PY2_LEGACY }, Client { mode: Some("auto"), ..TS2_LEGACY }];
 
+/// The program of clients that are no program of their own.
+const HERE: &str = "";
+const RUST_LEGACY: Client = Client { program: HERE, script: "rmcp", ..PY2_LEGACY };
+const RUST_MODERN: Client = Client { program: HERE, script: "rmcp", ..PY2_MODERN };
+/// The Rust SDK, `rmcp` 3.11, both eras.
+pub(crate) const RUST: [Client; 2] = [RUST_LEGACY, RUST_MODERN];
+
 impl Client {
     /// Every SDK, in every era that it speaks.
     pub(crate) fn all() -> Vec<Self> {
-        [PY1, TS1].into_iter().chain(PY2).chain(TS2).collect()
+        [PY1, TS1].into_iter().chain(PY2).chain(TS2).chain(RUST).collect()
     }
 
     /// Runs steps through a gate: a line each, after the one that says what was negotiated.
@@ -82,6 +89,9 @@ impl Client {
 
     /// Runs steps at an address, with a proxy there or without.
     pub(crate) fn run_at(self, url: &str, key: &str, steps: &Value) -> Vec<Value> {
+        if self.program == HERE {
+            return super::rust_client::run(url, key, self.is_modern(), steps);
+        }
         let mut command = Command::new(tools().join(self.program));
         command.arg(repository().join("tests/clients").join(self.script));
         command.args(["--url", url, "--key", key]);

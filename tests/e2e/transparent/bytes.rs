@@ -10,7 +10,7 @@ fn address(backend: &Backend) -> &str {
     backend.url.trim_start_matches("http://").trim_end_matches("/mcp")
 }
 
-fn open(
+pub(super) fn open(
     address: &str,
     key: &str,
     session: Option<&str>,
@@ -196,7 +196,7 @@ fn sessions_and_streams_are_the_servers() {
 }
 
 /// A stream whose event ids, of which one server gives each once, are left out.
-fn without_ids(stream: &str) -> String {
+pub(super) fn without_ids(stream: &str) -> String {
     stream.lines().filter(|line| !line.starts_with("id: ")).collect::<Vec<_>>().join("\n")
 }
 
