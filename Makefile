@@ -1,5 +1,5 @@
 # `make` alone says what there is.
-.PHONY: help run test lint deny schema bench build
+.PHONY: help run test lint deny schema refusals bench build
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,10 @@ deny: ## licences and sources of dependencies
 
 schema: ## write the JSON Schema of settings files again
 	@cargo run --quiet --package oakgate -- config schema > config/settings.schema.json
+
+refusals: ## write the table of refusals in docs/refusals.md again
+	@sed -i '/^| /d;/^|---/d' docs/refusals.md
+	@cargo run --quiet --package oakgate -- refusals --markdown >> docs/refusals.md
 
 build: ## the release binary
 	@cargo build --release --package oakgate

@@ -16,8 +16,8 @@ pub use keys::{ApiKey, KeyKind, Keys};
 pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};
 pub use settings::{
-    Audit, Auth, Backend, BackendKind, BackendUrl, ControlPlane, Drain, Durability, ListMode, Listener,
-    Mapping, OnFull, Proxy, Receipts, Settings,
+    Audit, Auth, Authorization, Backend, BackendKind, BackendUrl, ControlPlane, Drain, Durability, ListMode,
+    Listener, Mapping, OnFull, Proxy, Receipts, Settings,
 };
 
 /// The JSON Schema (2020-12) of the settings file.

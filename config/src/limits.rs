@@ -40,6 +40,13 @@ pub struct Limits {
     /// Largest single event of a stream that is read to be filtered.
     #[schemars(range(min = 1024, max = 1_073_741_824))]
     pub max_event_bytes: u32,
+    /// Most sessions that are remembered because they may send batches (revision 2025-03-26), and as many again of the
+    /// old HTTP+SSE transport.
+    #[schemars(range(min = 1))]
+    pub max_sessions: u32,
+    /// How long a session that may send batches is remembered after its last one.
+    #[schemars(range(min = 1, max = 604_800))]
+    pub session_idle_seconds: u32,
     /// How long a client may take to send a request's head.
     #[schemars(range(min = 1, max = 3600))]
     pub header_timeout_seconds: u32,
@@ -58,6 +65,12 @@ pub struct Limits {
     /// How long an idle connection to a backend is kept; keep it below the backend's own keep-alive time.
     #[schemars(range(max = 3600))]
     pub backend_idle_seconds: u32,
+    /// Most WebSockets open at once; 503 beyond.
+    #[schemars(range(max = 1_000_000))]
+    pub max_websockets: u32,
+    /// How long a WebSocket may stay silent in both directions.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub websocket_idle_seconds: u32,
     /// Bytes of audit records on this disk; what happens beyond is `audit.on_full`.
     #[schemars(range(min = 1_048_576))]
     pub max_audit_bytes: u64,
@@ -77,12 +90,16 @@ impl Default for Limits {
             max_approvals_per_caller_per_minute: 60,
             max_tools_list_bytes: 16 * 1024 * 1024,
             max_event_bytes: 16 * 1024 * 1024,
+            max_sessions: 10_000,
+            session_idle_seconds: 3600,
             header_timeout_seconds: 15,
             body_timeout_seconds: 30,
             connect_timeout_seconds: 5,
             response_timeout_seconds: 300,
             max_idle_backend_connections: 64,
             backend_idle_seconds: 4,
+            max_websockets: 4096,
+            websocket_idle_seconds: 300,
             max_audit_bytes: 4 * 1024 * 1024 * 1024,
         }
     }

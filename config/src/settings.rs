@@ -6,7 +6,7 @@ mod listener;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-pub use backend::{Backend, BackendKind, BackendUrl, Mapping};
+pub use backend::{Authorization, Backend, BackendKind, BackendUrl, Mapping};
 pub use listener::{Auth, ListMode, Listener};
 
 pub use crate::source::{DurabilitySource as Durability, OnFullSource as OnFull};
@@ -129,8 +129,7 @@ fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Opt
     name(&source.name, "proxy.name", mistakes);
     let admin = address(&source.admin, "proxy.admin", mistakes);
     let listeners = listener::listeners(source.listeners, mistakes);
-    let names: Vec<&str> = listeners.iter().map(|listener| listener.name.as_str()).collect();
-    let backends = backend::backends(source.backends, &names, mistakes);
+    let backends = backend::backends(source.backends, &listeners, mistakes);
     if source.keys_file.is_none() && listeners.iter().any(|listener| listener.auth == Auth::ApiKey) {
         mistakes.push(Mistake::at("proxy.keys_file", "missing: a listener has `auth: api-key`"));
     }

@@ -126,6 +126,9 @@ pub struct BackendSource {
     pub listeners: Option<Vec<String>>,
     /// Its own address: `http://host:port/path`.
     pub url: String,
+    /// What becomes of a caller's `Authorization`. `pass` needs listeners with `auth: none`.
+    #[serde(default)]
+    pub authorization: AuthorizationSource,
     /// Where a call's resource comes from.
     pub resource: Option<MappingSource>,
     /// Where a call's method comes from.
@@ -139,6 +142,17 @@ pub struct BackendSource {
     /// MCP only: further methods that the cascade decides, such as `resources/read`.
     #[serde(default)]
     pub govern: Vec<GovernSource>,
+}
+
+/// What becomes of a caller's `Authorization` on its way to a backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthorizationSource {
+    /// It stays here: it is for the proxy.
+    #[default]
+    Strip,
+    /// It is for the backend, and so are its challenges and its OAuth metadata for the caller.
+    Pass,
 }
 
 /// What a backend speaks.

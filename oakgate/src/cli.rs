@@ -47,6 +47,21 @@ pub(crate) enum Command {
     /// Check a settings file
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Say what a refusal's reason means, and what to do about it
+    Refusals(RefusalsOptions),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  oakgate refusals                 every reason\n  oakgate refusals list-unreadable one of them"
+)]
+pub(crate) struct RefusalsOptions {
+    /// A reason, as answers, records and metrics have it; all of them without it
+    #[arg(value_name = "REASON")]
+    pub(crate) reason: Option<String>,
+    /// As a Markdown table
+    #[arg(long)]
+    pub(crate) markdown: bool,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod log;
 mod policy_command;
 mod proxy_command;
 mod receipt_command;
+mod refusals;
 mod signals;
 mod terminal;
 mod up;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Receipt(command) => receipt_command::run(&command),
         Command::Approvals(command) => approvals::run(&command),
         Command::Keys(command) => keys::run(&command),
+        Command::Refusals(options) => refusals::run(&options),
         Command::Config(command) => config_command::run(&command),
     };
     exit::code(done)

@@ -6,10 +6,12 @@
 
 pub mod content_type;
 mod fold;
+pub mod handshake;
 pub mod json;
 pub mod malformed;
 pub mod mcp;
 pub mod message;
+mod percent;
 pub mod pointer;
 pub mod reply;
 pub mod rest;

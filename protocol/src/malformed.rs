@@ -12,21 +12,21 @@ pub const INVALID_REQUEST: i32 = -32600;
 pub const INVALID_PARAMS: i32 = -32602;
 
 /// The reasons why a body is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, strum::EnumIter, strum::EnumMessage)]
 pub enum Malformed {
     /// `arguments` is there, but is not an object.
     #[error("`arguments` is not an object")]
     ArgumentsNotAnObject,
-    /// The `id` is not a string or a number, or is longer than [`crate::message::ID_BYTES_MAX`].
+    /// The `id` is not a string or a number, or is too long.
     #[error("`id` is neither a short string nor a short number")]
     BadId,
     /// `method` is there, but is not text.
     #[error("`method` is not text")]
     BadMethod,
-    /// An array of messages where one message is due.
+    /// An array of messages, outside of a session that this proxy saw begin at revision 2025-03-26.
     #[error("batches are not accepted")]
     Batch,
-    /// A batch with no message in it, or with more than [`crate::message::BATCH_MESSAGES_MAX`].
+    /// A batch with no message in it, or with too many.
     #[error("the batch is empty or too long")]
     BatchLength,
     /// The body starts with a byte-order mark.
@@ -77,6 +77,9 @@ pub enum Malformed {
     /// A key with a NUL in it, where some readers stop.
     #[error("a key has a NUL in it")]
     NulInKey,
+    /// The name, URI or task id that the method acts on has a NUL in it, where some readers stop.
+    #[error("the name, URI or task id has a NUL in it")]
+    NulInSubject,
     /// A number that a double cannot hold: readers make infinity, an error or a big number of it.
     #[error("a number is too large for a double")]
     NumberTooLarge,
@@ -86,7 +89,7 @@ pub enum Malformed {
     /// The name, URI or task id that the method acts on is there, but is not text.
     #[error("the name, URI or task id is not text")]
     SubjectNotText,
-    /// Objects and arrays nested deeper than [`crate::json::NESTING_MAX`].
+    /// Objects and arrays nested too deep.
     #[error("nested too deep")]
     TooDeep,
     /// Something follows the JSON value.
@@ -125,6 +128,7 @@ impl Malformed {
             Self::NotAnObject => "not-an-object",
             Self::NotJson { .. } => "not-json",
             Self::NulInKey => "nul-in-key",
+            Self::NulInSubject => "nul-in-subject",
             Self::NumberTooLarge => "number-too-large",
             Self::ParamsNotAnObject => "params-not-an-object",
             Self::SubjectNotText => "subject-not-text",
@@ -163,6 +167,7 @@ impl Malformed {
             Self::ArgumentsNotAnObject
             | Self::CallWithoutName
             | Self::MetaNotAnObject
+            | Self::NulInSubject
             | Self::ParamsNotAnObject
             | Self::SubjectNotText
             | Self::VersionNotText => INVALID_PARAMS,

@@ -9,16 +9,24 @@ mod tests;
 pub use headers::{HEADER_MISMATCH, HeaderMismatch, check_headers};
 pub use revision::{Era, Revision};
 
+use crate::fold::same_but_for_case;
+use crate::percent;
+
 /// The handshake of the revisions up to 2025-11-25.
 pub const INITIALIZE: &str = "initialize";
 /// Gets a prompt.
 pub const PROMPTS_GET: &str = "prompts/get";
 /// Reads a resource.
 pub const RESOURCES_READ: &str = "resources/read";
+/// Asks for a stream of notifications (2026-07-28 and later).
+pub const SUBSCRIPTIONS_LISTEN: &str = "subscriptions/listen";
 /// Calls a tool.
 pub const TOOLS_CALL: &str = "tools/call";
 /// Lists the tools.
 pub const TOOLS_LIST: &str = "tools/list";
+
+/// Query parameters that some servers take for a method.
+const QUERY_METHODS: [&str; 3] = ["_method", "method", "x-http-method-override"];
 
 /// What a method acts on: where it is governed, the resource; and what `Mcp-Name` repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +71,7 @@ pub fn is_published_request(method: &str) -> bool {
         | "resources/templates/list"
         | "resources/unsubscribe"
         | "server/discover"
-        | "subscriptions/listen"
+        | SUBSCRIPTIONS_LISTEN
         | TOOLS_CALL
         | TOOLS_LIST => true,
         // Tasks: `result` and `list` are of the experiment in 2025-11-25, `update` of the extension.
@@ -72,6 +80,17 @@ pub fn is_published_request(method: &str) -> bool {
         "resources/directory/read" | "skills/get" | "skills/list" => true,
         _ => false,
     }
+}
+
+/// True for a query with a parameter that some servers take for the method of a call (JSON-RPC over GET), or for the
+/// HTTP method. What cannot be decoded is taken as it came.
+#[must_use]
+pub fn has_method_in_query(query: &str) -> bool {
+    query.split(['&', ';']).any(|parameter| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        let name = percent::decode(name).unwrap_or_else(|_| name.to_owned());
+        QUERY_METHODS.iter().any(|method| same_but_for_case(method, name.trim()))
+    })
 }
 
 /// True for a notification that a client may send to a server in some revision from 2024-11-05 to 2026-07-28.

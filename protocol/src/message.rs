@@ -159,6 +159,12 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The id of a request; nothing else wants an answer.
+    #[must_use]
+    pub const fn id(&self) -> Option<Id<'a>> {
+        if let Self::Request(request) = self { Some(request.id) } else { None }
+    }
+
     /// The parameters of a request or a notification.
     #[must_use]
     pub const fn params(&self) -> Option<&Params<'a>> {

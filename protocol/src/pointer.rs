@@ -37,17 +37,21 @@ pub enum PointerError {
 }
 
 /// Why a pointer gives no text, though something is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, strum::EnumIter, strum::EnumMessage)]
 pub enum NotText {
     /// A member's name differs from the pointer's only in case.
     #[error("a member's name differs from the one that policy looks for only in case")]
     CaseVariant,
     /// The arguments are not JSON that is accepted.
     #[error("the arguments cannot be read: {0}")]
+    #[strum(disabled)]
     Malformed(#[from] Malformed),
     /// The value is not text.
     #[error("the value that policy looks for is not text")]
     NotText,
+    /// The text has a NUL in it, where some readers stop.
+    #[error("the value that policy looks for has a NUL in it")]
+    Nul,
 }
 
 impl NotText {
@@ -58,6 +62,7 @@ impl NotText {
             Self::CaseVariant => "argument-case-variant",
             Self::Malformed(malformed) => malformed.name(),
             Self::NotText => "argument-not-text",
+            Self::Nul => "argument-with-nul",
         }
     }
 }
@@ -109,7 +114,8 @@ pub fn text_at<'a>(arguments: &'a str, pointer: &Pointer) -> Result<Option<Cow<'
 
 fn follow<'a>(reader: &mut Reader<'a>, tokens: &[String]) -> Result<Option<Cow<'a, str>>, NotText> {
     let Some((token, rest)) = tokens.split_first() else {
-        return reader.text()?.map(Some).ok_or(NotText::NotText);
+        let text = reader.text()?.ok_or(NotText::NotText)?;
+        return if text.contains('\0') { Err(NotText::Nul) } else { Ok(Some(text)) };
     };
     match reader.kind()? {
         Kind::Object => member(reader, token, rest),
@@ -172,8 +178,7 @@ mod tests {
 
     #[test]
     fn finds_text_or_says_what_is_there() {
-        let arguments =
-            r#"{"a":{"b":["x","\u0079",7,null]},"":"e","m~n":"t","i/j":"s","n":null,"o":{}, "Case":"c"}"#;
+        let arguments = r#"{"a":{"b":["x","\u0079",7,null]},"":"e","m~n":"t","i/j":"s","n":null,"o":{}, "Case":"c","z":"x\u0000"}"#;
         let table = [
             ("/a/b/0", Ok(Some("x"))),
             ("/a/b/1", Ok(Some("y"))),
@@ -194,6 +199,7 @@ mod tests {
             ("/o", Err(NotText::NotText)),
             ("/case", Err(NotText::CaseVariant)),
             ("/Case", Ok(Some("c"))),
+            ("/z", Err(NotText::Nul)),
             ("", Err(NotText::NotText)),
         ];
         for (pointer, expected) in table {

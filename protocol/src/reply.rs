@@ -51,10 +51,27 @@ pub fn progress(progress_token: &str, progress: u64, message: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A notification without parameters, such as `notifications/tools/list_changed`.
+/// A `notifications/tools/list_changed`; where it comes in a `subscriptions/listen` stream, with that request's id.
 #[must_use]
-pub fn notification(method: &str) -> Vec<u8> {
-    format!(r#"{{"jsonrpc":"2.0","method":{}}}"#, quoted(method)).into_bytes()
+pub fn tools_list_changed(subscription: Option<Id<'_>>) -> Vec<u8> {
+    let params = subscription.map_or_else(String::new, |id| {
+        format!(r#","params":{{"_meta":{{"io.modelcontextprotocol/subscriptionId":{}}}}}"#, id.raw())
+    });
+    format!(r#"{{"jsonrpc":"2.0","method":"notifications/tools/list_changed"{params}}}"#).into_bytes()
+}
+
+/// The answer to a batch: the answers to its messages, each of them whole.
+#[must_use]
+pub fn batch(answers: &[Vec<u8>]) -> Vec<u8> {
+    let mut written = b"[".to_vec();
+    for (number, answer) in answers.iter().enumerate() {
+        if number > 0 {
+            written.push(b',');
+        }
+        written.extend_from_slice(answer);
+    }
+    written.push(b']');
+    written
 }
 
 fn quoted(text: &str) -> String {
@@ -100,9 +117,21 @@ mod tests {
                     "params":{"progressToken":"t1","progress":3,"message":text}}),
             ),
             (
-                notification("notifications/tools/list_changed"),
+                tools_list_changed(None),
                 "list_changed",
                 json!({"jsonrpc":"2.0","method":"notifications/tools/list_changed"}),
+            ),
+            (
+                tools_list_changed(Some(id_of(r#"{"id":"\u0061"}"#))),
+                r#"Id":"\u0061""#,
+                json!({"jsonrpc":"2.0","method":"notifications/tools/list_changed",
+                    "params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"a"}}}),
+            ),
+            (
+                batch(&[error(None, 1, "a", None), error(None, 2, "b", None)]),
+                "},{",
+                json!([{"jsonrpc":"2.0","error":{"code":1,"message":"a"}},
+                    {"jsonrpc":"2.0","error":{"code":2,"message":"b"}}]),
             ),
         ];
         for (bytes, raw, expected) in table {

@@ -5,7 +5,6 @@
 
 mod arguments;
 mod path;
-mod percent;
 mod query;
 mod routes;
 mod template;
@@ -58,10 +57,11 @@ pub struct RestCall<'r> {
 }
 
 /// Why a REST call is refused before anything is decided; the answer has HTTP status 400.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, strum::EnumIter, strum::EnumMessage)]
 pub enum RestRefused {
     /// The body says that it is JSON, but cannot be read.
     #[error("the body cannot be read: {0}")]
+    #[strum(disabled)]
     Body(#[from] Malformed),
     /// The content type names two types, or JSON in another encoding than UTF-8.
     #[error("the content type is ambiguous")]
@@ -74,11 +74,12 @@ pub enum RestRefused {
     MethodOverride,
     /// The path is ambiguous.
     #[error("the path is refused: {0}")]
+    #[strum(disabled)]
     Path(#[from] PathRefused),
     /// The query cannot be read, or is ambiguous.
     #[error("the query cannot be read")]
     Query,
-    /// More than [`QUERY_PARAMETERS_MAX`] query parameters.
+    /// Too many query parameters.
     #[error("the query has too many parameters")]
     QueryTooLong,
     /// A name twice among path, query and body, also if only in another case or with brackets.

@@ -94,6 +94,8 @@ pub(crate) struct Record {
     if_left: Option<Vec<u8>>,
     /// The call's place among those that its caller has under way.
     under_way: Option<Counted>,
+    /// The other calls of its batch: they share its outcome.
+    others: Vec<Self>,
 }
 
 #[derive(Serialize)]
@@ -128,7 +130,16 @@ impl Record {
             status: None,
             if_left: None,
             under_way: None,
+            others: Vec::new(),
         }
+    }
+
+    /// One record of several calls that go out and end together; `None` of none.
+    pub(crate) fn of_all(records: Vec<Self>) -> Option<Self> {
+        let mut records = records.into_iter();
+        let mut first = records.next()?;
+        first.others = records.collect();
+        Some(first)
     }
 
     /// Writes the intent. When this returns, the record is in the kernel's hands (`batched`) or on the disk (`strict`).
@@ -163,10 +174,13 @@ impl Record {
     }
 
     /// What is known of the outcome by now; the last word counts. Only a call with an intent has one.
-    pub(crate) const fn outcome(&mut self, outcome: Outcome, status: Option<u16>) {
+    pub(crate) fn outcome(&mut self, outcome: Outcome, status: Option<u16>) {
         if self.outcome.is_some() {
             self.outcome = Some(outcome);
             self.status = status;
+        }
+        for other in &mut self.others {
+            other.outcome(outcome, status);
         }
     }
 }

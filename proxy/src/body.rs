@@ -40,8 +40,8 @@ pub(crate) enum BodyError {
     Backend(hyper::Error),
     #[error("the backend's response is too large to be one event")]
     TooLarge,
-    #[error("the backend's list of tools can't be read")]
-    ListUnreadable,
+    #[error("the backend's message can't be read")]
+    MessageUnreadable,
 }
 
 /// A request's body, whole; its room in memory is given back on drop.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use config::{Auth, Keys};
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use policy::{Caller, CallerKind, UnixMillis};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -36,6 +36,8 @@ pub(crate) struct Identity {
     tenant: Option<String>,
     may_name_tenant: bool,
     expires_unix_seconds: Option<i64>,
+    /// SHA-256 of its key; `None` for nobody in particular.
+    key_sha256: Option<[u8; 32]>,
     pub(crate) load: Arc<Load>,
 }
 
@@ -67,6 +69,7 @@ impl Identities {
                 tenant: key.tenant.clone(),
                 may_name_tenant: key.may_name_tenant,
                 expires_unix_seconds: key.expires_unix_seconds,
+                key_sha256: Some(*sha256),
                 load: loads.get(key.id.as_str()).map_or_else(Arc::default, |load| Arc::clone(load)),
             };
             (*sha256, Arc::new(identity))
@@ -97,11 +100,20 @@ impl Identities {
         if !bool::from(known.ct_eq(&sha256)) {
             return Err(Refusal::UnknownCredential);
         }
-        let now_seconds = i64::try_from(now.seconds()).unwrap_or(i64::MAX);
-        if identity.expires_unix_seconds.is_some_and(|expires| expires <= now_seconds) {
+        if identity.has_expired(now) {
             return Err(Refusal::ExpiredCredential);
         }
         Ok(Arc::clone(identity))
+    }
+
+    /// Whether a caller that was identified earlier would be identified as the same one now.
+    pub(crate) fn still_knows(&self, earlier: &Identity, now: UnixMillis) -> bool {
+        let Some(sha256) = &earlier.key_sha256 else { return true };
+        self.by_sha256.get(sha256).is_some_and(|identity| {
+            identity.caller.id == earlier.caller.id
+                && identity.tenant == earlier.tenant
+                && !identity.has_expired(now)
+        })
     }
 }
 
@@ -116,8 +128,14 @@ impl Identity {
             tenant: None,
             may_name_tenant: false,
             expires_unix_seconds: None,
+            key_sha256: None,
             load: Arc::default(),
         })
+    }
+
+    fn has_expired(&self, now: UnixMillis) -> bool {
+        let now_seconds = i64::try_from(now.seconds()).unwrap_or(i64::MAX);
+        self.expires_unix_seconds.is_some_and(|expires| expires <= now_seconds)
     }
 
     /// The tenant of a request: the credential's, or the one it names if its credential may.
@@ -171,6 +189,12 @@ fn presented_key(headers: &HeaderMap) -> Result<&str, Refusal> {
         true => Ok(key),
         false => Err(Refusal::UnknownCredential),
     }
+}
+
+/// Whether the value of an `Authorization` is one of the proxy's own keys.
+pub(crate) fn is_key(value: &HeaderValue) -> bool {
+    let token = value.to_str().ok().and_then(|value| value.split_once(' ')).map(|(_, token)| token.trim());
+    token.is_some_and(|token| KEY_PREFIXES.iter().any(|prefix| token.starts_with(prefix)))
 }
 
 #[cfg(test)]

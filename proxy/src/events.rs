@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
@@ -17,6 +18,8 @@ use http_body::{Body as _, Frame};
 use protocol::sse;
 
 use crate::body::{Body, BodyError};
+use crate::http_sse::{self, Session};
+use crate::respond;
 
 /// A response that is not a stream is read whole, up to here, to become one event.
 const EVENT_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -33,9 +36,20 @@ struct Queue {
     open: bool,
     chunks: VecDeque<Bytes>,
     reader: Option<Waker>,
+    /// Where the stream goes in the old HTTP+SSE transport: into another response.
+    session: Option<Arc<Session>>,
 }
 
 impl EventStream {
+    /// From here on the stream is that of a session.
+    pub(crate) fn is_of(&self, session: Arc<Session>) {
+        self.0.borrow_mut().session = Some(session);
+    }
+
+    pub(crate) fn session(&self) -> Option<Arc<Session>> {
+        self.0.borrow().session.clone()
+    }
+
     /// Opens the stream, if it is not open yet, and writes to it.
     pub(crate) fn write(&self, chunk: impl Into<Bytes>) {
         let mut queue = self.0.borrow_mut();
@@ -50,7 +64,12 @@ impl EventStream {
         self.0.borrow().open
     }
 
-    fn next(&self, context: &Context<'_>) -> Option<Bytes> {
+    /// What was written and not read yet.
+    pub(crate) fn take(&self) -> Option<Bytes> {
+        self.0.borrow_mut().chunks.pop_front()
+    }
+
+    pub(crate) fn next(&self, context: &Context<'_>) -> Option<Bytes> {
         let mut queue = self.0.borrow_mut();
         let chunk = queue.chunks.pop_front();
         if chunk.is_none() {
@@ -68,9 +87,13 @@ pub(crate) async fn response_or_stream(mut passage: Passage, stream: EventStream
         Poll::Pending => Poll::Pending,
     })
     .await;
-    match done {
-        Some(response) => response,
-        None => {
+    match (done, stream.session()) {
+        (Some(response), _) => response,
+        (None, Some(session)) => {
+            tokio::task::spawn_local(http_sse::go_on(passage, stream, session));
+            respond::accepted()
+        }
+        (None, None) => {
             let mut response =
                 Response::new(Body::Events(Events { stream, source: Source::Passage(passage) }));
             let headers = response.headers_mut();

@@ -9,6 +9,7 @@ use http::Response;
 use http::request::Parts;
 use policy::approval::Reference;
 use policy::{Call, Denial, Permit, Snapshot, Verdict};
+use protocol::sse;
 
 use crate::approvals::RequestKey;
 use crate::audit::{Intent, Record, VerdictFields};
@@ -16,10 +17,12 @@ use crate::body::Body;
 use crate::caller::Identity;
 use crate::events::EventStream;
 use crate::hold::Held;
+use crate::http_sse::Session;
 use crate::listen::Listening;
 use crate::recognise::{ReplyTo, ToolCall};
 use crate::refusal::Refusal;
 use crate::respond;
+use crate::state::Counted;
 use crate::worker::{CallId, Worker};
 
 /// One request, from its first byte to its answer.
@@ -38,15 +41,20 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// Counts the call among those that its caller has under way, until its answer is through.
     pub(crate) fn enter(&mut self, identity: &Identity) -> Result<(), Refusal> {
-        let shared = &self.worker.shared;
-        let entered =
-            identity.load.enter_call(shared.settings.limits.max_calls_per_caller).inspect_err(|_| {
-                shared.metrics.limits_reached.with_label_values(&["max_calls_per_caller"]).inc();
-            })?;
+        let entered = self.enter_one(identity)?;
         if let Some(record) = &mut self.record {
             record.keep(entered);
         }
         Ok(())
+    }
+
+    /// Counts one more call among those that its caller has under way.
+    pub(crate) fn enter_one(&self, identity: &Identity) -> Result<Counted, Refusal> {
+        let shared = &self.worker.shared;
+        let max = shared.settings.limits.max_calls_per_caller;
+        identity.load.enter_call(max).inspect_err(|_| {
+            shared.metrics.limits_reached.with_label_values(&["max_calls_per_caller"]).inc();
+        })
     }
 
     /// Step 7, and the record of a refusal that came before there was a call.
@@ -57,7 +65,26 @@ impl Exchange {
             self.record_refusal(refusal, None).await;
         }
         tracing::debug!(reason = refusal.name(), call = self.id.text, "refused");
-        respond::refused(refusal, self.verdict.as_ref(), &self.reply_to, &self.id.text)
+        let response = respond::refused(refusal, self.verdict.as_ref(), &self.reply_to, &self.id.text);
+        match self.stream.session() {
+            Some(session) => self.in_its_session(&session, response).await,
+            None => response,
+        }
+    }
+
+    /// In the old HTTP+SSE transport a caller reads its answers in its session's stream, and nowhere else.
+    async fn in_its_session(&self, session: &Session, response: Response<Body>) -> Response<Body> {
+        let has_id = matches!(&self.reply_to, ReplyTo::Mcp { id: Some(_), .. });
+        match response.body() {
+            Body::Full(message) if has_id && respond::is_message(&response) => {
+                if session.send(sse::write_event(message).into()).await {
+                    respond::accepted()
+                } else {
+                    response
+                }
+            }
+            _ => response,
+        }
     }
 
     /// Writes the intent of a refused request. It is refused in any case, so a failure only counts.
@@ -65,6 +92,15 @@ impl Exchange {
         let Some(mut record) = self.record.take() else { return };
         let approval = refusal.reference().map(Reference::as_str);
         let intent = Intent { approval, ..self.refused(refusal.name(), call) };
+        if record.intent(&intent, Durability::Batched).await.is_err() {
+            self.worker.shared.metrics.audit.dropped.inc();
+        }
+    }
+
+    /// Writes the record of a call that is refused only because its batch is.
+    pub(crate) async fn record_batch_refused(&self, call: &Call<'_>) {
+        let Ok((_, mut record)) = self.worker.begin() else { return };
+        let intent = Intent { verdict: None, ..self.refused(Refusal::BatchRefused.name(), Some(call)) };
         if record.intent(&intent, Durability::Batched).await.is_err() {
             self.worker.shared.metrics.audit.dropped.inc();
         }
@@ -120,12 +156,32 @@ impl Exchange {
 
     /// A tool that is hidden from its caller is refused like one that does not exist.
     pub(crate) fn denied(&self, denial: Denial, snapshot: &Snapshot, call: &Call<'_>) -> Refusal {
-        let is_tool_call = matches!(self.reply_to, ReplyTo::Mcp { is_tool_call: true, .. });
+        let is_tool_call = match &self.reply_to {
+            ReplyTo::Mcp { is_tool_call, .. } => *is_tool_call,
+            ReplyTo::Batch { requests, refused } => {
+                requests.iter().any(|request| Some(request.place) == *refused && request.is_tool_call)
+            }
+            ReplyTo::Http | ReplyTo::Rest => false,
+        };
         let filters = self.listening.settings.list == ListMode::Filter;
         if is_tool_call && filters && !snapshot.may_be_called(call.tool, call.tenant) {
             Refusal::Hidden { tool: call.tool.to_owned() }
         } else {
             Refusal::Denied(Box::new(denial))
+        }
+    }
+
+    /// Whether lists of tools in this backend's streams are filtered.
+    pub(crate) fn looks_for_lists(&self, backend: &config::Backend) -> bool {
+        matches!(backend.kind, config::BackendKind::Mcp { .. })
+            && self.listening.settings.list == ListMode::Filter
+    }
+
+    /// What tells the caller's session from its others.
+    pub(crate) fn session_id(&self, head: &Parts) -> Option<Vec<u8>> {
+        match self.stream.session() {
+            Some(session) => Some(session.token.clone().into_bytes()),
+            None => head.headers.get("mcp-session-id").map(|session| session.as_bytes().to_vec()),
         }
     }
 
@@ -138,8 +194,8 @@ impl Exchange {
         head: &Parts,
     ) -> Held<'a> {
         let mcp_id = if let ReplyTo::Mcp { id, .. } = &self.reply_to { id.clone() } else { None };
-        let takes_stream = mcp_id.is_some() && accepts_events(head);
-        let session = head.headers.get("mcp-session-id").map(|session| session.as_bytes().to_vec());
+        let takes_stream = mcp_id.is_some() && (self.stream.session().is_some() || accepts_events(head));
+        let session = self.session_id(head);
         let limit = Duration::from_secs(self.listening.settings.hold_limit_seconds);
         Held {
             call,

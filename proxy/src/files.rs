@@ -170,7 +170,17 @@ fn reload(shared: &Shared, watched: Watched) -> bool {
         Watched::ReceiptKeys => load_receipt_keys(&settings.receipts.keys_file)
             .map(|keys| InForce { receipt_keys: Arc::new(keys), ..InForce::clone(&before) }),
     };
-    let noted = note(metrics, watched, loaded, |next| shared.in_force.store(Arc::new(next)));
+    let noted = note(metrics, watched, loaded, |next| {
+        let same_policy = match (&before.policy, &next.policy) {
+            (Some(before), Some(next)) => Arc::ptr_eq(before, next),
+            (before, next) => before.is_none() && next.is_none(),
+        };
+        let same_keys = Arc::ptr_eq(&before.identities, &next.identities);
+        shared.in_force.store(Arc::new(next));
+        if !(same_policy && same_keys) {
+            shared.changes.send_modify(|change| *change = change.wrapping_add(1));
+        }
+    });
     if noted && watched == Watched::Policy {
         confirm(shared);
     }

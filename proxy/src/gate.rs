@@ -17,11 +17,13 @@ use std::time::{Duration, Instant};
 use config::{Backend, BackendKind, Durability};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use policy::{Call, Decision, Permit, Snapshot, decide};
 
 use crate::audit::{Outcome, Record};
+use crate::authorization::challenge;
+use crate::batch::{SessionKey, batch};
 use crate::body::{Body, Whole};
 use crate::caller::Identity;
 use crate::candidate::compare;
@@ -29,15 +31,17 @@ use crate::clock;
 use crate::events::{EventStream, response_or_stream};
 use crate::exchange::Exchange;
 use crate::hold::hold;
+use crate::http_sse::Session;
 use crate::listen::Listening;
-use crate::recognise::{Arrival, ReplyTo, ToolCall, recognise};
+use crate::recognise::{Arrival, Passing, ReplyTo, ToolCall, is_array, recognise};
 use crate::refusal::Refusal;
-use crate::relay::{Way, has_message, relay};
+use crate::relay::has_message;
 use crate::respond;
 use crate::stamp::stamp;
 use crate::state::{InForce, Phase, Shared};
-use crate::transparent::{Message, transparent};
+use crate::transparent::{Message, call_back, transparent};
 use crate::upstream::{Answer, Outbound, Passage, SendError, send};
+use crate::websocket::{Opening, Standing};
 use crate::worker::Worker;
 
 /// Tool, resource, method and tenant of a call together are no longer than this.
@@ -104,27 +108,30 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
     let in_force = shared.in_force.load_full();
 
     // 4. Bytes to a call.
-    let arrival = recognise(backend, &head, rest, &body.bytes, &mut exchange.reply_to)?;
-    let inbound = Inbound { head: &head, rest, body: &body, backend, place };
+    let is_mcp = matches!(backend.kind, BackendKind::Mcp { .. });
+    let session = if is_mcp { shared.http_sse.session(&head, place, &identity)? } else { None };
+    if let Some(session) = &session {
+        exchange.stream.is_of(Arc::clone(session));
+    }
+    let may_batch = is_mcp
+        && is_array(&body.bytes)
+        && SessionKey::of(place, &identity, &head.headers)
+            .is_some_and(|key| shared.batch_sessions.may_batch(&key));
+    let arrival = recognise(backend, &head, rest, (&body.bytes, may_batch), &mut exchange.reply_to)?;
+    let inbound = Inbound { head: &head, rest, body: &body, backend, place, session: session.as_deref() };
     let tool_call = match arrival {
         Arrival::Absorbed => return Ok(respond::accepted()),
         Arrival::Transparent(proof, passing) => {
             let message = Message { inbound, passing, identity: &identity, tenant };
             return transparent(exchange, in_force, proof, message).await;
         }
+        Arrival::Batch(arrivals) => {
+            let message = Message { inbound, passing: Passing::Other, identity: &identity, tenant };
+            return batch(exchange, in_force, arrivals, message).await;
+        }
         Arrival::Call(tool_call) => tool_call,
     };
-    let call = Call {
-        backend: &backend.name,
-        tool: &tool_call.tool,
-        tenant,
-        resource: tool_call.resource.as_deref(),
-        method: tool_call.method.as_deref(),
-        arguments: &tool_call.arguments,
-        unread_body: tool_call.unread_body,
-        caller: &identity.caller,
-        reasoning: None,
-    };
+    let call = tool_call.call(backend, tenant, &identity);
     let result = enforce(exchange, in_force, &inbound, &tool_call, &call, &identity).await;
     if let Err(refusal) = &result {
         exchange.record_refusal(refusal, Some(&call)).await;
@@ -143,6 +150,8 @@ pub(crate) struct Inbound<'a> {
     pub(crate) backend: &'a Backend,
     /// The backend's place in the settings.
     pub(crate) place: usize,
+    /// The session of the old HTTP+SSE transport that it belongs to.
+    pub(crate) session: Option<&'a Session>,
 }
 
 /// Decides a call and does what was decided.
@@ -159,6 +168,8 @@ async fn enforce(
     let deciding = Instant::now();
     exchange.enter(identity)?;
     check_length(call)?;
+    let opening =
+        tool_call.websocket.as_ref().map(|handshake| Opening::new(shared, handshake)).transpose()?;
 
     // 5. The decision; after a hold, again on the policy then in force.
     let mut policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
@@ -176,7 +187,7 @@ async fn enforce(
                 let held = exchange.held(policy.snapshot.org(), tool_call, call, identity, inbound.head);
                 let grant = hold(shared, &ask, held).await?;
                 in_force = shared.in_force.load_full();
-                still_known(exchange, &in_force, identity, inbound.head)?;
+                still_known(&exchange.listening, &in_force, identity, &inbound.head.headers)?;
                 policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
                 decision = decide(&policy.snapshot, call, Some(grant), clock::now());
             }
@@ -204,18 +215,27 @@ async fn enforce(
     let outbound = Outbound {
         target: target(inbound)?,
         body: inbound.body.bytes.clone(),
-        receipt: Some(receipt),
-        // An open stream can only pass on what it can read.
-        plain_response: exchange.stream.is_open(),
+        receipts: vec![receipt],
+        // An open stream can only pass on what it can read, and a list of tools may hide in any stream.
+        plain_response: exchange.stream.is_open() || exchange.looks_for_lists(inbound.backend),
+        websocket: opening.is_some(),
     };
+    let is_approved = permit.approval().is_some();
     let answer = forward(exchange, Passage::Permit(permit), outbound, inbound, Some(&mut record)).await?;
-    if exchange.stream.is_open() && !has_message(&answer.response) {
+    if let Some(opening) = opening
+        && answer.response.status() == StatusCode::SWITCHING_PROTOCOLS
+    {
+        return opening.open(exchange, inbound, answer, record, Standing::new(call, is_approved));
+    }
+    // In the old transport the answer comes in another stream, and what comes here is an acknowledgement.
+    let is_message = inbound.session.is_some() || has_message(&answer.response);
+    if exchange.stream.is_open() && !is_message {
         // The stream is open: what is not a message can't be passed on in it.
         let status = answer.response.status().as_u16();
         record.outcome(Outcome::Failed, Some(status));
         return Err(Refusal::BackendNoMessage { backend: inbound.backend.name.clone(), status });
     }
-    Ok(relay(answer, record, Way::default()))
+    call_back(exchange, inbound, call.tenant, (answer, record)).await
 }
 
 /// Sends to the backend, once, and turns its failures into refusals.
@@ -230,7 +250,9 @@ pub(crate) async fn forward(
     let metrics = &worker.shared.metrics;
     let backend = inbound.backend;
     let sending = Instant::now();
-    let request = outbound.request(inbound.head, &backend.url).map_err(|_| Refusal::ReceiptFailed)?;
+    let request = outbound
+        .request(inbound.head, &backend.url, backend.authorization)
+        .map_err(|_| Refusal::ReceiptFailed)?;
     let pool = &worker.backends.get(inbound.place).ok_or(Refusal::NoBackend)?.pool;
     let mut record = record;
     if let Some(record) = &mut record {
@@ -240,7 +262,7 @@ pub(crate) async fn forward(
     let timeout = Duration::from_secs(worker.shared.settings.limits.response_timeout_seconds.into());
     let sent = send(passage, pool, &backend.url, request, timeout).await;
     metrics.phases.backend.observe(sending.elapsed().as_secs_f64());
-    sent.map_err(|error| {
+    let mut answer = sent.map_err(|error| {
         metrics.backend_errors.with_label_values(&[backend.name.as_str(), error.name()]).inc();
         tracing::warn!(%error, backend = backend.name, call = exchange.id.text, "the backend did not answer");
         let name = backend.name.clone();
@@ -255,11 +277,13 @@ pub(crate) async fn forward(
             record.outcome(outcome, None);
         }
         refusal
-    })
+    })?;
+    challenge(&worker.shared, inbound, &mut answer.response);
+    Ok(answer)
 }
 
 /// What a receipt and a record can carry, in bytes of JSON.
-fn check_length(call: &Call<'_>) -> Result<(), Refusal> {
+pub(crate) fn check_length(call: &Call<'_>) -> Result<(), Refusal> {
     let in_json = |byte: u8| if byte < 0x20 || matches!(byte, b'"' | b'\\') { 6 } else { 1 };
     let parts = [Some(call.tool), call.resource, call.method, call.tenant];
     let length: usize = parts.into_iter().flatten().flat_map(str::bytes).map(in_json).sum();
@@ -267,21 +291,23 @@ fn check_length(call: &Call<'_>) -> Result<(), Refusal> {
     if length > max_bytes { Err(Refusal::CoordinatesTooLong { max_bytes }) } else { Ok(()) }
 }
 
-/// A call that was held for long may be the call of a key that was taken away meanwhile.
-fn still_known(
-    exchange: &Exchange,
+/// The caller as it is known now. A call that was held for long may be the call of a key that was taken away meanwhile.
+pub(crate) fn still_known(
+    listening: &Listening,
     in_force: &InForce,
     identity: &Identity,
-    head: &Parts,
-) -> Result<(), Refusal> {
-    let now = in_force.identities.identify(exchange.listening.settings.auth, &head.headers, clock::now())?;
-    let is_same = now.caller.id == identity.caller.id
-        && now.tenant(&head.headers)? == identity.tenant(&head.headers)?;
-    if is_same { Ok(()) } else { Err(Refusal::UnknownCredential) }
+    headers: &HeaderMap,
+) -> Result<Arc<Identity>, Refusal> {
+    let now = in_force.identities.identify(listening.settings.auth, headers, clock::now())?;
+    let is_same = now.caller.id == identity.caller.id && now.tenant(headers)? == identity.tenant(headers)?;
+    if is_same { Ok(now) } else { Err(Refusal::UnknownCredential) }
 }
 
 /// The backend's own path, and the query as it came.
 pub(crate) fn target(inbound: &Inbound<'_>) -> Result<PathAndQuery, Refusal> {
+    if let Some(session) = inbound.session {
+        return Ok(session.target.clone());
+    }
     let mut target = inbound.backend.url.path.clone();
     if let BackendKind::Rest { .. } = inbound.backend.kind {
         target.push_str(inbound.rest);
@@ -297,7 +323,12 @@ pub(crate) fn target(inbound: &Inbound<'_>) -> Result<PathAndQuery, Refusal> {
 }
 
 /// Calls that a person approved, or that destroy, wait for the disk unless the settings say otherwise.
-fn durability(shared: &Shared, snapshot: &Snapshot, call: &Call<'_>, permit: &Permit) -> Durability {
+pub(crate) fn durability(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    call: &Call<'_>,
+    permit: &Permit,
+) -> Durability {
     let destructive =
         || snapshot.tool(call.tool).is_some_and(|tool| tool.annotations().destructive == Some(true));
     shared.settings.audit.durability.unwrap_or_else(|| {

@@ -1,5 +1,6 @@
 //! Header names as backends may read them: CGI, WSGI and their like take `_` for `-`.
 
+use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 
 use crate::caller::API_KEY;
@@ -12,6 +13,12 @@ const OVERRIDES: [&str; 5] =
 pub(crate) fn is_read_as(name: &HeaderName, other: &str) -> bool {
     let folded = name.as_str().bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
     folded.eq(other.bytes())
+}
+
+/// All values of a header (its name in lower case, with hyphens), also those that some backend takes for its values.
+pub(crate) fn values<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<Item = &'h [u8]> {
+    let read_as = headers.iter().filter(move |(other, _)| is_read_as(other, name));
+    read_as.map(|(_, value)| HeaderValue::as_bytes(value))
 }
 
 /// A header that would make another call of a request, if there is one.

@@ -6,6 +6,8 @@
 mod admin;
 mod approvals;
 mod audit;
+mod authorization;
+mod batch;
 mod body;
 mod caller;
 mod candidate;
@@ -17,6 +19,7 @@ mod files;
 mod gate;
 mod header;
 mod hold;
+mod http_sse;
 mod listen;
 mod metrics;
 mod recognise;
@@ -28,7 +31,9 @@ mod stamp;
 mod state;
 mod transparent;
 mod upstream;
+mod websocket;
 mod worker;
 
 pub use files::FileError;
+pub use refusal::{RefusalRow, refusals};
 pub use running::{Running, StartError, start};

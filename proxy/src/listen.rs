@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Listener;
-use http::header::HOST;
+use http::Request;
+use http::header::{HOST, UPGRADE};
 use http::request::Parts;
+use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,6 +19,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::authorization;
 use crate::gate::gate;
 use crate::metrics::Gauged;
 use crate::refusal::Refusal;
@@ -39,6 +42,8 @@ pub(crate) struct Listening {
     hosts: HashSet<String>,
     /// Path and place in the settings of each backend, the longest path first.
     routes: Vec<(String, usize)>,
+    /// Path and backend of each document about authorization.
+    documents: Vec<(String, usize)>,
 }
 
 impl Listening {
@@ -61,7 +66,8 @@ impl Listening {
             .map(|(place, backend)| (backend.path.clone(), place))
             .collect();
         routes.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
-        Self { settings: settings.clone(), hosts, routes }
+        let documents = authorization::documents(backends, &routes);
+        Self { settings: settings.clone(), hosts, routes, documents }
     }
 
     /// Whether this listener is who the caller believes to speak to, and the caller's page, if it is one, may (DNS
@@ -89,6 +95,9 @@ impl Listening {
 
     /// The backend for a path (its place in the settings), and what of the path is the backend's own.
     pub(crate) fn route<'a>(&self, backends: &[config::Backend], path: &'a str) -> Option<(usize, &'a str)> {
+        if let Some((_, place)) = self.documents.iter().find(|(known, _)| known == path) {
+            return Some((*place, ""));
+        }
         self.routes.iter().find_map(|(prefix, place)| {
             let rest = if prefix == "/" { path } else { path.strip_prefix(prefix.as_str())? };
             let fits = match backends.get(*place)?.kind {
@@ -148,6 +157,13 @@ pub(crate) async fn accept(
     }
 }
 
+/// A connection's place among those that may be open. A WebSocket keeps it after HTTP is over.
+#[derive(Debug)]
+pub(crate) struct ConnectionPlace {
+    _permit: OwnedSemaphorePermit,
+    _counted: Gauged,
+}
+
 /// Serves one connection until it ends, or the proxy stops.
 async fn serve(
     worker: Rc<Worker>,
@@ -156,12 +172,16 @@ async fn serve(
     permit: OwnedSemaphorePermit,
 ) {
     let shared = Arc::clone(&worker.shared);
-    let _open = Gauged::new(&shared.metrics.connections);
+    let place =
+        Arc::new(ConnectionPlace { _permit: permit, _counted: Gauged::new(&shared.metrics.connections) });
     if let Err(error) = stream.set_nodelay(true).and_then(|()| keep_alive(&stream)) {
         tracing::debug!(%error, "a socket option could not be set");
     }
     let limits = shared.settings.limits;
-    let service = service_fn(|request| {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        if request.headers().contains_key(UPGRADE) {
+            request.extensions_mut().insert(Arc::clone(&place));
+        }
         let passage = gate(Rc::clone(&worker), Rc::clone(&listening), request);
         async move { Ok::<_, std::convert::Infallible>(passage.await) }
     });
@@ -170,7 +190,8 @@ async fn serve(
         .header_read_timeout(Duration::from_secs(limits.header_timeout_seconds.into()))
         .max_headers(usize::try_from(limits.max_headers).unwrap_or(usize::MAX))
         .max_header_size(usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX))
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let (mut phase, mut last_phase) = (shared.phase.subscribe(), shared.phase.subscribe());
     let mut draining = false;
@@ -187,7 +208,6 @@ async fn serve(
     if let Err(error) = ended {
         tracing::debug!(%error, "a client's connection ended");
     }
-    drop(permit);
 }
 
 async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {

@@ -31,7 +31,9 @@ pub(crate) struct Metrics {
     pub(crate) connections_refused: IntCounter,
     pub(crate) buffered_body_bytes: IntGauge,
     pub(crate) limits_reached: IntCounterVec,
+    pub(crate) http_sse_sessions: IntGauge,
     pub(crate) receipts: IntCounter,
+    pub(crate) websockets: Websockets,
     pub(crate) files: Files,
     pub(crate) holds: Holds,
     pub(crate) audit: Audit,
@@ -56,6 +58,15 @@ pub(crate) struct Holds {
     pub(crate) ended: IntCounterVec,
     pub(crate) seconds: Histogram,
     pub(crate) link_up: IntGauge,
+}
+
+/// WebSockets.
+#[derive(Debug)]
+pub(crate) struct Websockets {
+    pub(crate) now: IntGauge,
+    pub(crate) ended: IntCounterVec,
+    pub(crate) bytes_to_backend: IntCounter,
+    pub(crate) bytes_to_caller: IntCounter,
 }
 
 /// The audit record.
@@ -147,7 +158,9 @@ impl Metrics {
             connections_refused: counter(&r, "connections_refused_total", "Connections closed at the limit")?,
             buffered_body_bytes: gauge(&r, "buffered_body_bytes", "Request bodies in memory")?,
             limits_reached: counters(&r, "limits_reached_total", "Times that a limit was hit", &["limit"])?,
+            http_sse_sessions: gauge(&r, "http_sse_sessions", "Sessions of the old HTTP+SSE transport open")?,
             receipts: counter(&r, "receipts_total", "Receipts stamped")?,
+            websockets: Websockets::new(&r)?,
             files: Files::new(&r)?,
             holds: Holds::new(&r)?,
             audit: Audit::new(&r)?,
@@ -207,6 +220,18 @@ impl Holds {
             ended: counters(r, "holds_ended_total", "Holds that ended, by how", &["outcome"])?,
             seconds: registered(r, Histogram::with_opts(seconds.buckets(HOLD_BUCKETS.to_vec()))?)?,
             link_up: gauge(r, "link_up", "1 while the control plane is reached")?,
+        })
+    }
+}
+
+impl Websockets {
+    fn new(r: &Registry) -> Result<Self, prometheus::Error> {
+        let bytes = counters(r, "websocket_bytes_total", "Bytes that passed in WebSockets", &["to"])?;
+        Ok(Self {
+            now: gauge(r, "websockets", "WebSockets open now")?,
+            ended: counters(r, "websockets_ended_total", "WebSockets that ended, by how", &["how"])?,
+            bytes_to_backend: bytes.with_label_values(&["backend"]),
+            bytes_to_caller: bytes.with_label_values(&["caller"]),
         })
     }
 }

@@ -1,22 +1,25 @@
 //! From a request to what it is: a call for policy to decide, a message that policy has no say in, or a refusal.
 
+mod message;
+
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use config::{Backend, BackendKind, Mapping};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use protocol::content_type::ContentType;
+use http::{HeaderMap, HeaderName, Method};
+use policy::Call;
 use protocol::malformed::Malformed;
 use protocol::mcp::{self, Era};
-use protocol::message::{Message, Request};
 use protocol::pointer;
 use protocol::rest::{self, RestRequest, Routes};
 
+use crate::authorization::is_document;
+use crate::caller::Identity;
 use crate::header::{is_read_as, overriding};
 use crate::refusal::Refusal;
 use crate::upstream::named_by_connection;
+use crate::websocket::Handshake;
 
 /// What a request is.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(crate) enum Arrival<'a> {
     Transparent(Transparent, Passing<'a>),
     /// A notification that nobody has published: acknowledged, and no further.
     Absorbed,
+    /// Several of these in one body (revision 2025-03-26), none of them a batch.
+    Batch(Vec<Self>),
 }
 
 /// A call as its bytes say it. Who calls, and for which tenant, is known already.
@@ -41,6 +46,30 @@ pub(crate) struct ToolCall<'a> {
     pub(crate) unread_body: Option<&'a [u8]>,
     /// JSON text of the token under which the caller wants to hear of progress.
     pub(crate) progress_token: Option<&'a str>,
+    /// The WebSocket that it opens, if it is one's handshake.
+    pub(crate) websocket: Option<Handshake>,
+}
+
+impl ToolCall<'_> {
+    /// The call as policy sees it.
+    pub(crate) fn call<'a>(
+        &'a self,
+        backend: &'a Backend,
+        tenant: Option<&'a str>,
+        identity: &'a Identity,
+    ) -> Call<'a> {
+        Call {
+            backend: &backend.name,
+            tool: &self.tool,
+            tenant,
+            resource: self.resource.as_deref(),
+            method: self.method.as_deref(),
+            arguments: &self.arguments,
+            unread_body: self.unread_body,
+            caller: &identity.caller,
+            reasoning: None,
+        }
+    }
 }
 
 /// What kind of message passes, where that matters on the way back.
@@ -50,8 +79,19 @@ pub(crate) enum Passing<'a> {
     ToolsList,
     /// A stream of whatever the backend has to say, lists of tools among it.
     Stream,
+    /// A stream of notifications (2026-07-28), under the request's id (JSON text). `tools`: also of the list of tools.
+    Listen {
+        id: String,
+        tools: bool,
+    },
+    /// The handshake: a session may begin with it.
+    Initialize,
+    /// The session ends.
+    EndSession,
     /// The caller takes back the request with this id (JSON text).
     Cancelled(&'a str),
+    /// A document about the backend's authorization is asked for.
+    Document,
     Other,
 }
 
@@ -66,27 +106,55 @@ pub(crate) enum ReplyTo {
     Http,
     /// An MCP message. `id` is JSON text; a notification has none.
     Mcp { id: Option<String>, is_tool_call: bool, era: Era },
+    /// A batch of MCP messages. `refused` is the place of the one that refuses them all.
+    Batch { requests: Vec<Requested>, refused: Option<usize> },
     /// A REST request.
     Rest,
 }
 
-/// Recognises a request to a backend. `reply_to` learns how to answer as soon as that is known, also for a refusal.
+/// One message of a batch that wants an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Requested {
+    /// Its place in the batch.
+    pub(crate) place: usize,
+    /// JSON text.
+    pub(crate) id: String,
+    pub(crate) is_tool_call: bool,
+}
+
+/// Recognises a request to a backend. `may_batch`: the body is an array, and its session may send batches. `reply_to` learns how to answer as soon as that is known, also for a refusal.
 pub(crate) fn recognise<'a>(
     backend: &'a Backend,
     head: &'a Parts,
     path: &'a str,
-    body: &'a [u8],
+    (body, may_batch): (&'a [u8], bool),
     reply_to: &mut ReplyTo,
 ) -> Result<Arrival<'a>, Refusal> {
     if let Some(header) = overriding(&head.headers) {
         return Err(Refusal::Override { header });
     }
+    if is_document(backend, head, path) {
+        return match head.method {
+            Method::GET if body.is_empty() => Ok(Arrival::Transparent(Transparent(()), Passing::Document)),
+            _ => Err(Refusal::MethodNotAllowed),
+        };
+    }
     match &backend.kind {
+        BackendKind::Mcp { .. } if head.uri.query().is_some_and(mcp::has_method_in_query) => {
+            Err(Refusal::MethodInQuery)
+        }
         BackendKind::Mcp { extra_methods, govern } => match head.method {
-            Method::POST => mcp_message(backend, (extra_methods, govern), head, body, reply_to),
+            Method::POST => {
+                let methods = message::Methods { backend, extra: extra_methods, govern };
+                if may_batch {
+                    message::batch(methods, head, body, reply_to)
+                } else {
+                    message::one(methods, head, body, reply_to)
+                }
+            }
             Method::GET | Method::DELETE if !body.is_empty() => Err(Refusal::BodyUnreadable),
             Method::GET => Ok(Arrival::Transparent(Transparent(()), Passing::Stream)),
-            Method::DELETE => Ok(Arrival::Transparent(Transparent(()), Passing::Other)),
+            Method::DELETE => Ok(Arrival::Transparent(Transparent(()), Passing::EndSession)),
             _ => Err(Refusal::MethodNotAllowed),
         },
         BackendKind::Rest { routes } => {
@@ -103,6 +171,7 @@ fn rest_call<'a>(
     path: &'a str,
     body: &'a [u8],
 ) -> Result<ToolCall<'a>, Refusal> {
+    let websocket = Handshake::read(head, body)?;
     let request = RestRequest {
         method: head.method.as_str(),
         path: if path.is_empty() { "/" } else { path },
@@ -121,84 +190,13 @@ fn rest_call<'a>(
         arguments: Cow::Owned(call.arguments),
         unread_body: call.body_is_unread.then_some(body),
         progress_token: None,
+        websocket,
     })
 }
 
-fn mcp_message<'a>(
-    backend: &'a Backend,
-    (extra_methods, govern): (&HashSet<String>, &HashSet<&'static str>),
-    head: &'a Parts,
-    body: &'a [u8],
-    reply_to: &mut ReplyTo,
-) -> Result<Arrival<'a>, Refusal> {
-    let values = |name: &'static str| head.headers.get_all(name).iter().map(HeaderValue::as_bytes);
-    *reply_to = ReplyTo::Mcp { id: None, is_tool_call: false, era: Era::Legacy };
-    let is_utf_8 = content_type(&head.headers).is_ok_and(|value| ContentType::read(value).is_some());
-    let message = if is_utf_8 { Message::read(body) } else { Err(Malformed::Charset) };
-    let message = message.map_err(|why| {
-        let id = Message::id_of_refused(body).map(|id| id.raw().to_owned());
-        *reply_to = ReplyTo::Mcp { id, is_tool_call: false, era: Era::Legacy };
-        Refusal::Malformed(why)
-    })?;
-    let id = if let Message::Request(request) = &message { Some(request.id.raw().to_owned()) } else { None };
-    let is_tool_call = message.method() == Some(mcp::TOOLS_CALL);
-    *reply_to = ReplyTo::Mcp { id: id.clone(), is_tool_call, era: Era::Legacy };
-    let era = match message.params() {
-        Some(params) => Era::of(values("mcp-protocol-version"), params).map_err(Refusal::HeaderMismatch)?,
-        None => Era::Legacy,
-    };
-    *reply_to = ReplyTo::Mcp { id, is_tool_call, era };
-    mcp::check_headers(values("mcp-method"), values("mcp-name"), &message)
-        .map_err(Refusal::HeaderMismatch)?;
-    match message {
-        Message::Response(_) => Ok(Arrival::Transparent(Transparent(()), Passing::Other)),
-        Message::Notification(notification) => {
-            let method = notification.method.as_ref();
-            let cancelled = notification.params.request_id.filter(|_| method == "notifications/cancelled");
-            if let Some(id) = cancelled {
-                Ok(Arrival::Transparent(Transparent(()), Passing::Cancelled(id.raw())))
-            } else if mcp::is_published_notification(method) || extra_methods.contains(method) {
-                Ok(Arrival::Transparent(Transparent(()), Passing::Other))
-            } else {
-                Ok(Arrival::Absorbed)
-            }
-        }
-        Message::Request(request) => {
-            let method = request.method.as_ref();
-            if method == mcp::TOOLS_CALL || govern.contains(method) {
-                mcp_call(backend, &head.headers, request).map(Arrival::Call)
-            } else if method == mcp::TOOLS_LIST {
-                Ok(Arrival::Transparent(Transparent(()), Passing::ToolsList))
-            } else if mcp::is_published_request(method) || extra_methods.contains(method) {
-                Ok(Arrival::Transparent(Transparent(()), Passing::Other))
-            } else {
-                Err(Refusal::UnknownMethod { method: method.to_owned() })
-            }
-        }
-    }
-}
-
-/// `tools/call`, or a governed method: then the tool is the method's name, and the resource what it acts on.
-fn mcp_call<'a>(
-    backend: &'a Backend,
-    headers: &'a HeaderMap,
-    request: Request<'a>,
-) -> Result<ToolCall<'a>, Refusal> {
-    let params = request.params;
-    let (resource, method) = mapped(backend, headers, params.arguments)?;
-    let call = ToolCall {
-        tool: request.method,
-        resource,
-        method,
-        arguments: Cow::Borrowed(params.arguments),
-        unread_body: None,
-        progress_token: params.progress_token,
-    };
-    if call.tool == mcp::TOOLS_CALL {
-        let tool = params.name.ok_or(Refusal::Malformed(Malformed::CallWithoutName))?;
-        return Ok(ToolCall { tool, ..call });
-    }
-    Ok(ToolCall { resource: params.uri.or(params.name).or(call.resource), ..call })
+/// Whether a body can be a batch.
+pub(crate) fn is_array(body: &[u8]) -> bool {
+    body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
 }
 
 type Dimensions<'a> = (Option<Cow<'a, str>>, Option<Cow<'a, str>>);

@@ -1,4 +1,7 @@
-//! Every way a request is refused, and the one table from each to the wire.
+//! Every way a request is refused.
+
+mod table;
+mod wire;
 
 use policy::Denial;
 use policy::approval::{NotCanonical, Reference};
@@ -7,210 +10,188 @@ use protocol::mcp::HeaderMismatch;
 use protocol::pointer::NotText;
 use protocol::rest::RestRefused;
 
+pub use table::{RefusalRow, refusals};
+pub(crate) use wire::{Mcp, REFUSED, Retry, Wire};
+
 /// Why a request is refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::EnumDiscriminants)]
+#[strum_discriminants(
+    name(Reason),
+    derive(strum::EnumIter, strum::EnumMessage),
+    doc = "Why a request is refused, without the particulars."
+)]
 pub(crate) enum Refusal {
+    /// A person said no; the note is in the text.
     #[error("approval {reference} was denied{}", note_text(.note.as_ref()))]
     ApprovalDenied { reference: Reference, note: Option<String> },
+    /// Nobody decided in time.
     #[error("approval {reference} expired before anybody decided")]
     ApprovalExpired { reference: Reference },
+    /// The hold ended; the approval is still open.
     #[error("it waits for approval {reference}")]
     ApprovalPending { reference: Reference },
+    /// The control plane could not write its store.
     #[error("the approval's store could not be written")]
     ApprovalStoreFailed,
+    /// An identical call has used the approval up.
     #[error("approval {reference} was used by an identical call")]
     ApprovalUsed { reference: Reference },
+    /// The approval was taken back.
     #[error("approval {reference} was withdrawn")]
     ApprovalWithdrawn { reference: Reference },
+    /// A call in a batch needs approval, and a batch does not wait.
+    #[error("it needs approval, and a batch does not wait for one; send it on its own")]
+    ApprovalInBatch,
+    /// No control plane, or it can't be reached.
     #[error("it needs approval, and approvals can't be reached just now")]
     ApprovalsUnavailable,
+    /// The call needs approval, and its arguments have no form that tells them from others (an integer beyond 2^53:
+    /// pass it as text).
     #[error("it needs approval, and no approval can be asked for: {0}")]
     ArgumentsNotCanonical(NotCanonical),
+    /// The audit record could not be written: see `oakgate_audit_bytes` and the disk.
     #[error("the audit record could not be written")]
     AuditFailed,
+    /// The backend failed after the call was sent; whether it was executed is not known.
     #[error("the backend `{backend}` failed after the call was sent to it")]
     BackendBroken { backend: String },
+    /// A held call went on, and the backend answered it with a page of its own instead of a message; whether it was
+    /// executed is not known.
     #[error("the backend `{backend}` answered with status {status} and no message")]
     BackendNoMessage { backend: String, status: u16 },
+    /// The backend did not answer in `response_timeout_seconds`; whether the call was executed is not known.
     #[error("the backend `{backend}` did not answer in time")]
     BackendTimeout { backend: String },
+    /// No connection to the backend; nothing was sent.
     #[error("the backend `{backend}` could not be reached")]
     BackendUnreachable { backend: String },
+    /// A header that a mapping names occurs twice, or is not text.
     #[error("the header `{header}`, which policy decides on, is not one line of text")]
     BadDimensionHeader { header: String },
+    /// `Host` is not one of the listener's names (DNS rebinding).
     #[error("this address does not answer to that host name; add it to the listener's `hosts`")]
     BadHost,
+    /// `Origin` is foreign.
     #[error("pages of that origin may not call this address; add it to the listener's `origins`")]
     BadOrigin,
+    /// `Oakgate-Tenant` is not one line of text.
     #[error("`Oakgate-Tenant` is not one line of text")]
     BadTenant,
+    /// Another message of the same batch was refused.
+    #[error("another message of its batch was refused")]
+    BatchRefused,
+    /// Request bodies in memory have reached `max_buffered_body_bytes`.
     #[error("too many request bodies are waiting")]
     BodiesFull,
+    /// The body did not arrive in `body_timeout_seconds`.
     #[error("the body did not arrive in time")]
     BodyTimeout,
+    /// The body is larger than `max_body_bytes`.
     #[error("the body is larger than {max_bytes} bytes")]
     BodyTooLarge { max_bytes: u32 },
+    /// The body broke off, or there is one where none belongs.
     #[error("the body did not arrive whole")]
     BodyUnreadable,
+    /// The caller took the held call back (`notifications/cancelled`).
     #[error("the caller took the call back")]
     Cancelled,
+    /// The body is compressed.
     #[error("compressed bodies are not accepted; send it as it is")]
     Compressed,
+    /// Tool, resource, method and tenant together are longer than a receipt can carry.
     #[error("tool, resource, method and tenant together are longer than {max_bytes} bytes")]
     CoordinatesTooLong { max_bytes: usize },
+    /// Policy says `disabled`; the rule's reason is in the text.
     #[error("policy does not allow it{}", reason_text(.0))]
     Denied(Box<Denial>),
+    /// The backend's document about its authorization can't be read, or is too large.
+    #[error("the backend's document about its authorization can't be read: {why}")]
+    DocumentUnreadable { why: &'static str },
+    /// The proxy is stopping.
     #[error("this proxy is stopping")]
     Draining,
+    /// The key has expired.
     #[error("that key has expired")]
     ExpiredCredential,
+    /// A header that says something else than the body.
     #[error("{0}")]
     HeaderMismatch(HeaderMismatch),
+    /// Policy disables every call of this tool by this caller, who does not see it either: an MCP client is told `Unknown
+    /// tool`.
     #[error("Unknown tool: {tool}")]
     Hidden { tool: String },
+    /// The backend's list of tools can't be read strictly, so that nobody can say what a client would see in it.
     #[error("the backend's list of tools can't be read: {why}")]
     ListUnreadable { why: &'static str },
+    /// A message that two readers could read differently.
     #[error("{0}")]
     Malformed(Malformed),
+    /// MCP: a query parameter `method`, `_method` or `X-HTTP-Method-Override`, by which some backends see another call.
+    #[error("a parameter of the query would make another call of it")]
+    MethodInQuery,
+    /// An HTTP method that MCP does not use.
     #[error("that HTTP method is not used here")]
     MethodNotAllowed,
+    /// Nobody, or for two-level approvals too few different people, could approve.
     #[error("it needs approval, and nobody can give it")]
     NoApprover,
+    /// No backend has that path.
     #[error("nothing is served at that path")]
     NoBackend,
+    /// No key.
     #[error("a key is needed, in `X-API-Key` or `Authorization: Bearer`")]
     NoCredential,
+    /// No policy is in force: see the log for its mistakes.
     #[error("no policy is in force")]
     NoPolicy,
+    /// An argument that policy takes a dimension from and that is not text.
     #[error("{0}")]
     NotText(NotText),
+    /// A header such as `X-HTTP-Method-Override` or `X-Original-URL`, by which some backends see another call.
     #[error("the header `{header}` would make another call of it")]
     Override { header: &'static str },
+    /// The receipt could not be signed.
     #[error("the receipt could not be made")]
     ReceiptFailed,
+    /// A REST request that two servers could read differently.
     #[error("{0}")]
     Rest(RestRefused),
+    /// The caller has reached `max_approvals_per_caller_per_minute`.
     #[error("this caller has asked for too many approvals in this minute")]
     TooManyApprovals,
+    /// The caller has reached `max_calls_per_caller`.
     #[error("this caller has too many calls under way")]
     TooManyCalls,
+    /// The caller has reached `max_holds_per_caller`, or all of them together `max_holds`.
     #[error("this caller, or all of them together, have too many calls waiting for approval")]
     TooManyHolds,
+    /// Too many approvals are pending in the control plane.
     #[error("too many approvals are pending")]
     TooManyPending,
+    /// `max_websockets` are open.
+    #[error("too many WebSockets are open")]
+    TooManyWebsockets,
+    /// The key is not known, or two different ones were sent.
     #[error("that key is not known here")]
     UnknownCredential,
+    /// A message to a session of the old HTTP+SSE transport that is over, or is another caller's.
+    #[error("there is no such session, or it is over")]
+    UnknownSession,
+    /// An MCP method that nobody has published and that is not in `extra_methods`; 200 before revision 2026-07-28.
     #[error("Method not found: {method}")]
     UnknownMethod { method: String },
+    /// Something that some server would take for the opening handshake of a WebSocket, and that is not one.
+    #[error("that is not the opening handshake of a WebSocket: {why}")]
+    WebsocketHandshake { why: &'static str },
+    /// Another version of the WebSocket protocol than 13.
+    #[error("only version 13 of the WebSocket protocol is spoken here")]
+    WebsocketVersion,
 }
-
-/// How a refusal looks on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wire {
-    /// The reason's stable name: metric label, audit reason, problem code.
-    pub(crate) name: &'static str,
-    /// The HTTP status, where MCP does not say otherwise.
-    pub(crate) status: u16,
-    /// What an MCP client gets.
-    pub(crate) mcp: Mcp,
-    pub(crate) retry: Retry,
-}
-
-/// What an MCP client gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mcp {
-    /// A tool result with `isError`; for other methods than `tools/call`, an error with [`REFUSED`].
-    Result,
-    /// A JSON-RPC error with this code.
-    Error(i32),
-    /// Nothing of its own: the HTTP status says it all.
-    Http,
-}
-
-/// Whether and when to try again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Retry {
-    Never,
-    Later {
-        seconds: u32,
-    },
-    SameCall {
-        seconds: u32,
-    },
-    /// It may have been executed.
-    Unknown,
-}
-
-/// JSON-RPC code of a refusal by policy, outside the ranges that JSON-RPC and MCP reserve.
-pub(crate) const REFUSED: i32 = -31_403;
-const INTERNAL: i32 = -32_603;
-const INVALID_PARAMS: i32 = -32_602;
-const METHOD_NOT_FOUND: i32 = -32_601;
 
 impl Refusal {
-    pub(crate) const fn name(&self) -> &'static str {
+    /// The reason's stable name: metric label, audit reason, problem code.
+    pub(crate) fn name(&self) -> &'static str {
         self.wire().name
-    }
-
-    /// The one table from reason to wire.
-    pub(crate) const fn wire(&self) -> Wire {
-        let later = Retry::Later { seconds: 5 };
-        let minute = Retry::Later { seconds: 60 };
-        let repeat = Retry::SameCall { seconds: 5 };
-        let never = Retry::Never;
-        let (name, status, mcp, retry) = match self {
-            Self::ApprovalDenied { .. } => ("approval-denied", 403, Mcp::Result, never),
-            Self::ApprovalExpired { .. } => ("approval-expired", 403, Mcp::Result, repeat),
-            Self::ApprovalPending { .. } => ("approval-pending", 202, Mcp::Result, repeat),
-            Self::ApprovalStoreFailed => ("approval-store-failed", 503, Mcp::Result, later),
-            Self::ApprovalUsed { .. } => ("approval-used", 409, Mcp::Result, never),
-            Self::ApprovalWithdrawn { .. } => ("approval-withdrawn", 403, Mcp::Result, repeat),
-            Self::ApprovalsUnavailable => ("approvals-unavailable", 503, Mcp::Result, later),
-            Self::ArgumentsNotCanonical(_) => ("arguments-not-canonical", 422, Mcp::Result, never),
-            Self::AuditFailed => ("audit-failed", 503, Mcp::Result, later),
-            Self::BackendBroken { .. } => ("backend-broken", 502, Mcp::Result, Retry::Unknown),
-            Self::BackendNoMessage { .. } => ("backend-no-message", 502, Mcp::Result, Retry::Unknown),
-            Self::BackendTimeout { .. } => ("backend-timeout", 504, Mcp::Result, Retry::Unknown),
-            Self::BackendUnreachable { .. } => ("backend-unreachable", 502, Mcp::Result, later),
-            Self::BadDimensionHeader { .. } => {
-                ("bad-dimension-header", 400, Mcp::Error(INVALID_PARAMS), never)
-            }
-            Self::BadHost => ("bad-host", 403, Mcp::Http, never),
-            Self::BadOrigin => ("bad-origin", 403, Mcp::Http, never),
-            Self::BadTenant => ("bad-tenant", 400, Mcp::Http, never),
-            Self::BodiesFull => ("bodies-full", 503, Mcp::Http, later),
-            Self::BodyTimeout => ("body-timeout", 408, Mcp::Http, later),
-            Self::BodyTooLarge { .. } => ("body-too-large", 413, Mcp::Http, never),
-            Self::BodyUnreadable => ("body-unreadable", 400, Mcp::Http, never),
-            Self::Cancelled => ("cancelled", 409, Mcp::Result, never),
-            Self::Compressed => ("compressed", 415, Mcp::Http, never),
-            Self::CoordinatesTooLong { .. } => {
-                ("coordinates-too-long", 400, Mcp::Error(INVALID_PARAMS), never)
-            }
-            Self::Denied(_) => ("denied", 403, Mcp::Result, never),
-            Self::Draining => ("draining", 503, Mcp::Result, repeat),
-            Self::ExpiredCredential => ("credential-expired", 401, Mcp::Http, never),
-            Self::HeaderMismatch(why) => (why.name(), 400, Mcp::Error(protocol::mcp::HEADER_MISMATCH), never),
-            Self::Hidden { .. } => ("denied-hidden", 403, Mcp::Error(INVALID_PARAMS), never),
-            Self::ListUnreadable { .. } => ("list-unreadable", 502, Mcp::Error(INTERNAL), later),
-            Self::Malformed(why) => (why.name(), 400, Mcp::Error(why.code()), never),
-            Self::MethodNotAllowed => ("method-not-allowed", 405, Mcp::Http, never),
-            Self::NoApprover => ("no-approver", 403, Mcp::Result, never),
-            Self::NoBackend => ("no-backend", 404, Mcp::Http, never),
-            Self::NoCredential => ("credential-missing", 401, Mcp::Http, never),
-            Self::NoPolicy => ("no-policy", 503, Mcp::Result, later),
-            Self::NotText(why) => (why.name(), 400, Mcp::Error(INVALID_PARAMS), never),
-            Self::Override { .. } => ("override-header", 400, Mcp::Error(INVALID_PARAMS), never),
-            Self::ReceiptFailed => ("receipt-failed", 503, Mcp::Result, later),
-            Self::Rest(why) => (why.name(), 400, Mcp::Http, never),
-            Self::TooManyApprovals => ("too-many-approvals", 429, Mcp::Result, minute),
-            Self::TooManyCalls => ("too-many-calls", 429, Mcp::Result, later),
-            Self::TooManyHolds => ("too-many-holds", 429, Mcp::Result, minute),
-            Self::TooManyPending => ("too-many-pending", 503, Mcp::Result, minute),
-            Self::UnknownCredential => ("credential-unknown", 401, Mcp::Http, never),
-            Self::UnknownMethod { .. } => ("unknown-method", 404, Mcp::Error(METHOD_NOT_FOUND), never),
-        };
-        Wire { name, status, mcp, retry }
     }
 
     /// The approval that the caller can be told about.
@@ -222,25 +203,6 @@ impl Refusal {
             | Self::ApprovalUsed { reference }
             | Self::ApprovalWithdrawn { reference } => Some(reference),
             _ => None,
-        }
-    }
-}
-
-impl Retry {
-    /// What to do next, as a sentence.
-    pub(crate) fn advice(self) -> String {
-        match self {
-            Self::Never => "Do not retry it unchanged.".to_owned(),
-            Self::Later { seconds } => format!("It may be retried in {seconds} s."),
-            Self::SameCall { .. } => "Repeat the same call, with the same arguments, to continue.".to_owned(),
-            Self::Unknown => "Do not retry it before you know whether it was executed.".to_owned(),
-        }
-    }
-
-    pub(crate) const fn after_seconds(self) -> Option<u32> {
-        match self {
-            Self::Later { seconds } | Self::SameCall { seconds } => Some(seconds),
-            Self::Never | Self::Unknown => None,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! A backend's response on its way to the caller, each piece as it comes.
 
 mod list;
+mod open_stream;
+mod reading;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,13 +12,14 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::sync::watch;
 
 use crate::audit::{Outcome, Record};
 use crate::body::{Body, BodyError};
-use crate::state::Phase;
 use crate::upstream::{Answer, Lease, remove_hop_by_hop};
-pub(crate) use list::{ListFilter, Visible};
+pub(crate) use list::Visible;
+use open_stream::Between;
+pub(crate) use open_stream::OpenStream;
+pub(crate) use reading::{Look, Reading};
 
 /// A backend's body on its way. When it ends, its connection is kept and the call's outcome is known.
 pub(crate) struct Relay {
@@ -24,19 +27,16 @@ pub(crate) struct Relay {
     lease: Option<Lease>,
     record: Record,
     status: StatusCode,
-    filter: Option<ListFilter>,
-    stopping: Option<Stopping>,
+    way: Way,
 }
-
-type Stopping = Pin<Box<dyn Future<Output = ()>>>;
 
 /// What happens to a response on its way.
 #[derive(Debug, Default)]
 pub(crate) struct Way {
-    /// Lists of tools in it are filtered.
-    pub(crate) filter: Option<ListFilter>,
-    /// It has no end of its own: it ends when the proxy drains.
-    pub(crate) ends_with: Option<watch::Receiver<Phase>>,
+    /// It is a stream that is looked into.
+    pub(crate) reading: Option<Box<Reading>>,
+    /// It has no end of its own.
+    pub(crate) open: Option<Box<OpenStream>>,
 }
 
 /// Starts relaying. The caller gets the backend's status, headers and body, less what belongs to that one hop.
@@ -45,29 +45,14 @@ pub(crate) fn relay(answer: Answer, mut record: Record, way: Way) -> Response<Bo
     record.outcome(Outcome::Unknown, Some(head.status.as_u16()));
     remove_hop_by_hop(&mut head.headers);
     head.version = Version::HTTP_11;
-    if way.filter.is_some() {
+    if way.reading.is_some() {
         head.headers.remove(CONTENT_LENGTH);
     }
-    let mut relay = Relay {
-        incoming,
-        lease: Some(answer.lease),
-        record,
-        status: head.status,
-        filter: way.filter,
-        stopping: way.ends_with.map(draining),
-    };
+    let mut relay = Relay { incoming, lease: Some(answer.lease), record, status: head.status, way };
     if relay.incoming.is_end_stream() {
         relay.end();
     }
     Response::from_parts(head, Body::Relay(Box::new(relay)))
-}
-
-fn draining(mut phase: watch::Receiver<Phase>) -> Stopping {
-    Box::pin(async move {
-        if phase.wait_for(|phase| *phase >= Phase::Drain).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    })
 }
 
 /// Whether a content type is a stream of server-sent events.
@@ -99,26 +84,32 @@ impl Relay {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.stopping.as_mut().is_some_and(|stopping| stopping.as_mut().poll(context).is_ready()) {
-            return Poll::Ready(None);
-        }
         loop {
-            if let Some(filter) = &mut self.filter {
-                match filter.next() {
+            if let Some(reading) = &mut self.way.reading {
+                match reading.next() {
                     Ok(Some(chunk)) => return Poll::Ready(Some(Ok(Frame::data(chunk)))),
                     Ok(None) => {}
                     Err(why) => {
-                        tracing::warn!(why, "a list of tools in a stream can't be read; the stream is cut");
-                        return Poll::Ready(Some(Err(BodyError::ListUnreadable)));
+                        tracing::warn!(why, "a message in a stream can't be read; the stream is cut");
+                        return Poll::Ready(Some(Err(BodyError::MessageUnreadable)));
                     }
+                }
+            }
+            // Only whole events were passed on so far: here another one fits in.
+            if let Some(open) = &mut self.way.open {
+                let has_begun = self.way.reading.as_ref().is_none_or(|reading| reading.has_begun);
+                match open.poll_next(context, has_begun) {
+                    Poll::Ready(Between::Event(event)) => return Poll::Ready(Some(Ok(Frame::data(event)))),
+                    Poll::Ready(Between::End) => return Poll::Ready(None),
+                    Poll::Pending => {}
                 }
             }
             match Pin::new(&mut self.incoming).poll_frame(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(frame))) => {
-                    let frame = match (&mut self.filter, frame.into_data()) {
-                        (Some(filter), Ok(data)) => {
-                            filter.push(&data);
+                    let frame = match (&mut self.way.reading, frame.into_data()) {
+                        (Some(reading), Ok(data)) => {
+                            reading.push(&data);
                             continue;
                         }
                         (None, Ok(data)) => Frame::data(data),
@@ -143,11 +134,11 @@ impl Relay {
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
-        self.filter.is_none() && self.stopping.is_none() && self.incoming.is_end_stream()
+        self.way.reading.is_none() && self.way.open.is_none() && self.incoming.is_end_stream()
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
-        if self.filter.is_some() { SizeHint::default() } else { self.incoming.size_hint() }
+        if self.way.reading.is_some() { SizeHint::default() } else { self.incoming.size_hint() }
     }
 
     /// The response has come to its end: the connection is free again, and the outcome is known.

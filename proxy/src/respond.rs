@@ -1,7 +1,9 @@
 //! Answers that the proxy gives itself: from a refusal, and how its caller can be answered, to the wire.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
+};
 use http::{HeaderValue, Response, StatusCode};
 use policy::Verdict;
 use protocol::message::Id;
@@ -9,7 +11,7 @@ use protocol::{mcp::Era, reply};
 use serde_json::{Map, Value, json};
 
 use crate::body::Body;
-use crate::recognise::ReplyTo;
+use crate::recognise::{ReplyTo, Requested};
 use crate::refusal::{Mcp, REFUSED, Refusal, Retry, Wire};
 
 /// Header that names the call in every response, as its records and its receipt do.
@@ -25,7 +27,10 @@ pub(crate) fn refused(
     let wire = refusal.wire();
     let mut response = match (reply_to, wire.mcp) {
         (ReplyTo::Mcp { id, is_tool_call, era }, Mcp::Result | Mcp::Error(_)) => {
-            mcp(refusal, wire, verdict, (id.as_deref(), *is_tool_call, *era), call)
+            mcp(refusal, verdict, (id.as_deref(), *is_tool_call, *era), call)
+        }
+        (ReplyTo::Batch { requests, refused }, _) if !requests.is_empty() => {
+            batch(refusal, verdict, (requests, *refused), call)
         }
         _ => problem(refusal, wire, verdict, call),
     };
@@ -35,6 +40,11 @@ pub(crate) fn refused(
     }
     if wire.status == 401 {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="oakgate""#));
+    }
+    if matches!(refusal, Refusal::WebsocketVersion) {
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     }
     if matches!(refusal, Refusal::MethodNotAllowed) {
         headers.insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
@@ -49,6 +59,11 @@ pub(crate) fn accepted() -> Response<Body> {
     response
 }
 
+/// Whether an answer is a message, and not a problem document.
+pub(crate) fn is_message(response: &Response<Body>) -> bool {
+    response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json")
+}
+
 /// What a model or a person is told.
 fn sentence(refusal: &Refusal, wire: Wire) -> String {
     let lead = if wire.retry == Retry::Unknown {
@@ -59,16 +74,45 @@ fn sentence(refusal: &Refusal, wire: Wire) -> String {
     format!("{lead}: {refusal}. {}", wire.retry.advice())
 }
 
+/// One answer for each request of a batch: the one that refuses them all says why, the others that it does.
+fn batch(
+    refusal: &Refusal,
+    verdict: Option<&Verdict>,
+    (requests, refused): (&[Requested], Option<usize>),
+    call: &str,
+) -> Response<Body> {
+    let answers: Vec<Vec<u8>> = requests
+        .iter()
+        .map(|request| {
+            let is_why = refused.is_none_or(|place| place == request.place);
+            let (refusal, verdict) = if is_why { (refusal, verdict) } else { (&Refusal::BatchRefused, None) };
+            message(refusal, verdict, (Some(&request.id), request.is_tool_call, Era::Legacy), call).1
+        })
+        .collect();
+    json_response(200, reply::batch(&answers))
+}
+
 fn mcp(
     refusal: &Refusal,
-    wire: Wire,
+    verdict: Option<&Verdict>,
+    to: (Option<&str>, bool, Era),
+    call: &str,
+) -> Response<Body> {
+    let (status, body) = message(refusal, verdict, to, call);
+    json_response(status, body)
+}
+
+/// The message that says so, and the status that it goes with.
+fn message(
+    refusal: &Refusal,
     verdict: Option<&Verdict>,
     (id, is_tool_call, era): (Option<&str>, bool, Era),
     call: &str,
-) -> Response<Body> {
+) -> (u16, Vec<u8>) {
+    let wire = refusal.wire();
     let id = id.and_then(Id::from_raw);
     let details = details(refusal, wire, verdict, call);
-    let (status, body) = match (wire.mcp, id) {
+    match (wire.mcp, id) {
         (Mcp::Result, Some(id)) if is_tool_call => {
             (200, reply::tool_error(id, &sentence(refusal, wire), &details))
         }
@@ -76,7 +120,7 @@ fn mcp(
             let status = match refusal {
                 // Like a tool that does not exist: nothing of the verdict is told.
                 Refusal::Hidden { .. } => {
-                    return json_response(200, reply::error(id, code, &refusal.to_string(), None));
+                    return (200, reply::error(id, code, &refusal.to_string(), None));
                 }
                 Refusal::UnknownMethod { .. } if era == Era::Legacy => 200,
                 _ => wire.status,
@@ -87,8 +131,7 @@ fn mcp(
             let status = if wire.status >= 500 { wire.status } else { 200 };
             (status, reply::error(id, REFUSED, &sentence(refusal, wire), Some(&details)))
         }
-    };
-    json_response(status, body)
+    }
 }
 
 /// A problem document (RFC 9457).

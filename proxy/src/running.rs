@@ -16,8 +16,11 @@ use tokio::task::JoinHandle;
 use crate::admin;
 use crate::approvals::Approvals;
 use crate::audit::{Spool, SpoolError, Total};
+use crate::authorization::Announced;
+use crate::batch::BatchSessions;
 use crate::candidate::Samples;
 use crate::files::{self, FileError};
+use crate::http_sse::HttpSse;
 use crate::listen::{self, Listening};
 use crate::metrics::Metrics;
 use crate::state::{Buffered, Phase, Shared};
@@ -84,7 +87,12 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         buffered: Buffered::new(settings.limits.max_buffered_body_bytes),
         in_force: ArcSwap::from_pointee(in_force),
         phase: watch::Sender::new(Phase::Run),
+        changes: watch::Sender::new(0),
         candidate_samples: Samples::default(),
+        announced: Announced::new(settings.backends.len()),
+        websockets: Arc::default(),
+        batch_sessions: BatchSessions::new(&settings.limits),
+        http_sse: Arc::new(HttpSse::new(&settings.limits, &metrics)),
         approvals,
         metrics,
         settings,

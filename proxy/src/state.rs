@@ -10,8 +10,11 @@ use tokio::sync::watch;
 
 use crate::approvals::Approvals;
 use crate::audit::Total;
+use crate::authorization::Announced;
+use crate::batch::BatchSessions;
 use crate::caller::Identities;
 use crate::candidate::Samples;
+use crate::http_sse::HttpSse;
 use crate::metrics::Metrics;
 
 /// Shared by every worker, the admin address and the watchers of files.
@@ -20,12 +23,20 @@ pub(crate) struct Shared {
     pub(crate) settings: config::Proxy,
     /// Loaded once per call and kept for as long as that call looks at it.
     pub(crate) in_force: ArcSwap<InForce>,
+    /// Moves on each time that another policy, or other keys, are in force.
+    pub(crate) changes: watch::Sender<u64>,
     pub(crate) approvals: Approvals,
+    pub(crate) batch_sessions: BatchSessions,
+    pub(crate) http_sse: Arc<HttpSse>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) audit_total: Arc<Total>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) candidate_samples: Samples,
     pub(crate) buffered: Buffered,
+    /// Where backends said that their metadata is.
+    pub(crate) announced: Announced,
+    /// WebSockets that are open, or being opened.
+    pub(crate) websockets: Arc<Count>,
 }
 
 /// Everything that can change while the proxy runs, as one value: never two swaps that must agree.

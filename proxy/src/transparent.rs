@@ -10,16 +10,22 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use protocol::mcp::Era;
+use protocol::message::Id;
+use protocol::{reply, sse};
 
 use crate::approvals::RequestKey;
+use crate::audit::{Outcome, Record};
+use crate::authorization::document;
+use crate::batch::{Handshake, SessionKey};
 use crate::body::Body;
 use crate::caller::Identity;
 use crate::exchange::Exchange;
 use crate::gate::{Inbound, forward, target};
+use crate::http_sse::Opening;
 use crate::recognise::{Passing, ReplyTo, Transparent};
 use crate::refusal::Refusal;
-use crate::relay::{ListFilter, Visible, Way, content_type, is_event_stream, relay};
-use crate::state::InForce;
+use crate::relay::{Look, OpenStream, Reading, Visible, Way, content_type, is_event_stream, relay};
+use crate::state::{InForce, Shared};
 use crate::upstream::{Answer, Outbound, Passage};
 
 /// A message to pass on, and whose it is.
@@ -27,7 +33,7 @@ use crate::upstream::{Answer, Outbound, Passage};
 pub(crate) struct Message<'a> {
     pub(crate) inbound: Inbound<'a>,
     pub(crate) passing: Passing<'a>,
-    pub(crate) identity: &'a Identity,
+    pub(crate) identity: &'a Arc<Identity>,
     pub(crate) tenant: Option<&'a str>,
 }
 
@@ -43,60 +49,152 @@ pub(crate) async fn transparent(
     if in_force.policy.is_none() {
         return Err(Refusal::NoPolicy);
     }
-    let backend = worker.backends.get(message.inbound.place).ok_or(Refusal::NoBackend)?;
-    backend.transparent.inc();
+    worker.backends.get(message.inbound.place).ok_or(Refusal::NoBackend)?.transparent.inc();
     if let Passing::Cancelled(id) = message.passing {
-        let session =
-            message.inbound.head.headers.get("mcp-session-id").map(|session| session.as_bytes().to_vec());
-        let caller = message.identity.caller.id.clone();
-        shared.approvals.cancel(&RequestKey { caller, session, id: id.to_owned() });
+        cancel(exchange, &message.inbound, message.identity, id);
     }
-    let filters = exchange.listening.settings.list == ListMode::Filter
-        && matches!(message.passing, Passing::ToolsList | Passing::Stream);
+    let (mut look, open) = plan(exchange, &message)?;
+    let begins_session = matches!(message.passing, Passing::Initialize);
     let outbound = Outbound {
         target: target(&message.inbound)?,
         body: message.inbound.body.bytes.clone(),
-        receipt: None,
-        plain_response: filters,
+        receipts: Vec::new(),
+        plain_response: look.is_needed() || begins_session,
+        websocket: false,
     };
     exchange.enter(message.identity)?;
-    let answer = forward(exchange, Passage::Transparent(proof), outbound, &message.inbound, None).await?;
-    let is_stream = content_type(&answer.response).is_some_and(is_event_stream);
-    let ends_with =
-        (is_stream && matches!(message.passing, Passing::Stream)).then(|| shared.phase.subscribe());
-    if !filters {
-        let record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
-        return Ok(relay(answer, record, Way { filter: None, ends_with }));
+    if let Passing::Document = message.passing {
+        return document(exchange, proof, &message.inbound).await;
     }
+    let answer = forward(exchange, Passage::Transparent(proof), outbound, &message.inbound, None).await?;
+    let session = SessionKey::of(message.inbound.place, message.identity, answer.response.headers());
+    if let (true, Some(key)) = (begins_session, session) {
+        look.handshake = Some(Handshake { shared: Arc::clone(shared), key });
+    }
+    let record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
+    back(shared, answer, record, look, open).await
+}
+
+/// The caller takes back a request: if it is held, it ends here; the backend hears of it too.
+pub(crate) fn cancel(exchange: &Exchange, inbound: &Inbound<'_>, identity: &Identity, id: &str) {
+    let key = RequestKey {
+        caller: identity.caller.id.clone(),
+        session: exchange.session_id(inbound.head),
+        id: id.to_owned(),
+    };
+    exchange.worker.shared.approvals.cancel(&key);
+}
+
+/// What is looked for in the answer, and what an answer without an end is waited for with.
+fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<OpenStream>>), Refusal> {
+    let shared = &exchange.worker.shared;
+    let Message { inbound, passing, identity, tenant } = message;
+    let lists = lists(exchange, inbound, *tenant)?;
+    // A list that policy never touches does not change with it.
+    let changed = |subscription: Option<&str>| {
+        let id = subscription.and_then(Id::from_raw);
+        lists.is_some().then(|| Bytes::from(sse::write_event(&reply::tools_list_changed(id))))
+    };
+    match passing {
+        Passing::ToolsList => Ok((Look { lists, in_one_message: true, ..Look::default() }, None)),
+        Passing::Stream => {
+            let token = exchange.worker.token().map_err(|_| Refusal::ReceiptFailed)?.text;
+            let (opening, inbox) = Opening::new(
+                &shared.http_sse,
+                (inbound.place, inbound.backend),
+                &identity.caller.id,
+                inbound.head.uri.path(),
+                token,
+            );
+            let open = OpenStream::new(shared, identity).on_change(changed(None), false).with_inbox(inbox);
+            Ok((Look { lists, opening: Some(opening), ..Look::default() }, Some(Box::new(open))))
+        }
+        Passing::Listen { id, tools } => {
+            let event = tools.then(|| changed(Some(id))).flatten();
+            let open = OpenStream::new(shared, identity).on_change(event, true);
+            Ok((Look { lists, is_stream: true, ..Look::default() }, Some(Box::new(open))))
+        }
+        Passing::EndSession => {
+            if let Some(key) = SessionKey::of(inbound.place, identity, &inbound.head.headers) {
+                shared.batch_sessions.forget(&key);
+            }
+            Ok((Look::default(), None))
+        }
+        Passing::Initialize => Ok((Look { in_one_message: true, ..Look::default() }, None)),
+        // A server that confuses two requests of one id answers a list where another answer is due.
+        Passing::Cancelled(_) | Passing::Other => Ok((Look { lists, ..Look::default() }, None)),
+        Passing::Document => Ok((Look::default(), None)),
+    }
+}
+
+/// The way of a call's answer to its caller.
+pub(crate) async fn call_back(
+    exchange: &Exchange,
+    inbound: &Inbound<'_>,
+    tenant: Option<&str>,
+    (answer, record): (Answer, Record),
+) -> Result<Response<Body>, Refusal> {
+    let is_mcp = matches!(inbound.backend.kind, config::BackendKind::Mcp { .. });
+    if !is_mcp || !content_type(&answer.response).is_some_and(is_event_stream) {
+        return Ok(relay(answer, record, Way::default()));
+    }
+    let look = Look { lists: lists(exchange, inbound, tenant)?, ..Look::default() };
+    back(&exchange.worker.shared, answer, record, look, None).await
+}
+
+/// How lists of tools are shown to a caller; `None` where they are left as they are.
+pub(crate) fn lists(
+    exchange: &Exchange,
+    inbound: &Inbound<'_>,
+    tenant: Option<&str>,
+) -> Result<Option<Visible>, Refusal> {
+    let worker = &exchange.worker;
+    let backend = worker.backends.get(inbound.place).ok_or(Refusal::NoBackend)?;
     let era = if let ReplyTo::Mcp { era, .. } = exchange.reply_to { era } else { Era::Legacy };
-    let visible = Visible {
-        shared: Arc::clone(shared),
-        tenant: message.tenant.map(str::to_owned),
+    Ok((exchange.listening.settings.list == ListMode::Filter).then(|| Visible {
+        shared: Arc::clone(&worker.shared),
+        tenant: tenant.map(str::to_owned),
         era,
         hidden: backend.hidden.clone(),
-    };
+    }))
+}
+
+/// The way of an answer to the caller, looked into where that is asked for.
+pub(crate) async fn back(
+    shared: &Shared,
+    answer: Answer,
+    record: Record,
+    look: Look,
+    open: Option<Box<OpenStream>>,
+) -> Result<Response<Body>, Refusal> {
     let limits = &shared.settings.limits;
+    let is_stream = content_type(&answer.response).is_some_and(is_event_stream);
+    if !look.is_needed() {
+        return Ok(relay(answer, record, Way::default()));
+    }
+    if let Err(refusal) = readable(&answer) {
+        // Only a list of tools must not pass unread.
+        let must_be_read = look.in_one_message || open.is_some();
+        let open = open.filter(|_| is_stream).map(|open| Box::new(open.silent()));
+        return if look.lists.is_some() && must_be_read {
+            Err(refusal)
+        } else {
+            Ok(relay(answer, record, Way { reading: None, open }))
+        };
+    }
     if is_stream {
-        readable(&answer)?;
         let event_max_bytes = usize::try_from(limits.max_event_bytes).unwrap_or(usize::MAX);
-        let record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
-        let filter = Some(ListFilter::new(visible, event_max_bytes));
-        return Ok(relay(answer, record, Way { filter, ends_with }));
+        let reading = Some(Box::new(Reading::new(look, event_max_bytes)));
+        return Ok(relay(answer, record, Way { reading, open }));
     }
-    match message.passing {
-        Passing::ToolsList if answer.response.status().is_success() => {
-            readable(&answer)?;
-            let max_bytes = usize::try_from(limits.max_tools_list_bytes).unwrap_or(usize::MAX);
-            let deadline = Duration::from_secs(limits.response_timeout_seconds.into());
-            tokio::time::timeout(deadline, list(answer, &visible, max_bytes))
-                .await
-                .map_err(|_| Refusal::ListUnreadable { why: "too-slow" })?
-        }
-        _ => {
-            let record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
-            Ok(relay(answer, record, Way::default()))
-        }
+    if !look.in_one_message || !answer.response.status().is_success() {
+        return Ok(relay(answer, record, Way::default()));
     }
+    let max_bytes = usize::try_from(limits.max_tools_list_bytes).unwrap_or(usize::MAX);
+    let deadline = Duration::from_secs(limits.response_timeout_seconds.into());
+    tokio::time::timeout(deadline, one_message(shared, answer, record, &look, max_bytes))
+        .await
+        .map_err(|_| Refusal::ListUnreadable { why: "too-slow" })?
 }
 
 /// An answer that was compressed although nobody asked for it can't be looked into.
@@ -107,21 +205,32 @@ fn readable(answer: &Answer) -> Result<(), Refusal> {
     }
 }
 
-/// A list of tools that comes as one message, whatever content type it claims.
-async fn list(answer: Answer, visible: &Visible, max_bytes: usize) -> Result<Response<Body>, Refusal> {
+/// An answer that comes as one message, whatever content type it claims.
+async fn one_message(
+    shared: &Shared,
+    answer: Answer,
+    mut record: Record,
+    look: &Look,
+    max_bytes: usize,
+) -> Result<Response<Body>, Refusal> {
     let (mut head, mut incoming) = answer.response.into_parts();
+    record.outcome(Outcome::Unknown, Some(head.status.as_u16()));
     let mut read = BytesMut::new();
     while let Some(frame) = incoming.frame().await {
         let frame = frame.map_err(|_| Refusal::ListUnreadable { why: "broken-off" })?;
         let Ok(data) = frame.into_data() else { continue };
         if read.len() + data.len() > max_bytes {
-            visible.shared.metrics.limits_reached.with_label_values(&["max_tools_list_bytes"]).inc();
+            shared.metrics.limits_reached.with_label_values(&["max_tools_list_bytes"]).inc();
             return Err(Refusal::ListUnreadable { why: "too-large" });
         }
         read.extend_from_slice(&data);
     }
     answer.lease.give_back();
-    let body: Bytes = match visible.message(&read).map_err(|why| Refusal::ListUnreadable { why })? {
+    if look.lists.is_some() && !is_plain_json(&read) {
+        return Err(Refusal::ListUnreadable { why: "not-json" });
+    }
+    record.outcome(Outcome::Success, Some(head.status.as_u16()));
+    let body: Bytes = match look.message(&read).map_err(|why| Refusal::ListUnreadable { why })? {
         Some(changed) => changed.into(),
         None => read.freeze(),
     };
@@ -132,4 +241,11 @@ async fn list(answer: Answer, visible: &Visible, max_bytes: usize) -> Result<Res
         return Ok(Response::from_parts(head, Body::Full(Bytes::new())));
     }
     Ok(Response::from_parts(head, Body::Full(body)))
+}
+
+/// Whether a body can only be read as JSON in UTF-8, or is empty. In another encoding, or compressed without a word of it,
+/// it could be a list to a client that finds that out.
+fn is_plain_json(body: &[u8]) -> bool {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    first.is_none_or(|first| matches!(first, b'{' | b'[')) && !body.contains(&0)
 }

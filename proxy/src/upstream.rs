@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use config::BackendUrl;
+use http::header::UPGRADE;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -25,6 +26,8 @@ pub(crate) enum Passage {
     Permit(Permit),
     /// Policy has no say in this message.
     Transparent(Transparent),
+    /// Policy let each call of a batch through, and has no say in its other messages.
+    Batch(Vec<Permit>, Vec<Transparent>),
 }
 
 /// What a backend answered, its body still to come.
@@ -57,6 +60,7 @@ impl Passage {
         match self {
             Self::Permit(permit) => drop(permit),
             Self::Transparent(_) => {}
+            Self::Batch(permits, proofs) => drop((permits, proofs)),
         }
     }
 }
@@ -84,6 +88,7 @@ pub(crate) async fn send(
 ) -> Result<Answer, SendError> {
     let deadline = Instant::now() + response_timeout;
     let mut request = request;
+    let asks_upgrade = request.headers().contains_key(UPGRADE);
     passage.use_up();
     loop {
         let mut lease = pool.lease(url).await.map_err(SendError::Unreachable)?;
@@ -91,7 +96,7 @@ pub(crate) async fn send(
         match timeout_at(deadline, lease.sender().try_send_request(request)).await {
             Err(_) => return Err(SendError::Timeout),
             // An upgrade that nobody asked for: what follows is no HTTP.
-            Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS && !asks_upgrade => {
                 return Err(SendError::Upgraded);
             }
             Ok(Ok(response)) => return Ok(Answer { response, lease }),

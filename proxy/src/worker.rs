@@ -72,10 +72,15 @@ impl Worker {
 
     /// A new call's id, and its record.
     pub(crate) fn begin(&self) -> Result<(CallId, Record), NoEntropy> {
+        let id = self.token()?;
+        let record = Record::of(Rc::clone(&self.spool), id.text.clone());
+        Ok((id, record))
+    }
+
+    /// 128 bits that nobody can guess.
+    pub(crate) fn token(&self) -> Result<CallId, NoEntropy> {
         let nonce = self.entropy.nonce()?;
-        let text = URL_SAFE_NO_PAD.encode(nonce);
-        let record = Record::of(Rc::clone(&self.spool), text.clone());
-        Ok((CallId { nonce, text }, record))
+        Ok(CallId { nonce, text: URL_SAFE_NO_PAD.encode(nonce) })
     }
 }
 

@@ -107,6 +107,7 @@ def send_answer(connection: socket.socket, request: Request, options: argparse.N
     status, body = answer(request, options)
     content_type = options.content_type or ("text/event-stream" if options.sse else "application/json")
     head = f"HTTP/1.1 {status} Scripted\r\ncontent-type: {content_type}\r\n"
+    head += "".join(f"{header}\r\n" for header in options.header)
     if body and (options.sse or options.chunked):
         connection.sendall((head + "transfer-encoding: chunked\r\n\r\n").encode())
         for part in events(body, options) if options.sse else pieces(body):
@@ -159,6 +160,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="METHOD", help="do what follows to this JSON-RPC method only")
     parser.add_argument("--status", type=int, default=200)
     parser.add_argument("--content-type", help="default: application/json, or text/event-stream with --sse")
+    parser.add_argument("--header", action="append", default=[], help="a further line of the answer's head; repeatable")
     parser.add_argument("--body-file", type=Path, help="answer with these bytes, whatever the request")
     parser.add_argument("--sse", action="store_true", help="answer as an event stream, comments before the event")
     parser.add_argument("--events", type=int, default=3, help="comments to send before the answer, with --sse")

@@ -9,6 +9,9 @@
 
 mod admin;
 mod audit;
+mod authorization;
+mod batches;
+mod bypass;
 mod commands;
 mod drain;
 mod harness;
@@ -19,6 +22,8 @@ mod policies;
 mod refusals;
 mod reload;
 mod rest;
+mod streams;
 mod tidy;
 mod transparent;
 mod up;
+mod websocket;

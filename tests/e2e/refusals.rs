@@ -78,6 +78,7 @@ fn headers_that_say_something_else_than_the_body() {
         (&[("mcp-name", "read")], "name-header-mismatch"),
         (&[("mcp-name", "=?base64?cmVhZA==?=")], "name-header-mismatch"),
         (&[("mcp-name", "=?base64?!?=")], "name-header-mismatch"),
+        (&[("mcp_name", "read")], "name-header-mismatch"),
         (&[("mcp-protocol-version", "2025-11-25")], "version-header-mismatch"),
     ] {
         let answer = gate.send("POST", "/mcp", headers, modern.as_bytes());

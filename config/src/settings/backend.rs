@@ -7,8 +7,9 @@ use http::uri::{Authority, Scheme, Uri};
 use protocol::pointer::Pointer;
 use protocol::rest::Routes;
 
-use super::name;
+use super::{Auth, Listener, name};
 use crate::Mistake;
+pub use crate::source::AuthorizationSource as Authorization;
 use crate::source::{BackendSource, GovernSource, KindSource, MappingSource, RouteSource};
 
 /// One tool backend.
@@ -22,6 +23,8 @@ pub struct Backend {
     pub listeners: Option<Vec<String>>,
     /// Its own address.
     pub url: BackendUrl,
+    /// What becomes of a caller's `Authorization`.
+    pub authorization: Authorization,
     /// Where a call's resource comes from.
     pub resource: Option<Mapping>,
     /// Where a call's method comes from.
@@ -73,7 +76,7 @@ pub enum Mapping {
 
 pub(super) fn backends(
     sources: Vec<BackendSource>,
-    listeners: &[&str],
+    listeners: &[Listener],
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<Backend> {
     let mut backends: Vec<Backend> = Vec::with_capacity(sources.len());
@@ -95,14 +98,31 @@ pub(super) fn backends(
             }
         }
         for (number, named) in source.listeners.iter().flatten().enumerate() {
-            if !listeners.contains(&named.as_str()) {
+            if !listeners.iter().any(|listener| listener.name == *named) {
                 let what = format!("there is no listener `{named}`");
                 mistakes.push(Mistake::at(at(&format!("listeners[{number}]")), what));
             }
         }
+        if source.authorization == Authorization::Pass {
+            check_pass(&source, listeners, &at("authorization"), mistakes);
+        }
         backends.extend(backend(source, &at, mistakes));
     }
     backends
+}
+
+/// Where callers prove who they are to the proxy, `Authorization` is the proxy's own, and must not reach a backend.
+fn check_pass(source: &BackendSource, listeners: &[Listener], path: &str, mistakes: &mut Vec<Mistake>) {
+    let is_reached_on =
+        |listener: &&Listener| source.listeners.as_ref().is_none_or(|names| names.contains(&listener.name));
+    for listener in listeners.iter().filter(is_reached_on).filter(|listener| listener.auth != Auth::None) {
+        let what = format!(
+            "`pass` needs `auth: none` on every listener of the backend: `{}` takes credentials of its own, and they would \
+             reach the backend",
+            listener.name
+        );
+        mistakes.push(Mistake::at(path, what));
+    }
 }
 
 fn share_a_listener(a: Option<&Vec<String>>, b: Option<&Vec<String>>) -> bool {
@@ -147,6 +167,7 @@ fn backend(
         path: source.path,
         listeners: source.listeners,
         url: url?,
+        authorization: source.authorization,
         resource: resource?,
         method: method?,
         kind,

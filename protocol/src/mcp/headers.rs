@@ -11,7 +11,7 @@ use crate::message::Message;
 pub const HEADER_MISMATCH: i32 = -32020;
 
 /// A header that differs from the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, strum::EnumIter, strum::EnumMessage)]
 pub enum HeaderMismatch {
     /// `Mcp-Method` is not the body's method.
     #[error("the header `Mcp-Method` differs from the body")]

@@ -115,3 +115,20 @@ fn headers_must_say_what_the_body_says() {
     assert_eq!(check_headers(None, Some(&b"=?base64?cGF5?="[..]), &message), name);
     assert_eq!(check_headers(None, Some(&b"=?base64?PT9iYXNlNjQ/Y0dGNT89?="[..]), &message), Ok(()));
 }
+
+#[test]
+fn a_query_may_not_name_a_method() {
+    for (query, expected) in [
+        ("", false),
+        ("sessionId=7&x=method", false),
+        ("methods=1&a=b", false),
+        ("jsonrpc=2.0&id=1&method=tools/call", true),
+        ("a=b;Method=x", true),
+        ("m%65thod=x", true),
+        ("%ff=1&method", true),
+        ("_METHOD=POST", true),
+        ("X-HTTP-Method-Override=POST", true),
+    ] {
+        assert_eq!(has_method_in_query(query), expected, "{query}");
+    }
+}

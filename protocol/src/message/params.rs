@@ -65,6 +65,8 @@ pub struct Params<'a> {
     pub request_id: Option<Id<'a>>,
     /// Whether this request declares the tasks extension among the client's capabilities.
     pub declares_tasks: bool,
+    /// Whether a `subscriptions/listen` asks to hear of changes in the list of tools.
+    pub listens_to_tools: bool,
 }
 
 /// Parameters of a method that is not known yet.
@@ -97,6 +99,7 @@ impl Default for Params<'_> {
             progress_token: None,
             request_id: None,
             declares_tasks: false,
+            listens_to_tools: false,
         }
     }
 }
@@ -143,6 +146,7 @@ impl<'a> Unchecked<'a> {
             "protocolVersion" => {
                 (self.params.initialize_version, self.wrong.initialize_version) = text(reader)?
             }
+            "notifications" => self.params.listens_to_tools = listens_to_tools(reader)?,
             "requestId" => self.params.request_id = Id::read(reader.value()?),
             "taskId" => (self.params.task_id, self.wrong.task_id) = text(reader)?,
             "uri" => (self.params.uri, self.wrong.uri) = text(reader)?,
@@ -189,7 +193,13 @@ impl<'a> Unchecked<'a> {
             Some(Subject::Uri) => self.wrong.uri,
             None => false,
         };
-        if wrong { Err(Malformed::SubjectNotText) } else { Ok(self.params) }
+        if wrong {
+            return Err(Malformed::SubjectNotText);
+        }
+        if self.params.subject(method).is_some_and(|subject| subject.contains('\0')) {
+            return Err(Malformed::NulInSubject);
+        }
+        Ok(self.params)
     }
 }
 
@@ -216,4 +226,14 @@ fn declares_tasks(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
         }
     }
     Ok(declared)
+}
+
+/// Whether the object asks for `toolsListChanged`.
+fn listens_to_tools(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
+    let mut listens = false;
+    let Some(mut notifications) = reader.object_if()? else { return Ok(false) };
+    while let Some(key) = reader.key(&mut notifications)? {
+        listens |= reader.value()?.raw == "true" && key == "toolsListChanged";
+    }
+    Ok(listens)
 }

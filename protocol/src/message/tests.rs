@@ -120,6 +120,11 @@ fn refuses_each_for_its_reason() {
         (envelope(r#""id":1,"method":"resources/read","params":{"uri":{}}"#), Malformed::SubjectNotText),
         (envelope(r#""id":1,"method":"prompts/get","params":{"name":1}"#), Malformed::SubjectNotText),
         (envelope(r#""id":1,"method":"tasks/cancel","params":{"taskId":1}"#), Malformed::SubjectNotText),
+        (call(r#"{"name":"echo\u0000"}"#), Malformed::NulInSubject),
+        (
+            envelope(r#""id":1,"method":"resources/read","params":{"uri":"file:///a\u0000.txt"}"#),
+            Malformed::NulInSubject,
+        ),
         (call(r#"{"name":"echo","name":"get-sum"}"#), Malformed::DuplicateKey),
         (call(r#"{"name":"echo","arguments":{"x":{"y":1,"y":2}}}"#), Malformed::DuplicateKey),
         (call(r#"{"name":"echo","name\u0000":"x"}"#), Malformed::NulInKey),

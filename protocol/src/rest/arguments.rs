@@ -110,7 +110,7 @@ impl Names {
         let body = String::from_utf8_lossy(body);
         let overrides =
             body.split(['&', ';']).map(|piece| piece.split('=').next().unwrap_or_default()).any(|name| {
-                let name = super::percent::decode(&name.replace('+', " "));
+                let name = crate::percent::decode(&name.replace('+', " "));
                 name.is_ok_and(|name| folded(name.trim()) == METHOD_PARAMETER)
             });
         if overrides { Err(RestRefused::MethodOverride) } else { Ok(()) }

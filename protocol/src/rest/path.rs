@@ -7,7 +7,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::percent::{self, Undecodable};
+use crate::percent::{self, Undecodable};
 
 /// The longest path, in bytes.
 pub const PATH_BYTES_MAX: usize = 8 * 1024;
@@ -22,7 +22,7 @@ const LOOKALIKES: [char; 24] = [
 ];
 
 /// Why a path is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, strum::EnumIter, strum::EnumMessage)]
 pub enum PathRefused {
     /// A backslash, which some servers take for a slash, plain or encoded.
     #[error("a backslash")]
@@ -63,7 +63,7 @@ pub enum PathRefused {
     /// It does not start with a slash.
     #[error("no slash at the start")]
     NotAbsolute,
-    /// Longer than [`PATH_BYTES_MAX`], or of more than [`PATH_SEGMENTS_MAX`] segments.
+    /// Too long, or of too many segments.
     #[error("too long")]
     TooLong,
     /// A slash at the end that the route does not have, or none where the route has one.

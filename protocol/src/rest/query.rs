@@ -1,7 +1,7 @@
 //! Query parameters and HTML forms: `a=1&b=2`, percent-encoded, with `+` for a space.
 
 use super::RestRefused;
-use super::percent;
+use crate::percent;
 
 /// The most query parameters.
 pub const QUERY_PARAMETERS_MAX: usize = 256;

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use policy::Mode;
 use prometheus::IntCounter;
 use protocol::mcp::Era;
-use protocol::sse::Splitter;
 use protocol::tools_list::{Filtered, Tool, filter};
 
 use crate::state::Shared;
@@ -18,13 +16,6 @@ pub(crate) struct Visible {
     pub(crate) tenant: Option<String>,
     pub(crate) era: Era,
     pub(crate) hidden: IntCounter,
-}
-
-/// A stream of events from a backend, with every list of tools in it filtered.
-#[derive(Debug)]
-pub(crate) struct ListFilter {
-    visible: Visible,
-    splitter: Splitter,
 }
 
 impl Visible {
@@ -49,30 +40,6 @@ impl Visible {
             }
             Err(error) => Err(error.name()),
         }
-    }
-}
-
-impl ListFilter {
-    pub(crate) fn new(visible: Visible, event_max_bytes: usize) -> Self {
-        Self { visible, splitter: Splitter::new(event_max_bytes) }
-    }
-
-    pub(crate) fn push(&mut self, chunk: &[u8]) {
-        self.splitter.push(chunk);
-    }
-
-    /// The next whole event, as it goes to the caller.
-    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, &'static str> {
-        let Some(event) = self.splitter.next_event().map_err(|_| "event-too-long")? else { return Ok(None) };
-        let changed = match event.data() {
-            Some(message) => self.visible.message(&message)?,
-            None => None,
-        };
-        let chunk = match changed {
-            Some(changed) => event.with_data(&changed),
-            None => event.into_raw(),
-        };
-        Ok(Some(chunk.into()))
     }
 }
 

@@ -1,16 +1,17 @@
 //! The head of a request to a backend: the caller's, less what is for this hop, less credentials, plus the receipt.
 
 use bytes::Bytes;
-use config::BackendUrl;
+use config::{Authorization, BackendUrl};
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName,
+    HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, Uri};
 use http_body_util::Full;
 
+use crate::caller::is_key;
 use crate::header::{is_credential, is_ours};
 
 /// Header of a receipt.
@@ -21,10 +22,12 @@ pub(crate) const RECEIPT: HeaderName = HeaderName::from_static("oakgate-receipt"
 pub(crate) struct Outbound {
     pub(crate) target: PathAndQuery,
     pub(crate) body: Bytes,
-    /// The receipt, for a call; `None` for a message that policy has no say in.
-    pub(crate) receipt: Option<HeaderValue>,
+    /// A receipt for each call, in the order of the calls; none for a message that policy has no say in.
+    pub(crate) receipts: Vec<HeaderValue>,
     /// Whether the response will be read on its way.
     pub(crate) plain_response: bool,
+    /// Whether it asks for a WebSocket. No other upgrade is ever asked for.
+    pub(crate) websocket: bool,
 }
 
 impl Outbound {
@@ -33,13 +36,14 @@ impl Outbound {
         self,
         caller: &Parts,
         url: &BackendUrl,
+        authorization: Authorization,
     ) -> Result<Request<Full<Bytes>>, http::Error> {
         let mut headers = HeaderMap::with_capacity(caller.headers.len() + 1);
         headers.insert(HOST, HeaderValue::from_str(url.authority.as_str())?);
         let named = named_by_connection(&caller.headers);
         for (name, value) in &caller.headers {
             let stays_here = is_hop_by_hop(name)
-                || is_credential(name)
+                || (is_credential(name) && !is_for_backend(name, value, authorization))
                 || is_ours(name)
                 || named.contains(name)
                 || matches!(*name, HOST | CONTENT_LENGTH | EXPECT)
@@ -48,8 +52,12 @@ impl Outbound {
                 headers.append(name, value.clone());
             }
         }
-        if let Some(receipt) = self.receipt {
-            headers.insert(RECEIPT, receipt);
+        for receipt in self.receipts {
+            headers.append(RECEIPT, receipt);
+        }
+        if self.websocket {
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         }
         let mut request = Request::new(Full::new(self.body));
         *request.method_mut() = caller.method.clone();
@@ -57,6 +65,11 @@ impl Outbound {
         *request.headers_mut() = headers;
         Ok(request)
     }
+}
+
+/// The caller's OAuth token for the backend. One of the proxy's own keys is none, also where it was sent by mistake.
+fn is_for_backend(name: &HeaderName, value: &HeaderValue, authorization: Authorization) -> bool {
+    authorization == Authorization::Pass && name == AUTHORIZATION && !is_key(value)
 }
 
 /// Removes from a backend's response what is about the one hop between it and this proxy.
@@ -70,8 +83,6 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in named.iter().chain(&hops) {
         headers.remove(name);
     }
-    // A challenge of the backend's is for this proxy, not for the caller.
-    headers.remove(WWW_AUTHENTICATE);
 }
 
 /// Headers about one connection (RFC 9110, section 7.6.1), and the ones that proxies once used.
@@ -112,6 +123,8 @@ mod tests {
             .header("connection", "keep-alive, x-hop")
             .header("x-hop", "1")
             .header("te", "trailers")
+            .header("upgrade", "h2c")
+            .header("http2-settings", "AAMAAABkAAQAAP__")
             .header("content-length", "99")
             .header("mcp-session-id", "s")
             .header("x-unknown", "a")
@@ -127,10 +140,11 @@ mod tests {
         let outbound = Outbound {
             target: PathAndQuery::from_static("/mcp?a=b"),
             body: Bytes::from_static(b"{}"),
-            receipt: Some(HeaderValue::from_static("ours")),
+            receipts: vec![HeaderValue::from_static("ours")],
             plain_response: true,
+            websocket: false,
         };
-        let request = outbound.request(&head, &url).unwrap();
+        let request = outbound.request(&head, &url, Authorization::Strip).unwrap();
         let mut sent: Vec<String> = request
             .headers()
             .iter()

@@ -103,7 +103,7 @@ impl Pool {
             .map_err(io::Error::other)?;
         self.opened.inc();
         tokio::task::spawn_local(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = connection.with_upgrades().await {
                 tracing::debug!(%error, "a backend's connection ended");
             }
         });

@@ -61,6 +61,9 @@ const RUST_LEGACY: Client = Client { program: HERE, script: "rmcp", ..PY2_LEGACY
 const RUST_MODERN: Client = Client { program: HERE, script: "rmcp", ..PY2_MODERN };
 /// The Rust SDK, `rmcp` 3.11, both eras.
 pub(crate) const RUST: [Client; 2] = [RUST_LEGACY, RUST_MODERN];
+/// PyPI `mcp` 2.3, both eras, getting its own token by OAuth.
+pub(crate) const OAUTH: [Client; 2] =
+    [Client { script: "oauth_client.py", ..PY2_LEGACY }, Client { script: "oauth_client.py", ..PY2_MODERN }];
 
 impl Client {
     /// Every SDK, in every era that it speaks.

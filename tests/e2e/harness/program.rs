@@ -141,6 +141,16 @@ impl Backend {
         Self::python("raw_server.py", arguments)
     }
 
+    /// The Python SDK's server as an OAuth resource server, with its authorization server.
+    pub(crate) fn oauth(arguments: &[&str]) -> Self {
+        Self::python("oauth_server.py", arguments)
+    }
+
+    /// Opens WebSockets.
+    pub(crate) fn websocket() -> Self {
+        Self::python("websocket_server.py", &[])
+    }
+
     /// The official filesystem server.
     pub(crate) fn filesystem(directory: &Path) -> Self {
         Self::python("filesystem_server.py", &["--directory", directory.to_str().unwrap()])

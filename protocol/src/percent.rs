@@ -2,14 +2,14 @@
 
 /// Why an encoded text cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Undecodable {
+pub(crate) enum Undecodable {
     /// `%` without two hexadecimal digits after it.
     Escape,
     /// The bytes are not UTF-8.
     Utf8,
 }
 
-pub(super) fn decode(encoded: &str) -> Result<String, Undecodable> {
+pub(crate) fn decode(encoded: &str) -> Result<String, Undecodable> {
     let mut decoded = Vec::with_capacity(encoded.len());
     let mut bytes = encoded.bytes();
     while let Some(byte) = bytes.next() {

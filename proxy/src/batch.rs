@@ -1,0 +1,221 @@
+//! Batches of messages, which revision 2025-03-26 has and no other: which sessions may send them, and how one is decided.
+//!
+//! Every call in a batch is decided on its own; one refusal refuses them all. A batch does not wait for a person.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::Limits;
+use http::{HeaderMap, Response};
+use moka::sync::Cache;
+use policy::{Call, Decision, Permit, decide};
+use protocol::handshake::settled_revision;
+use protocol::mcp::Revision;
+
+use crate::audit::Record;
+use crate::body::Body;
+use crate::candidate::compare;
+use crate::clock;
+use crate::exchange::Exchange;
+use crate::gate::{check_length, durability, forward, target};
+use crate::recognise::{Arrival, Passing, ReplyTo, ToolCall, Transparent};
+use crate::refusal::Refusal;
+use crate::relay::Look;
+use crate::stamp::stamp;
+use crate::state::{InForce, PolicyInForce, Shared};
+use crate::transparent::{Message, back, cancel, lists};
+use crate::upstream::{Outbound, Passage};
+
+/// The sessions that this proxy saw begin at revision 2025-03-26.
+#[derive(Debug)]
+pub(crate) struct BatchSessions(Cache<SessionKey, ()>);
+
+/// A session of one caller with one backend.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SessionKey {
+    place: usize,
+    caller: String,
+    id: Vec<u8>,
+}
+
+/// A session that is about to begin.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) key: SessionKey,
+}
+
+impl BatchSessions {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let idle = Duration::from_secs(limits.session_idle_seconds.into());
+        Self(Cache::builder().max_capacity(limits.max_sessions.into()).time_to_idle(idle).build())
+    }
+
+    /// Whether a request is of a session that may send batches.
+    pub(crate) fn may_batch(&self, key: &SessionKey) -> bool {
+        self.0.get(key).is_some()
+    }
+
+    pub(crate) fn forget(&self, key: &SessionKey) {
+        self.0.invalidate(key);
+    }
+}
+
+impl SessionKey {
+    /// The session that the one `Mcp-Session-Id` of some headers names.
+    pub(crate) fn of(place: usize, identity: &crate::caller::Identity, headers: &HeaderMap) -> Option<Self> {
+        let mut ids = headers.get_all("mcp-session-id").iter();
+        let (Some(id), None) = (ids.next(), ids.next()) else { return None };
+        Some(Self { place, caller: identity.caller.id.clone(), id: id.as_bytes().to_vec() })
+    }
+}
+
+impl Handshake {
+    /// Looks at a message of the backend that may settle the revision.
+    pub(crate) fn look(&self, message: &[u8]) {
+        if settled_revision(message) == Some(Revision::V2025_03_26) {
+            self.shared.batch_sessions.0.insert(self.key.clone(), ());
+        }
+    }
+}
+
+/// What a batch is made of.
+#[derive(Default)]
+struct Sorted<'a> {
+    /// With their places in the batch.
+    calls: Vec<(usize, ToolCall<'a>)>,
+    proofs: Vec<Transparent>,
+    has_list: bool,
+    cancelled: Vec<&'a str>,
+}
+
+/// Decides every call of a batch, and passes it on if it may pass whole.
+pub(crate) async fn batch(
+    exchange: &mut Exchange,
+    in_force: Arc<InForce>,
+    arrivals: Vec<Arrival<'_>>,
+    message: Message<'_>,
+) -> Result<Response<Body>, Refusal> {
+    let worker = Rc::clone(&exchange.worker);
+    let shared = &worker.shared;
+    let Message { inbound, identity, tenant, .. } = message;
+    let policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
+    let sorted = Sorted::of(arrivals);
+    let calls: Vec<(usize, Call<'_>)> = sorted
+        .calls
+        .iter()
+        .map(|(place, tool_call)| (*place, tool_call.call(inbound.backend, tenant, identity)))
+        .collect();
+    let mut permits = Vec::with_capacity(calls.len());
+    for (place, call) in &calls {
+        exchange.refuses(Some(*place));
+        match permit(exchange, &in_force, &policy, inbound.place, call) {
+            Ok(permit) => permits.push(permit),
+            Err(refusal) => {
+                exchange.record_refused_batch(&refusal, *place, &calls).await;
+                return Err(refusal);
+            }
+        }
+    }
+    exchange.refuses(None);
+    for id in &sorted.cancelled {
+        cancel(exchange, &inbound, identity, id);
+    }
+    exchange.enter(identity)?;
+    let mut receipts = Vec::with_capacity(calls.len());
+    let mut records: Vec<Record> = Vec::with_capacity(calls.len());
+    for ((_, call), permit) in calls.iter().zip(&permits) {
+        // The first call goes by the request's own id.
+        let (nonce, mut record) = match exchange.record.take() {
+            Some(record) => (exchange.id.nonce, record),
+            None => {
+                let (id, mut record) = worker.begin().map_err(|_| Refusal::ReceiptFailed)?;
+                record.keep(exchange.enter_one(identity)?);
+                (id.nonce, record)
+            }
+        };
+        let durability = durability(shared, &policy.snapshot, call, permit);
+        let intent = exchange.intent(call, permit);
+        record.intent(&intent, durability).await.map_err(|_| Refusal::AuditFailed)?;
+        let org = policy.snapshot.org();
+        receipts.push(stamp(shared, &in_force, org, (call, permit), &inbound.body.bytes, nonce)?);
+        records.push(record);
+    }
+    let mut record =
+        Record::of_all(records).or_else(|| exchange.record.take()).ok_or(Refusal::AuditFailed)?;
+    let lists = if sorted.has_list { lists(exchange, &inbound, tenant)? } else { None };
+    let outbound = Outbound {
+        target: target(&inbound)?,
+        body: inbound.body.bytes.clone(),
+        receipts,
+        plain_response: lists.is_some(),
+        websocket: false,
+    };
+    let passage = Passage::Batch(permits, sorted.proofs);
+    let answer = forward(exchange, passage, outbound, &inbound, Some(&mut record)).await?;
+    let look = Look { lists, in_one_message: true, ..Look::default() };
+    back(shared, answer, record, look, None).await
+}
+
+fn permit(
+    exchange: &mut Exchange,
+    in_force: &InForce,
+    policy: &PolicyInForce,
+    place: usize,
+    call: &Call<'_>,
+) -> Result<Permit, Refusal> {
+    check_length(call)?;
+    let now = clock::now();
+    let decision = decide(&policy.snapshot, call, None, now);
+    exchange.count(place, decision.verdict());
+    compare(&exchange.worker.shared, in_force, call, decision.verdict(), now);
+    exchange.verdict = Some(decision.verdict().clone());
+    match decision {
+        Decision::Allow(permit) => Ok(permit),
+        Decision::Deny(denial) => Err(exchange.denied(denial, &policy.snapshot, call)),
+        Decision::Hold(_) => Err(Refusal::ApprovalInBatch),
+    }
+}
+
+impl<'a> Sorted<'a> {
+    fn of(arrivals: Vec<Arrival<'a>>) -> Self {
+        let mut sorted = Self::default();
+        for (place, arrival) in arrivals.into_iter().enumerate() {
+            match arrival {
+                Arrival::Call(call) => sorted.calls.push((place, call)),
+                Arrival::Transparent(proof, passing) => {
+                    sorted.proofs.push(proof);
+                    match passing {
+                        Passing::ToolsList => sorted.has_list = true,
+                        Passing::Cancelled(id) => sorted.cancelled.push(id),
+                        _ => {}
+                    }
+                }
+                // `recognise` makes neither of them part of a batch.
+                Arrival::Absorbed | Arrival::Batch(_) => {}
+            }
+        }
+        sorted
+    }
+}
+
+impl Exchange {
+    /// Which message of a batch is the one that a refusal from here on is about.
+    fn refuses(&mut self, place: Option<usize>) {
+        if let ReplyTo::Batch { refused, .. } = &mut self.reply_to {
+            *refused = place;
+        }
+    }
+
+    /// Every call of a refused batch leaves a record: the refused one with its reason, the others with that they went with it.
+    async fn record_refused_batch(&mut self, refusal: &Refusal, refused: usize, calls: &[(usize, Call<'_>)]) {
+        for (place, call) in calls {
+            if *place == refused {
+                self.record_refusal(refusal, Some(call)).await;
+            } else {
+                self.record_batch_refused(call).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! A backend's answer that is looked into on its way: what is looked for, and how a stream is taken apart for it.
+
+use bytes::Bytes;
+use protocol::sse::{Event, Splitter};
+
+use super::list::Visible;
+use crate::batch::Handshake;
+use crate::http_sse::Opening;
+
+/// What is looked for in the messages of an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    /// Lists of tools.
+    pub(crate) lists: Option<Visible>,
+    /// The answer to an `initialize`.
+    pub(crate) handshake: Option<Handshake>,
+    /// Where the old HTTP+SSE transport says where to send messages.
+    pub(crate) opening: Option<Opening>,
+    /// Nothing in particular: the stream has to be taken apart so that others can speak in it.
+    pub(crate) is_stream: bool,
+    /// Whether an answer that is one message, and no stream, is looked into as well.
+    pub(crate) in_one_message: bool,
+}
+
+/// A stream of events from a backend, each read whole and passed on, changed where it must be.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    look: Look,
+    splitter: Splitter,
+    /// Whether a message has passed.
+    pub(crate) has_begun: bool,
+}
+
+impl Look {
+    /// Whether there is anything to look for.
+    pub(crate) const fn is_needed(&self) -> bool {
+        self.lists.is_some() || self.handshake.is_some() || self.opening.is_some() || self.is_stream
+    }
+
+    /// What goes on in place of a message; `None` if it goes on as it is.
+    pub(crate) fn message(&self, message: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
+        if let Some(handshake) = &self.handshake {
+            handshake.look(message);
+        }
+        self.lists.as_ref().map_or(Ok(None), |lists| lists.message(message))
+    }
+
+    fn event(&mut self, event: &Event) -> Result<Option<Vec<u8>>, &'static str> {
+        let Some(data) = event.data() else { return Ok(None) };
+        match &mut self.opening {
+            Some(opening) if event.event_type() == Some(b"endpoint") => opening.endpoint(&data).map(Some),
+            _ => self.message(&data),
+        }
+    }
+}
+
+impl Reading {
+    pub(crate) const fn new(look: Look, event_max_bytes: usize) -> Self {
+        Self { look, splitter: Splitter::new(event_max_bytes), has_begun: false }
+    }
+
+    pub(crate) fn push(&mut self, chunk: &[u8]) {
+        self.splitter.push(chunk);
+    }
+
+    /// The next whole event, as it goes to the caller.
+    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, &'static str> {
+        let Some(event) = self.splitter.next_event().map_err(|_| "event-too-long")? else { return Ok(None) };
+        let changed = self.look.event(&event)?;
+        self.has_begun |= event.data().is_some();
+        let chunk = match changed {
+            Some(changed) => event.with_data(&changed),
+            None => event.into_raw(),
+        };
+        Ok(Some(chunk.into()))
+    }
+}
