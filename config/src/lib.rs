@@ -17,7 +17,7 @@ pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};
 pub use settings::{
     Audit, Auth, Authorization, Backend, BackendKind, BackendUrl, ControlPlane, Drain, Durability, ListMode,
-    Listener, Mapping, OnFull, Proxy, Receipts, Settings,
+    Listener, Mapping, OnFull, Proxy, Receipts, Route, Settings,
 };
 
 /// The JSON Schema (2020-12) of the settings file.

@@ -2,12 +2,14 @@
 
 mod backend;
 mod listener;
+mod routes;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use backend::{Authorization, Backend, BackendKind, BackendUrl, Mapping};
 pub use listener::{Auth, ListMode, Listener};
+pub use routes::Route;
 
 pub use crate::source::{DurabilitySource as Durability, OnFullSource as OnFull};
 use crate::source::{ProxySource, SettingsSource};
@@ -105,7 +107,7 @@ impl Settings {
         Self::read(&text, folder, environment).map_err(fail)
     }
 
-    /// Reads the text of a settings file that lies in `folder`.
+    /// Reads the text of a settings file that lies in `folder`, and the OpenAPI files that it names.
     ///
     /// # Errors
     /// Every mistake in it, each with its path.
@@ -129,7 +131,7 @@ fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Opt
     name(&source.name, "proxy.name", mistakes);
     let admin = address(&source.admin, "proxy.admin", mistakes);
     let listeners = listener::listeners(source.listeners, mistakes);
-    let backends = backend::backends(source.backends, &listeners, mistakes);
+    let backends = backend::backends(source.backends, &listeners, folder, mistakes);
     if source.keys_file.is_none() && listeners.iter().any(|listener| listener.auth == Auth::ApiKey) {
         mistakes.push(Mistake::at("proxy.keys_file", "missing: a listener has `auth: api-key`"));
     }

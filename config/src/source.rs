@@ -136,6 +136,9 @@ pub struct BackendSource {
     /// REST only: which requests are which tools.
     #[serde(default)]
     pub routes: Vec<RouteSource>,
+    /// REST only: an OpenAPI file (3.0, 3.1 or 3.2) whose operations are routes too, where `routes` has none of the same
+    /// method and shape.
+    pub openapi_file: Option<PathBuf>,
     /// MCP only: methods beyond the published ones that pass.
     #[serde(default)]
     pub extra_methods: Vec<String>,

@@ -294,6 +294,11 @@ pub(crate) enum ConfigCommand {
         /// The settings file
         file: PathBuf,
     },
+    /// Print the routes of each REST backend: which request is which tool, and where that is written
+    Routes {
+        /// The settings file
+        file: PathBuf,
+    },
     /// Print the JSON Schema of settings files, for editors
     Schema,
 }

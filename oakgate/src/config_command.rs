@@ -1,6 +1,8 @@
-//! `oakgate config`: is a settings file right?
+//! `oakgate config`: is a settings file right, and what has become of its routes?
 
-use config::{Environment, Settings};
+use std::path::Path;
+
+use config::{BackendKind, Environment, Route, Settings};
 
 use crate::cli::ConfigCommand;
 use crate::exit::{Done, Failure};
@@ -9,12 +11,20 @@ use crate::terminal::say;
 pub(crate) fn run(command: &ConfigCommand) -> Done {
     match command {
         ConfigCommand::Check { file } => {
-            let settings = Settings::load(file, Environment::of_process());
-            let settings = settings.map_err(|mistakes| Failure::Configuration(mistakes.to_string()))?;
+            let settings = load(file)?;
             let parts =
                 [("proxy", settings.proxy.is_some()), ("control_plane", settings.control_plane.is_some())];
             let parts: Vec<&str> = parts.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
             say(format!("{}: good ({})", file.display(), parts.join(", ")));
+        }
+        ConfigCommand::Routes { file } => {
+            let backends = load(file)?.proxy.map(|proxy| proxy.backends).unwrap_or_default();
+            for backend in &backends {
+                if let BackendKind::Rest { written, .. } = &backend.kind {
+                    say(format!("{}, at {}", backend.name, backend.path));
+                    table(written).iter().for_each(say);
+                }
+            }
         }
         ConfigCommand::Schema => {
             let schema = serde_json::to_string_pretty(&config::schema());
@@ -22,4 +32,33 @@ pub(crate) fn run(command: &ConfigCommand) -> Done {
         }
     }
     Ok(())
+}
+
+fn load(file: &Path) -> Result<Settings, Failure> {
+    Settings::load(file, Environment::of_process())
+        .map_err(|mistakes| Failure::Configuration(mistakes.to_string()))
+}
+
+/// A line each, by path and method, the columns below each other.
+fn table(routes: &[Route]) -> Vec<String> {
+    let mut rows: Vec<[String; 5]> = routes.iter().map(row).collect();
+    rows.sort_by(|[method, path, ..], [other_method, other_path, ..]| {
+        (path, method).cmp(&(other_path, other_method))
+    });
+    rows.insert(0, ["METHOD", "PATH", "TOOL", "RESOURCE", "FROM"].map(str::to_owned));
+    let [first, second, third, fourth] = [0, 1, 2, 3].map(|column| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+    });
+    let line = |[method, path, tool, resource, from]: &[String; 5]| {
+        format!("  {method:first$}  {path:second$}  {tool:third$}  {resource:fourth$}  {from}")
+    };
+    rows.iter().map(line).collect()
+}
+
+fn row(route: &Route) -> [String; 5] {
+    let (method, path) = route.pattern.split_once(' ').unwrap_or_default();
+    let resource = route.resource.as_deref().unwrap_or("-");
+    let from = route.openapi_file.as_ref().map_or("settings".to_owned(), |file| file.display().to_string());
+    [method.to_owned(), path.to_owned(), route.tool.clone(), resource.to_owned(), from]
 }

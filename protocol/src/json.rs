@@ -200,8 +200,9 @@ impl<'a> Reader<'a> {
         Ok(Array { begun: false })
     }
 
-    /// Reads the object's next key, its escapes resolved; `None` at the end of the object. After a key, read its
-    /// value before the next key. A key that stands twice is found at the end: read to the end.
+    /// Reads the object's next key, its escapes resolved (a key without escapes is borrowed); `None` at the end of the
+    /// object. After a key, read its value before the next key. A key that stands twice is found at the end: read to the
+    /// end.
     ///
     /// # Errors
     /// The object is not JSON, a key stands in it twice, or a key has a NUL in it.

@@ -47,6 +47,9 @@ pub enum Malformed {
     /// A key twice in one object, escapes resolved.
     #[error("a key occurs twice in one object")]
     DuplicateKey,
+    /// A known key of the message or of `params` that is written with escapes; some readers do not resolve them.
+    #[error("a known key is written with escapes")]
+    EscapedKey,
     /// An `initialize` inside a batch.
     #[error("`initialize` is not accepted in a batch")]
     InitializeInBatch,
@@ -77,9 +80,9 @@ pub enum Malformed {
     /// A key with a NUL in it, where some readers stop.
     #[error("a key has a NUL in it")]
     NulInKey,
-    /// The name, URI or task id that the method acts on has a NUL in it, where some readers stop.
-    #[error("the name, URI or task id has a NUL in it")]
-    NulInSubject,
+    /// A method, name, URI, task id or version with a NUL in it, where some readers stop.
+    #[error("a name has a NUL in it")]
+    NulInName,
     /// A number that a double cannot hold: readers make infinity, an error or a big number of it.
     #[error("a number is too large for a double")]
     NumberTooLarge,
@@ -119,6 +122,7 @@ impl Malformed {
             Self::Charset => "charset",
             Self::CaseVariantKey => "case-variant-key",
             Self::DuplicateKey => "duplicate-key",
+            Self::EscapedKey => "escaped-key",
             Self::InitializeInBatch => "initialize-in-batch",
             Self::InvalidUtf8 => "invalid-utf8",
             Self::LoneSurrogate => "lone-surrogate",
@@ -128,7 +132,7 @@ impl Malformed {
             Self::NotAnObject => "not-an-object",
             Self::NotJson { .. } => "not-json",
             Self::NulInKey => "nul-in-key",
-            Self::NulInSubject => "nul-in-subject",
+            Self::NulInName => "nul-in-name",
             Self::NumberTooLarge => "number-too-large",
             Self::ParamsNotAnObject => "params-not-an-object",
             Self::SubjectNotText => "subject-not-text",
@@ -156,18 +160,19 @@ impl Malformed {
             | Self::CallWithoutId
             | Self::CaseVariantKey
             | Self::DuplicateKey
+            | Self::EscapedKey
             | Self::InitializeInBatch
             | Self::MissingMethod
             | Self::MixedMessage
             | Self::NotAnObject
             | Self::NulInKey
+            | Self::NulInName
             | Self::NumberTooLarge
             | Self::TooDeep
             | Self::WrongVersion => INVALID_REQUEST,
             Self::ArgumentsNotAnObject
             | Self::CallWithoutName
             | Self::MetaNotAnObject
-            | Self::NulInSubject
             | Self::ParamsNotAnObject
             | Self::SubjectNotText
             | Self::VersionNotText => INVALID_PARAMS,

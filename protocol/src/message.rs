@@ -139,7 +139,7 @@ impl<'a> Message<'a> {
         while let Some(key) = reader.key(&mut object).ok()? {
             let value = reader.value().ok()?;
             match &*key {
-                "id" => id = Id::read(value),
+                "id" if matches!(key, Cow::Borrowed(_)) => id = Id::read(value),
                 key if same_but_for_case(key, "id") => return None,
                 _ => {}
             }
@@ -194,10 +194,13 @@ impl<'a> Envelope<'a> {
         let mut envelope = Self::default();
         let Some(mut object) = reader.object_if()? else { return Err(Malformed::NotAnObject) };
         while let Some(key) = reader.key(&mut object)? {
+            if let Cow::Owned(escaped) = &key {
+                refuse_escaped(escaped, &ENVELOPE_KEYS)?;
+            }
             match &*key {
                 "jsonrpc" => envelope.version = reader.text()?,
                 "id" => envelope.id = Some(reader.value()?),
-                "method" => envelope.method = Some(reader.text()?),
+                "method" => envelope.method = Some(name(reader)?),
                 "params" => envelope.params = Unchecked::read(reader)?,
                 "result" => {
                     envelope.has_result = true;
@@ -254,6 +257,18 @@ fn response(id: Option<Value<'_>>) -> Result<Response<'_>, Malformed> {
         None | Some(Value { kind: Kind::Null, .. }) => Ok(Response { id: None }),
         Some(id) => Ok(Response { id: Some(Id::read(id).ok_or(Malformed::BadId)?) }),
     }
+}
+
+/// Reads a name, if it is text. Some readers stop at a NUL, and would see another name.
+fn name<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, Malformed> {
+    let name = reader.text()?;
+    if name.as_ref().is_some_and(|name| name.contains('\0')) { Err(Malformed::NulInName) } else { Ok(name) }
+}
+
+/// Refuses a known key that is written with escapes, so that the reader had to copy it: some readers compare keys as
+/// they stand there.
+fn refuse_escaped(escaped: &str, known: &[&str]) -> Result<(), Malformed> {
+    if known.contains(&escaped) { Err(Malformed::EscapedKey) } else { Ok(()) }
 }
 
 /// Refuses a key that some readers take for one of the known keys.

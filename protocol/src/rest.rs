@@ -4,6 +4,7 @@
 //! lenient one, would see in them what is seen here.
 
 mod arguments;
+pub mod openapi;
 mod path;
 mod query;
 mod routes;

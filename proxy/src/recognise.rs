@@ -157,7 +157,7 @@ pub(crate) fn recognise<'a>(
             Method::DELETE => Ok(Arrival::Transparent(Transparent(()), Passing::EndSession)),
             _ => Err(Refusal::MethodNotAllowed),
         },
-        BackendKind::Rest { routes } => {
+        BackendKind::Rest { routes, .. } => {
             *reply_to = ReplyTo::Rest;
             rest_call(backend, routes, head, path, body).map(Arrival::Call)
         }

@@ -216,7 +216,11 @@ fn every_example_is_good() {
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let file = entry.unwrap().path();
-        let is_policy = file.file_name().unwrap().to_str().unwrap().contains("policy");
+        let name = file.file_name().unwrap().to_str().unwrap();
+        if name.contains("openapi") {
+            continue; // Its settings file is checked with it.
+        }
+        let is_policy = name.contains("policy");
         let check: &[&str] = if is_policy { &["policy", "check"] } else { &["config", "check"] };
         let (status, _, errors) = oakgate(&[check, &[file.to_str().unwrap()]].concat(), "");
         assert_eq!(status, 0, "{errors}");

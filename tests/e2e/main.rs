@@ -18,6 +18,7 @@ mod harness;
 mod holds;
 mod http_sse;
 mod mcp;
+mod openapi;
 mod policies;
 mod refusals;
 mod reload;

@@ -22,7 +22,7 @@ fn bodies_that_two_readers_could_read_differently() {
     );
     let cases: &[(&str, &[u8])] = &[
         ("duplicate-key", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","name":"drop"}}"#),
-        ("duplicate-key", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","n\u0061me":"drop"}}"#),
+        ("escaped-key", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","n\u0061me":"drop"}}"#),
         ("duplicate-key", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"a":[{"b":1,"b":2}]}}}"#),
         ("case-variant-key", br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","Name":"drop"}}"#),
         ("case-variant-key", br#"{"jsonrpc":"2.0","id":1,"Method":"tools/call","method":"ping"}"#),

@@ -1,16 +1,18 @@
 //! Backends: where calls go, and how a request becomes a call.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use http::HeaderName;
 use http::uri::{Authority, Scheme, Uri};
 use protocol::pointer::Pointer;
 use protocol::rest::Routes;
 
+use super::routes::{Route, routes};
 use super::{Auth, Listener, name};
 use crate::Mistake;
 pub use crate::source::AuthorizationSource as Authorization;
-use crate::source::{BackendSource, GovernSource, KindSource, MappingSource, RouteSource};
+use crate::source::{BackendSource, GovernSource, KindSource, MappingSource};
 
 /// One tool backend.
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub enum BackendKind {
     Rest {
         /// Which requests are which tools.
         routes: Routes,
+        /// The same, as they are written.
+        written: Vec<Route>,
     },
 }
 
@@ -77,6 +81,7 @@ pub enum Mapping {
 pub(super) fn backends(
     sources: Vec<BackendSource>,
     listeners: &[Listener],
+    folder: &Path,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<Backend> {
     let mut backends: Vec<Backend> = Vec::with_capacity(sources.len());
@@ -106,7 +111,7 @@ pub(super) fn backends(
         if source.authorization == Authorization::Pass {
             check_pass(&source, listeners, &at("authorization"), mistakes);
         }
-        backends.extend(backend(source, &at, mistakes));
+        backends.extend(backend(source, folder, &at, mistakes));
     }
     backends
 }
@@ -134,6 +139,7 @@ fn share_a_listener(a: Option<&Vec<String>>, b: Option<&Vec<String>>) -> bool {
 
 fn backend(
     source: BackendSource,
+    folder: &Path,
     at: &impl Fn(&str) -> String,
     mistakes: &mut Vec<Mistake>,
 ) -> Option<Backend> {
@@ -149,6 +155,10 @@ fn backend(
             if !source.routes.is_empty() {
                 mistakes.push(Mistake::at(at("routes"), "only a backend of kind `rest` has routes"));
             }
+            if source.openapi_file.is_some() {
+                let what = "only a backend of kind `rest` has an OpenAPI file";
+                mistakes.push(Mistake::at(at("openapi_file"), what));
+            }
             BackendKind::Mcp {
                 extra_methods: source.extra_methods.into_iter().collect(),
                 govern: source.govern.into_iter().map(governed).collect(),
@@ -159,7 +169,9 @@ fn backend(
                 let what = "only a backend of kind `mcp` has `extra_methods` and `govern`";
                 mistakes.push(Mistake::at(at("kind"), what));
             }
-            BackendKind::Rest { routes: routes(&source.routes, at, mistakes)? }
+            let openapi_file = source.openapi_file.map(|file| folder.join(file));
+            let (routes, written) = routes(&source.routes, openapi_file.as_deref(), at, mistakes)?;
+            BackendKind::Rest { routes, written }
         }
     };
     Some(Backend {
@@ -172,28 +184,6 @@ fn backend(
         method: method?,
         kind,
     })
-}
-
-fn routes(
-    sources: &[RouteSource],
-    at: &impl Fn(&str) -> String,
-    mistakes: &mut Vec<Mistake>,
-) -> Option<Routes> {
-    let routes: Vec<_> = sources
-        .iter()
-        .map(|route| protocol::rest::RouteSource {
-            pattern: &route.pattern,
-            tool: &route.tool,
-            resource: route.resource.as_deref(),
-        })
-        .collect();
-    match Routes::compile(&routes) {
-        Ok(routes) => Some(routes),
-        Err(errors) => {
-            mistakes.extend(errors.iter().map(|error| Mistake::at(at("routes"), error.to_string())));
-            None
-        }
-    }
 }
 
 /// The outer `None` is a mistake, the inner one an absent mapping.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Id, refuse_case_variant};
+use super::{Id, name, refuse_case_variant, refuse_escaped};
 use crate::json::{Kind, Reader, Value};
 use crate::malformed::Malformed;
 use crate::mcp::{self, Subject};
@@ -126,6 +126,9 @@ impl<'a> Unchecked<'a> {
             return if kind == Kind::Null { Ok(unchecked) } else { Err(Malformed::ParamsNotAnObject) };
         };
         while let Some(key) = reader.key(&mut object)? {
+            if let Cow::Owned(escaped) = &key {
+                refuse_escaped(escaped, &KNOWN_KEYS)?;
+            }
             unchecked.member(&key, reader)?;
         }
         unchecked.params.raw = reader.since(start);
@@ -196,16 +199,13 @@ impl<'a> Unchecked<'a> {
         if wrong {
             return Err(Malformed::SubjectNotText);
         }
-        if self.params.subject(method).is_some_and(|subject| subject.contains('\0')) {
-            return Err(Malformed::NulInSubject);
-        }
         Ok(self.params)
     }
 }
 
 /// The text, and whether something else stands in its place.
 fn text<'a>(reader: &mut Reader<'a>) -> Result<(Option<Cow<'a, str>>, bool), Malformed> {
-    let text = reader.text()?;
+    let text = name(reader)?;
     let wrong = text.is_none();
     Ok((text, wrong))
 }

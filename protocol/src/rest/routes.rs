@@ -37,6 +37,8 @@ pub struct RouteSource<'a> {
 pub struct RouteError {
     /// The route as it is written.
     pub route: String,
+    /// Its place in the list that was given, from zero.
+    pub position: usize,
     /// What is wrong.
     pub fault: RouteFault,
 }
@@ -56,6 +58,9 @@ pub enum RouteFault {
     /// A path parameter twice.
     #[error("a parameter occurs twice")]
     ParameterTwice,
+    /// A segment mixes a parameter with other text.
+    #[error("a parameter must be a whole segment, from slash to slash")]
+    PartOfSegment,
     /// The path is none that would be accepted.
     #[error("the path is refused: {0}")]
     Path(#[from] PathRefused),
@@ -79,6 +84,7 @@ pub enum RouteFault {
 /// The routes of one backend.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
+    count: usize,
     methods: BTreeMap<String, Node>,
 }
 
@@ -123,17 +129,34 @@ impl Routes {
     /// Everything that is wrong, route by route.
     pub fn compile(sources: &[RouteSource<'_>]) -> Result<Self, Vec<RouteError>> {
         let mut routes = Self::default();
+        let errors = routes.extend(sources);
+        if errors.is_empty() { Ok(routes) } else { Err(errors) }
+    }
+
+    /// Adds the routes of a second source, which compile on their own. One whose method and shape a route has already
+    /// is left out: gives the places of those in the list.
+    ///
+    /// # Errors
+    /// Everything else that is wrong, route by route.
+    pub fn fill(&mut self, sources: &[RouteSource<'_>]) -> Result<Vec<usize>, Vec<RouteError>> {
+        let errors = self.extend(sources);
+        if errors.iter().all(|error| error.fault == RouteFault::SameShape) {
+            return Ok(errors.into_iter().map(|error| error.position).collect());
+        }
+        Err(errors.into_iter().filter(|error| error.fault != RouteFault::SameShape).collect())
+    }
+
+    fn extend(&mut self, sources: &[RouteSource<'_>]) -> Vec<RouteError> {
         let mut errors = Vec::new();
-        for (index, source) in sources.iter().enumerate() {
-            let added = if index < ROUTES_MAX { routes.add(source) } else { Err(RouteFault::TooMany) };
-            if let Err(fault) = added {
-                errors.push(RouteError { route: source.pattern.to_owned(), fault });
+        for (position, source) in sources.iter().enumerate() {
+            if let Err(fault) = self.add(source) {
+                errors.push(RouteError { route: source.pattern.to_owned(), position, fault });
                 if fault == RouteFault::TooMany {
                     break;
                 }
             }
         }
-        if errors.is_empty() { Ok(routes) } else { Err(errors) }
+        errors
     }
 
     /// The route that the path fits; `None` if it fits none.
@@ -163,6 +186,9 @@ impl Routes {
     }
 
     fn add(&mut self, source: &RouteSource<'_>) -> Result<(), RouteFault> {
+        if self.count >= ROUTES_MAX {
+            return Err(RouteFault::TooMany);
+        }
         let (method, path) = source.pattern.split_once(' ').ok_or(RouteFault::Shape)?;
         if !super::is_method(method) {
             return Err(RouteFault::Method);
@@ -181,6 +207,7 @@ impl Routes {
             return Err(RouteFault::SameShape);
         }
         node.route = Some(Route { tool: source.tool.to_owned(), resource, parameters, slash_at_end });
+        self.count = self.count.saturating_add(1);
         Ok(())
     }
 }
@@ -227,7 +254,12 @@ enum Segment {
 impl Segment {
     fn parse(raw: &str) -> Result<Self, RouteFault> {
         let Some(name) = raw.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
-            return Ok(Self::Literal(path::segment(raw)?));
+            let mixed = raw.contains(['{', '}']);
+            return if mixed {
+                Err(RouteFault::PartOfSegment)
+            } else {
+                Ok(Self::Literal(path::segment(raw)?))
+            };
         };
         let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         if name.is_empty() || name.len() > PARAMETER_NAME_BYTES_MAX || !name.bytes().all(good) {

@@ -1,16 +1,69 @@
-//! JSON-RPC messages: what is decided is what another reader sees, and what is cut out of a list stays out.
+//! JSON-RPC messages: whatever a backend reads them with sees the very call that is decided, and what is cut out of a
+//! list stays out.
+
+#[path = "jsonrpc/lenient.rs"]
+mod lenient;
+#[path = "jsonrpc/readers.rs"]
+mod readers;
 
 use protocol::mcp::Era;
-use protocol::message::Message;
+use protocol::message::{Message, Params};
 use protocol::pointer::{Pointer, text_at};
 use protocol::tools_list::{Filtered, filter};
 use serde_json::{Value, json};
 
-/// True if the bytes are a message that is accepted.
+use self::readers::{Reader, Seen, Subject};
+
+/// True if the bytes are a message, or a batch of them, that is accepted.
 pub(crate) fn holds(body: &[u8]) -> bool {
     list_holds(body);
-    let Ok(message) = Message::read(body) else { return false };
+    let messages = match Message::read(body) {
+        Ok(message) => vec![message],
+        Err(_) => match Message::read_batch(body) {
+            Ok(messages) => messages,
+            Err(_) => return false,
+        },
+    };
     let theirs = parse(body);
+    match theirs.as_array() {
+        Some(elements) => {
+            messages.iter().zip(elements).for_each(|(message, theirs)| message_holds(message, theirs))
+        }
+        None => messages.iter().for_each(|message| message_holds(message, &theirs)),
+    }
+    everyone_sees(body, &messages);
+    true
+}
+
+/// No way of reading the body sees anything else than what is decided.
+fn everyone_sees(body: &[u8], messages: &[Message<'_>]) {
+    let values = lenient::values(body);
+    assert_eq!(values.len(), 1, "a second value");
+    for reader in readers::all() {
+        let decided: Vec<Seen> = messages.iter().map(|message| decided(reader, message)).collect();
+        assert_eq!(reader.messages(&values), decided, "{reader:?}");
+    }
+}
+
+/// What is decided, as a reader would say it.
+fn decided(reader: Reader, message: &Message<'_>) -> Seen {
+    let value = |raw: &str| reader.canonical(&lenient::values(raw.as_bytes())[0]);
+    let owned = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().map(str::to_owned);
+    let subject = |params: &Params<'_>| Subject {
+        name: owned(&params.name),
+        uri: owned(&params.uri),
+        task_id: owned(&params.task_id),
+        arguments: value(params.arguments),
+    };
+    let id = match message {
+        Message::Request(request) => Some(value(request.id.raw())),
+        Message::Response(response) => response.id.map(|id| value(id.raw())),
+        Message::Notification(_) => None,
+    };
+    Seen { method: message.method().map(str::to_owned), id, subject: message.params().map(subject) }
+}
+
+fn message_holds(message: &Message<'_>, theirs: &Value) {
     if let (Some(method), Some(params)) = (message.method(), message.params()) {
         assert_eq!(theirs.get("method"), Some(&json!(method)));
         let their_params =
@@ -26,7 +79,6 @@ pub(crate) fn holds(body: &[u8]) -> bool {
     if let Message::Request(request) = &message {
         assert_eq!(theirs.get("id"), Some(&parse(request.id.raw().as_bytes())));
     }
-    true
 }
 
 /// A pointer finds the text that `serde_json` finds there.

@@ -1,9 +1,15 @@
 //! Replays the fuzzers' seeds under `fuzz/corpus`. A seed `good-…` is accepted, a seed `bad-…` is refused, and the
 //! invariants of its target hold on every one.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a failed invariant is a failed test")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failed invariant is a failed test"
+)]
 
 mod jsonrpc;
+mod openapi;
 mod rest_path;
 mod sse;
 
@@ -34,6 +40,11 @@ fn replay(target: &str, holds: fn(&[u8]) -> bool) {
 #[test]
 fn jsonrpc_seeds_hold() {
     replay("jsonrpc", jsonrpc::holds);
+}
+
+#[test]
+fn openapi_seeds_hold() {
+    replay("openapi", openapi::holds);
 }
 
 #[test]

@@ -74,8 +74,8 @@ fn each_bad_route_is_named() {
         (source("GET /v1/../x", "t", None), RouteFault::Path(PathRefused::DotSegment)),
         (source("GET /v1/{}", "t", None), RouteFault::Parameter),
         (source("GET /v1/{a b}", "t", None), RouteFault::Parameter),
-        (source("GET /v1/{a}.json", "t", None), RouteFault::Path(PathRefused::Character)),
-        (source("GET /v1/x{a}", "t", None), RouteFault::Path(PathRefused::Character)),
+        (source("GET /v1/{a}.json", "t", None), RouteFault::PartOfSegment),
+        (source("GET /v1/x{a}", "t", None), RouteFault::PartOfSegment),
         (source("GET /{a}/{a}", "t", None), RouteFault::ParameterTwice),
         (source("GET /{a}/{A}", "t", None), RouteFault::ParameterTwice),
         (source("GET /x/{a}", "t", Some("{b}")), RouteFault::Resource),
@@ -89,7 +89,10 @@ fn each_bad_route_is_named() {
     let mut sources = vec![source("GET /taken/{name}/x", "taken", None)];
     sources.extend(table.iter().map(|(source, _)| *source));
     let errors = Routes::compile(&sources).unwrap_err();
-    let expected = table.map(|(source, fault)| RouteError { route: source.pattern.to_owned(), fault });
+    let expected: Vec<_> = (1..)
+        .zip(table)
+        .map(|(position, (source, fault))| RouteError { route: source.pattern.to_owned(), position, fault })
+        .collect();
     assert_eq!(errors, expected);
 }
 
@@ -100,5 +103,26 @@ fn routes_have_a_limit() {
     let (last, rest) = sources.split_last().unwrap();
     assert!(Routes::compile(rest).is_ok());
     let errors = Routes::compile(&sources).unwrap_err();
-    assert_eq!(errors, [RouteError { route: last.pattern.to_owned(), fault: RouteFault::TooMany }]);
+    let (route, position) = (last.pattern.to_owned(), ROUTES_MAX);
+    assert_eq!(errors, [RouteError { route, position, fault: RouteFault::TooMany }]);
+}
+
+#[test]
+fn a_second_source_adds_what_the_first_does_not_have() {
+    let mut routes = Routes::compile(&[source("GET /orders/{id}", "own", None)]).unwrap();
+    let second = [
+        source("GET /orders/{order}", "left.out", Some("{order}")),
+        source("PUT /orders/{order}", "added", None),
+        source("GET /orders/{order}/", "left.out", None),
+    ];
+    assert_eq!(routes.fill(&second), Ok(vec![0, 2]));
+    let found = |method| {
+        let path = NormalPath::parse("/orders/1").unwrap();
+        routes.find(method, &path).unwrap().map(|matched| matched.tool.to_owned())
+    };
+    assert_eq!((found("GET").as_deref(), found("PUT").as_deref()), (Some("own"), Some("added")));
+    let errors =
+        routes.clone().fill(&[source("GET /orders/{id}", "t", None), source("GET /Orders/x", "t", None)]);
+    let error = RouteError { route: "GET /Orders/x".to_owned(), position: 1, fault: RouteFault::CaseVariant };
+    assert_eq!(errors, Err(vec![error]));
 }
