@@ -96,7 +96,11 @@ fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<
         lists.is_some().then(|| Bytes::from(sse::write_event(&reply::tools_list_changed(id))))
     };
     match passing {
-        Passing::ToolsList => Ok((Look { lists, in_one_message: true, ..Look::default() }, None)),
+        Passing::ToolsList => {
+            // Over HTTP+SSE the list comes in the stream; what answers the message itself is none.
+            let in_one_message = inbound.session.is_none();
+            Ok((Look { lists, in_one_message, ..Look::default() }, None))
+        }
         Passing::Stream => {
             let token = exchange.worker.token().map_err(|_| Refusal::ReceiptFailed)?.text;
             let (opening, inbox) = Opening::new(

@@ -79,12 +79,12 @@ const tools = {
     await notify({ level: 'warning', logger: 'chatter', data: { left: 0 } });
     return 'done';
   },
-  async poll(_args, { extra, progress }) {
+  async poll(_args, { extra, notify, progress }) {
     await progress(1, 2, 'before');
     await sleep(RETRY_MS);
     extra.closeSSEStream?.();
     await sleep(RETRY_MS);
-    await progress(2, 2, 'while away');
+    await notify({ level: 'info', logger: 'poll', data: 'while away' });
     return 'polled';
   },
   async wait({ milliseconds }, { extra }) {

@@ -142,7 +142,7 @@ async def poll(ctx: Context) -> str:
     await asyncio.sleep(RETRY_MS / 1000)
     await ctx.close_sse_stream()
     await asyncio.sleep(RETRY_MS / 1000)
-    await ctx.report_progress(2, 2, "while away")
+    await ctx.info("while away", logger_name="poll")
     return "polled"
 
 

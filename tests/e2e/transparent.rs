@@ -89,6 +89,7 @@ fn steps(is_modern: bool) -> Value {
         );
         steps.extend([
             json!({"do": "call", "tool": "poll"}),
+            json!({"do": "wait_for", "notification": "notifications/message"}),
             json!({"do": "call", "tool": "ask_later", "answers": elicited(&green)}),
             json!({"do": "wait_for", "notification": "notifications/message"}),
         ]);
@@ -186,6 +187,11 @@ fn check(client: Client, lines: &[Value]) {
     assert_eq!(line["notification"]["params"]["uri"], updated["params"]["uri"], "{client:?}");
     if !client.is_modern() {
         assert!(texts.iter().any(|text| text == "polled"), "{client:?}: {texts:?}");
+        let while_away = json!({"level": "info", "logger": "poll", "data": "while away"});
+        assert!(
+            lines.iter().any(|line| line["notification"]["params"] == while_away),
+            "{client:?}: {lines:?}"
+        );
         let answered = json!({"level": "info", "data": {"answered": {"colour": "green"}}});
         assert!(lines.iter().any(|line| line["notification"]["params"] == answered), "{client:?}");
     }
