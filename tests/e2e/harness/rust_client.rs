@@ -20,8 +20,8 @@ use rmcp::{ErrorData, RoleClient, Service};
 use serde_json::{Value, json};
 use tokio::net::{TcpStream, UnixListener};
 
-use super::PATIENCE;
-
+/// Longest that a notification is waited for.
+const WAIT: Duration = Duration::from_secs(10);
 /// More pages than this are not fetched.
 const PAGES_MAX: usize = 100;
 
@@ -100,15 +100,19 @@ impl Host {
     /// The first notification of a method that was not told yet.
     async fn wait_for(&self, method: &str) -> Value {
         let since = Instant::now();
-        while since.elapsed() < PATIENCE {
-            let mut state = self.state.lock().unwrap();
-            if let Some(place) = state.notified.iter().position(|line| line["method"] == method) {
-                return json!({"notification": state.notified.remove(place)});
+        while since.elapsed() < WAIT {
+            if let Some(notification) = self.take(method) {
+                return json!({"notification": notification});
             }
-            drop(state);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         json!({"client_error": {"kind": "Timeout", "message": method}})
+    }
+
+    fn take(&self, method: &str) -> Option<Value> {
+        let notified = &mut self.state.lock().unwrap().notified;
+        let place = notified.iter().position(|line| line["method"] == method)?;
+        Some(notified.remove(place))
     }
 }
 
@@ -266,6 +270,9 @@ async fn run_call(session: &Session, host: &Host, call: &Value) -> Value {
     }
     let mut params = CallToolRequestParams::new(call["tool"].as_str().unwrap().to_owned());
     params.arguments = Some(call["arguments"].as_object().cloned().unwrap_or_default());
+    // Modern servers send log messages only to requests that ask for them.
+    let log_level = json!({"io.modelcontextprotocol/logLevel": "debug"});
+    params.meta = Some(serde_json::from_value(log_level).unwrap());
     let result = match call["timeout_ms"].as_u64() {
         None => session.call_tool(params).await,
         Some(limit_ms) => call_within(session, params, Duration::from_millis(limit_ms)).await,

@@ -6,7 +6,7 @@ use super::ALLOW_ALL;
 use crate::harness::{Answer, Backend, Connection, Gate, KEY, wait_for};
 
 /// Where a backend listens, `127.0.0.1:port`.
-fn address(backend: &Backend) -> &str {
+pub(super) fn address(backend: &Backend) -> &str {
     backend.url.trim_start_matches("http://").trim_end_matches("/mcp")
 }
 
