@@ -4,7 +4,7 @@
 //! together with a name of another group. So a call with the names of one group alone is looked up at twelve levels and
 //! matches none of their rules; what decides then are the rules that a bench adds.
 
-use policy::{Call, Caller, Document, Level, Snapshot, UnixMillis, cascade};
+use policy::{Call, Caller, Definition, Document, Level, Snapshot, UnixMillis, cascade};
 
 /// Rules of one group: one for each level that can be looked at in vain.
 const RULES_PER_GROUP: usize = 12;
@@ -53,6 +53,7 @@ impl Names {
             caller,
             unread_body: None,
             reasoning: None,
+            definition: Definition::Accepted,
         }
     }
 }

@@ -34,10 +34,10 @@ pub struct Limits {
     /// Most approvals that one caller may ask for in a minute.
     #[schemars(range(min = 1))]
     pub max_approvals_per_caller_per_minute: u32,
-    /// Largest list of tools that is read whole to be filtered.
+    /// Largest list of tools that is read whole to be looked into.
     #[schemars(range(min = 1024, max = 1_073_741_824))]
     pub max_tools_list_bytes: u32,
-    /// Largest single event of a stream that is read to be filtered.
+    /// Largest single event of a stream that is read to be looked into.
     #[schemars(range(min = 1024, max = 1_073_741_824))]
     pub max_event_bytes: u32,
     /// Most sessions that are remembered because they may send batches (revision 2025-03-26), and as many again of the
@@ -47,6 +47,16 @@ pub struct Limits {
     /// How long a session that may send batches is remembered after its last one.
     #[schemars(range(min = 1, max = 604_800))]
     pub session_idle_seconds: u32,
+    /// How long a client may keep a list of tools that was made for it (revision 2026-07-28): a change of policy is seen
+    /// after this time at the latest.
+    #[schemars(range(max = 86_400_000))]
+    pub max_list_ttl_ms: u32,
+    /// Most tools whose definitions are remembered, to notice when they change.
+    #[schemars(range(min = 1))]
+    pub max_tool_definitions: u32,
+    /// Bytes of the definitions that are remembered.
+    #[schemars(range(min = 65_536))]
+    pub max_tool_definitions_bytes: u64,
     /// How long a client may take to send a request's head.
     #[schemars(range(min = 1, max = 3600))]
     pub header_timeout_seconds: u32,
@@ -92,6 +102,9 @@ impl Default for Limits {
             max_event_bytes: 16 * 1024 * 1024,
             max_sessions: 10_000,
             session_idle_seconds: 3600,
+            max_list_ttl_ms: 60_000,
+            max_tool_definitions: 10_000,
+            max_tool_definitions_bytes: 64 * 1024 * 1024,
             header_timeout_seconds: 15,
             body_timeout_seconds: 30,
             connect_timeout_seconds: 5,

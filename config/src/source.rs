@@ -24,7 +24,7 @@ pub struct SettingsSource {
 pub struct ProxySource {
     /// Its name: the issuer of its receipts, and its name in records.
     pub name: String,
-    /// Address of `/healthz`, `/readyz`, `/metrics`, `/policy` and `/explain`.
+    /// Address of `/healthz`, `/readyz`, `/metrics`, `/policy`, `/explain` and `/tools`.
     pub admin: String,
     /// Threads that carry traffic; one per core unless set.
     #[schemars(range(min = 1, max = 256))]
@@ -61,7 +61,7 @@ pub struct ListenerSource {
     pub address: String,
     /// How callers prove who they are. `none` is for loopback only.
     pub auth: AuthSource,
-    /// What becomes of tools in `tools/list` that policy disables for the caller.
+    /// What a caller sees in `tools/list` of what policy will do with its calls.
     #[serde(default)]
     pub list: ListSource,
     /// How long a call is held for a person, before its caller is told to repeat it.
@@ -92,13 +92,15 @@ pub enum AuthSource {
     None,
 }
 
-/// What becomes of disabled tools in `tools/list`.
+/// What becomes of `tools/list`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ListSource {
     /// They are taken out.
     #[default]
     Filter,
+    /// None are taken out; each description says what policy will do with calls of this caller.
+    Annotate,
     /// Nothing is touched.
     Off,
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use policy::approval::{Approver, Fingerprint, PersonId};
-use policy::{Call, Caller, CallerKind};
+use policy::{Call, Caller, CallerKind, Definition};
 use policy_sync::{ApprovalRequest, HoldId};
 
 use crate::people::NewPerson;
@@ -69,6 +69,7 @@ pub(crate) fn request_of(agent: &str, hold: u64, arguments: &str) -> ApprovalReq
         caller: &caller,
         unread_body: None,
         reasoning: None,
+        definition: Definition::Accepted,
     };
     ApprovalRequest {
         hold: HoldId(hold),
@@ -87,6 +88,7 @@ pub(crate) fn request_of(agent: &str, hold: u64, arguments: &str) -> ApprovalReq
         rule: Some("refunds".to_owned()),
         reason: None,
         policy: 3,
+        definition_changed: false,
         second_approval: false,
         timeout_seconds: None,
     }

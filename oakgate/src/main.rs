@@ -13,6 +13,7 @@ mod receipt_command;
 mod refusals;
 mod signals;
 mod terminal;
+mod tools;
 mod up;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Policy(command) => policy_command::run(&command),
         Command::Receipt(command) => receipt_command::run(&command),
         Command::Approvals(command) => approvals::run(&command),
+        Command::Tools(options) => tools::run(&options),
         Command::Keys(command) => keys::run(&command),
         Command::Refusals(options) => refusals::run(&options),
         Command::Config(command) => config_command::run(&command),

@@ -73,6 +73,9 @@ pub struct ApprovalRequest {
     pub reason: Option<String>,
     /// The policy revision in force.
     pub policy: u64,
+    /// Whether the tool's backend shows another definition of it than the accepted one.
+    #[serde(default)]
+    pub definition_changed: bool,
     /// Whether two different people must say yes.
     pub second_approval: bool,
     /// How long a decision is waited for, if the tool says so.

@@ -5,7 +5,6 @@ mod life;
 mod person;
 mod reference;
 mod state;
-mod unique;
 
 pub use fingerprint::{Fingerprint, NotAFingerprint, NotCanonical};
 pub use life::{

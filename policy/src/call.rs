@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::DefinitionDigest;
+
 /// Who is calling: known from a credential, never from the call itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caller {
@@ -59,4 +61,16 @@ pub struct Call<'a> {
     pub caller: &'a Caller,
     /// The agent's own words on why it calls.
     pub reasoning: Option<&'a str>,
+    /// What its backend has shown of the tool.
+    pub definition: Definition,
+}
+
+/// What a backend has shown of a tool, beside the definition that the policy pins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Definition {
+    /// Nothing that differs from what was accepted, or the policy pins no definition of the tool.
+    #[default]
+    Accepted,
+    /// Another definition than the accepted one: the tool is a draft until someone accepts it.
+    Changed(DefinitionDigest),
 }

@@ -15,7 +15,7 @@ pub use self::seen::{Seen, SeenValue, VALUE_BYTES_MAX};
 use crate::condition::Inputs;
 use crate::document::UnlistedTools;
 use crate::snapshot::{Ids, Key, Listed, Matches, Reach, Rule};
-use crate::{Call, Coordinates, Level, Permission, Scope, Snapshot, Status, UnixMillis, Verdict};
+use crate::{Call, Coordinates, Definition, Level, Permission, Scope, Snapshot, Status, UnixMillis, Verdict};
 
 /// The verdict of a policy on one call.
 ///
@@ -31,7 +31,7 @@ pub fn verdict(
     observer.begins(snapshot.walk.all(call.tenant.is_some()));
     if listed.is_some_and(|listed| !listed.enabled) {
         let found = Found::fallback(Permission::Disabled, Level::ToolDisabled);
-        return found.verdict(snapshot, Vec::new(), false, observer);
+        return found.verdict(snapshot, call, Clamp::No, Vec::new(), observer);
     }
     let mut cascade = Cascade {
         snapshot,
@@ -49,10 +49,41 @@ pub fn verdict(
         }
         _ => found,
     };
-    let is_accepted = listed.is_some_and(|listed| listed.status != Status::Draft);
-    let clamps = snapshot.unlisted_tools == UnlistedTools::Clamp && !is_accepted && !found.names_tool;
-    let clamped = clamps && found.permission == Permission::Allowed;
-    found.verdict(snapshot, cascade.faults, clamped, observer)
+    let faults = cascade.faults;
+    found.verdict(snapshot, call, snapshot.clamp(listed, call.definition), faults, observer)
+}
+
+/// Which verdicts of `allowed` on a tool become `requires_approval`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clamp {
+    /// None.
+    No,
+    /// Those of a rule or default that does not name exactly it: it is a draft, or not listed.
+    UnlessNamed,
+    /// All: its definition is not the one that was accepted.
+    All,
+}
+
+impl Clamp {
+    /// Whether `allowed` becomes `requires_approval`, said by what names the tool or does not.
+    pub(crate) const fn applies(self, names_tool: bool) -> bool {
+        match self {
+            Self::No => false,
+            Self::UnlessNamed => !names_tool,
+            Self::All => true,
+        }
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn clamp(&self, listed: Option<&Listed>, definition: Definition) -> Clamp {
+        let is_accepted = listed.is_some_and(|listed| listed.status != Status::Draft);
+        match definition {
+            Definition::Changed(_) => Clamp::All,
+            Definition::Accepted if is_accepted || self.unlisted_tools == UnlistedTools::Trust => Clamp::No,
+            Definition::Accepted => Clamp::UnlessNamed,
+        }
+    }
 }
 
 /// The verdict of a policy on one call, and everything that was looked at on the way.
@@ -85,15 +116,18 @@ impl<'s> Found<'s> {
     fn verdict(
         self,
         snapshot: &Snapshot,
+        call: &Call<'_>,
+        clamp: Clamp,
         faults: Vec<Arc<str>>,
-        clamped: bool,
         observer: &mut impl Observer,
     ) -> Verdict {
+        let clamped = self.permission == Permission::Allowed && clamp.applies(self.names_tool);
         let verdict = Verdict {
             permission: if clamped { Permission::RequiresApproval } else { self.permission },
             level: self.level,
             rule: self.rule.map(|rule| Arc::clone(&rule.id)),
             clamped,
+            definition_changed: call.definition != Definition::Accepted,
             faults,
             revision: snapshot.revision(),
             reason: self.rule.and_then(|rule| rule.reason.clone()),

@@ -3,10 +3,12 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use crate::approval::{Fingerprint, Grant, Reference};
 use crate::cascade::{Silent, verdict};
 use crate::document::Mode;
-use crate::{Call, Permission, Snapshot, UnixMillis, Verdict};
+use crate::{Call, InputSchema, Permission, Snapshot, UnixMillis, Verdict, WrongArguments};
 
 /// What becomes of one call.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub struct Hold {
     verdict: Verdict,
     second_approval: bool,
     approval_timeout_seconds: Option<u32>,
+    input_schema: Option<Arc<InputSchema>>,
 }
 
 /// A call that is refused.
@@ -64,6 +67,7 @@ pub fn decide(snapshot: &Snapshot, call: &Call<'_>, grant: Option<Grant>, now: U
         verdict,
         second_approval: tool.is_some_and(|tool| tool.second_approval()),
         approval_timeout_seconds: tool.and_then(|tool| tool.approval_timeout_seconds()),
+        input_schema: tool.and_then(|tool| tool.input_schema().cloned()),
     })
 }
 
@@ -115,6 +119,15 @@ impl Hold {
     #[must_use]
     pub const fn second_approval(&self) -> bool {
         self.second_approval
+    }
+
+    /// Checks the call's arguments, where the policy says what they must be. Nobody is asked about a call that the tool
+    /// would not take.
+    ///
+    /// # Errors
+    /// [`WrongArguments`]
+    pub fn check_arguments(&self, call: &Call<'_>) -> Result<(), WrongArguments> {
+        self.input_schema.as_ref().map_or(Ok(()), |schema| schema.check(call.arguments))
     }
 
     /// How long the tool's approvals wait; `None` if the tool does not say.

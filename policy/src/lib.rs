@@ -9,8 +9,10 @@ pub mod cascade;
 pub mod cases;
 mod condition;
 mod decision;
+mod definition;
 pub mod diff;
 pub mod document;
+mod input_schema;
 mod level;
 mod load_error;
 pub mod mask;
@@ -20,16 +22,23 @@ mod schema;
 mod snapshot;
 mod time;
 mod tool;
+mod unique;
 mod verdict;
 mod visibility;
 
-pub use call::{Call, Caller, CallerKind};
+pub use call::{Call, Caller, CallerKind, Definition};
 pub use condition::{
     CONDITION_ARGUMENTS_BYTES_MAX, CONDITION_BYTES_MAX, CONDITION_DEPTH_MAX, CONDITION_STEPS_MAX, Fault,
     NotACondition,
 };
 pub use decision::{Decision, Denial, Hold, Permit, decide};
+pub use definition::{DefinitionDigest, NotADefinition, ToolDefinition};
 pub use document::{Document, Mode, UnlistedTools};
+pub use input_schema::{
+    EXPLAINED_NODES_TIMES_BYTES_MAX, INPUT_SCHEMA_BYTES_MAX, InputSchema, NotASchema,
+    RECURSIVE_ARGUMENTS_DEPTH_MAX, SCHEMA_DEPTH_MAX, SCHEMA_NODES_MAX, WRONG_PLACES_MAX, WrongArguments,
+    WrongPlace,
+};
 pub use level::{Coordinates, Level, Precedence, Scope};
 pub use load_error::{Expected, LoadError, Mistake, Part, Place};
 pub use permission::Permission;
@@ -39,3 +48,4 @@ pub use snapshot::Snapshot;
 pub use time::UnixMillis;
 pub use tool::{Annotations, Reasoning, Status, Tool};
 pub use verdict::Verdict;
+pub use visibility::Outlook;

@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use serde_saphyr::granit_parser::ErrorKind;
 
+use crate::NotASchema;
 use crate::condition::NotACondition;
 
 /// Most mistakes that are listed of one document.
@@ -157,6 +158,9 @@ pub enum Mistake {
     /// A condition that does not compile.
     #[error("`when` does not compile: {0}")]
     Condition(#[from] NotACondition),
+    /// A schema of arguments that can't be used.
+    #[error("`input_schema` can't be used: {0}")]
+    InputSchema(#[from] NotASchema),
 }
 
 /// What a field must be.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::{Call, Caller, CallerKind};
+use crate::{Call, Caller, CallerKind, Definition, DefinitionDigest};
 
 /// One call to decide on.
 #[derive(Debug, Deserialize)]
@@ -26,6 +26,9 @@ pub struct Query {
     caller: Caller,
     #[serde(default)]
     reasoning: Option<String>,
+    /// Whether the tool's backend shows another definition than the accepted one.
+    #[serde(default)]
+    definition_changed: bool,
 }
 
 /// A text that is no query.
@@ -52,7 +55,7 @@ struct CallerText {
 
 impl Query {
     /// Reads a query from JSON: `tool`, and optionally `tenant`, `resource`, `method`, `args` (an object), `caller`
-    /// (`kind`, and optionally `id` and `claims`; without it, anonymous) and `reasoning`.
+    /// (`kind`, and optionally `id` and `claims`; without it, anonymous), `reasoning` and `definition_changed` (a flag).
     ///
     /// # Errors
     /// [`NotAQuery`] if it has another form.
@@ -74,6 +77,12 @@ impl Query {
             caller: &self.caller,
             unread_body: None,
             reasoning: self.reasoning.as_deref(),
+            // Which definition it is makes no difference to a verdict.
+            definition: if self.definition_changed {
+                Definition::Changed(DefinitionDigest::of_bytes(b""))
+            } else {
+                Definition::Accepted
+            },
         }
     }
 

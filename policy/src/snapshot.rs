@@ -17,7 +17,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::document::{Document, Mode, UnlistedTools};
-use crate::{Permission, Status, Tool};
+use crate::{DefinitionDigest, Permission, Status, Tool};
 
 pub(crate) use self::levels::{Levels, Reach, Walk};
 pub(crate) use self::openings::Openings;
@@ -38,6 +38,7 @@ pub struct Snapshot {
     pub(crate) tools: Symbols,
     pub(crate) methods: Symbols,
     listed: Box<[Listed]>,
+    has_pins: bool,
     pub(crate) rules: Rules,
     pub(crate) openings: Openings,
 }
@@ -97,6 +98,18 @@ impl Snapshot {
     #[must_use]
     pub fn tool(&self, name: &str) -> Option<&Tool> {
         self.listed(self.tools.exact(name)?).map(|listed| listed.tool.as_ref())
+    }
+
+    /// Whether it pins the definition of any tool.
+    #[must_use]
+    pub const fn has_pins(&self) -> bool {
+        self.has_pins
+    }
+
+    /// The definition that was accepted of a tool, if the policy pins one.
+    #[must_use]
+    pub fn pin(&self, tool: &str) -> Option<DefinitionDigest> {
+        if self.has_pins { self.tool(tool)?.definition_sha256() } else { None }
     }
 
     /// Every listed tool, in document order.

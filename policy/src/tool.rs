@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::Permission;
+use crate::{DefinitionDigest, InputSchema, Permission};
 
 /// A listed tool: what the cascade, the approvals and the checks of arguments need to know of it.
 #[derive(Clone, Debug)]
@@ -20,8 +19,8 @@ pub struct Tool {
     pub(crate) second_approval: bool,
     pub(crate) approval_timeout_seconds: Option<u32>,
     pub(crate) reasoning: Reasoning,
-    pub(crate) input_schema: Option<Arc<Value>>,
-    pub(crate) definition_sha256: Option<Arc<str>>,
+    pub(crate) input_schema: Option<Arc<InputSchema>>,
+    pub(crate) definition_sha256: Option<DefinitionDigest>,
 }
 
 /// How far a tool has come.
@@ -130,13 +129,13 @@ impl Tool {
 
     /// The JSON Schema (2020-12) of its arguments.
     #[must_use]
-    pub const fn input_schema(&self) -> Option<&Arc<Value>> {
+    pub const fn input_schema(&self) -> Option<&Arc<InputSchema>> {
         self.input_schema.as_ref()
     }
 
-    /// SHA-256 of its definition when it was accepted: 64 lower-case hexadecimal digits.
+    /// SHA-256 of its definition when it was accepted.
     #[must_use]
-    pub fn definition_sha256(&self) -> Option<&str> {
-        self.definition_sha256.as_deref()
+    pub const fn definition_sha256(&self) -> Option<DefinitionDigest> {
+        self.definition_sha256
     }
 }

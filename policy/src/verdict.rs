@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{Level, Permission};
 
 /// The verdict on one call. As JSON it is one line of `policy decide`: absent fields are left out,
-/// `clamped` only when true, `faults` only when there are any.
+/// `clamped` and `definition_changed` only when true, `faults` only when there are any.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// What policy says of the call.
@@ -20,6 +20,9 @@ pub struct Verdict {
     /// The draft clamp turned `allowed` into `requires_approval`.
     #[serde(skip_serializing_if = "is_false")]
     pub clamped: bool,
+    /// The backend shows another definition of the tool than the one that was accepted.
+    #[serde(skip_serializing_if = "is_false")]
+    pub definition_changed: bool,
     /// The ids of the rules whose condition could not be evaluated, in the order in which they were met.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Arc<str>>,

@@ -1,5 +1,5 @@
-//! Lists of tools on their way to a client: the tools that a caller may not see are cut out, and every other byte
-//! stays as it was.
+//! Lists of tools on their way to a client: tools are cut out, or something is said in their descriptions, and every
+//! other byte stays as it was.
 
 #[cfg(test)]
 mod tests;
@@ -10,12 +10,34 @@ use thiserror::Error;
 
 use crate::json::{Kind, Reader, Value};
 use crate::malformed::Malformed;
-use crate::mcp::Era;
 use crate::message::refuse_case_variant;
+
+/// What becomes of one tool of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// It stays as it is.
+    Keep,
+    /// It is cut out.
+    Remove,
+    /// It stays, and this is said at the end of its description: plain text that JSON writes as it is.
+    Annotate(&'static str),
+}
+
+/// For whom a list is, and how long it may be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    /// As its backend says, if it says anything.
+    AsListed,
+    /// It is its caller's own, and goes stale after this time at most (revision 2026-07-28).
+    Private {
+        /// The longest `ttlMs`. A list that does not say how long it may be kept is stale at once.
+        ttl_max_ms: u32,
+    },
+}
 
 /// What came of a backend's message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Filtered {
+pub enum Edited {
     /// The message goes on as it came: it is no list of tools, or nothing in it had to change.
     Untouched,
     /// The message that goes on in its place.
@@ -27,7 +49,7 @@ pub enum Filtered {
     },
 }
 
-/// Why a list cannot be filtered, and must not go on.
+/// Why a list cannot be looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ListError {
     /// The message is not JSON that is accepted.
@@ -64,7 +86,7 @@ pub struct Tool<'a> {
 
 /// What is to change in a message.
 struct List {
-    era: Era,
+    caching: Caching,
     edits: Vec<Edit>,
     removed: usize,
 }
@@ -73,50 +95,63 @@ struct List {
 struct Edit {
     start: usize,
     end: usize,
-    text: &'static str,
+    text: Cow<'static, str>,
 }
 
+/// Where the fields that say how a list may be kept are in a result.
+#[derive(Default)]
+struct Kept<'a> {
+    scope: Option<Value<'a>>,
+    ttl: Option<Value<'a>>,
+}
+
+const TTL: &str = "ttlMs";
+const DESCRIPTION: &str = "description";
 const CACHE_SCOPE: &str = "cacheScope";
 const PRIVATE: &str = r#""private""#;
 const PRIVATE_MEMBER: &str = r#""cacheScope":"private","#;
 
-/// Filters one message of a backend: the response to a `tools/list`, or any message of a stream that may replay one,
-/// or a batch of them. `keep` sees each tool once, in order. In the modern era a list goes on as private to its caller.
+/// Edits one message of a backend: the response to a `tools/list`, or any message of a stream that may replay one,
+/// or a batch of them. `choose` sees each tool once, in order.
 ///
 /// # Errors
 /// The message cannot be read strictly, so that nobody can say what a client would see in it.
-pub fn filter(body: &[u8], era: Era, mut keep: impl FnMut(&Tool<'_>) -> bool) -> Result<Filtered, ListError> {
+pub fn edit(
+    body: &[u8],
+    caching: Caching,
+    mut choose: impl FnMut(&Tool<'_>) -> Choice,
+) -> Result<Edited, ListError> {
     // The first event of a resumable stream has an id and no message.
     if body.is_empty() {
-        return Ok(Filtered::Untouched);
+        return Ok(Edited::Untouched);
     }
     let mut reader = Reader::new(body)?;
-    let mut list = List { era, edits: Vec::new(), removed: 0 };
+    let mut list = List { caching, edits: Vec::new(), removed: 0 };
     if reader.kind()? == Kind::Array {
         let mut batch = reader.array()?;
         while reader.element(&mut batch)? {
-            list.message(&mut reader, &mut keep)?;
+            list.message(&mut reader, &mut choose)?;
         }
     } else {
-        list.message(&mut reader, &mut keep)?;
+        list.message(&mut reader, &mut choose)?;
     }
     reader.finish()?;
     if list.edits.is_empty() {
-        return Ok(Filtered::Untouched);
+        return Ok(Edited::Untouched);
     }
-    Ok(Filtered::Rewritten { body: apply(body, list.edits), removed: list.removed })
+    Ok(Edited::Rewritten { body: apply(body, list.edits), removed: list.removed })
 }
 
 impl List {
     fn message(
         &mut self,
         reader: &mut Reader<'_>,
-        keep: &mut impl FnMut(&Tool<'_>) -> bool,
+        choose: &mut impl FnMut(&Tool<'_>) -> Choice,
     ) -> Result<(), ListError> {
         let Some(mut message) = reader.object_if()? else { return Ok(()) };
         while let Some(key) = reader.key(&mut message)? {
             if key == "result" {
-                self.result(reader, keep)?;
+                self.result(reader, choose)?;
                 continue;
             }
             refuse_case_variant(&key, &["result"])?;
@@ -128,29 +163,53 @@ impl List {
     fn result(
         &mut self,
         reader: &mut Reader<'_>,
-        keep: &mut impl FnMut(&Tool<'_>) -> bool,
+        choose: &mut impl FnMut(&Tool<'_>) -> Choice,
     ) -> Result<(), ListError> {
-        let mut scope: Option<Value<'_>> = None;
+        let mut kept = Kept::default();
         let mut is_list = false;
         let Some(mut result) = reader.object_if()? else { return Ok(()) };
         let first_member = reader.position();
         while let Some(key) = reader.key(&mut result)? {
             match &*key {
-                "tools" => is_list = self.tools(reader, keep)?,
-                CACHE_SCOPE => scope = Some(reader.value()?),
+                "tools" => is_list = self.tools(reader, choose)?,
+                CACHE_SCOPE => kept.scope = Some(reader.value()?),
+                TTL => kept.ttl = Some(reader.value()?),
                 key => {
-                    refuse_case_variant(key, &["tools", CACHE_SCOPE])?;
+                    refuse_case_variant(key, &["tools", CACHE_SCOPE, TTL])?;
                     reader.skip()?;
                 }
             }
         }
-        match scope {
-            _ if !is_list || self.era == Era::Legacy => {}
-            Some(scope) if scope.raw == PRIVATE => {}
-            Some(scope) => self.edits.push(Edit { start: scope.start, end: scope.end(), text: PRIVATE }),
-            None => self.edits.push(Edit { start: first_member, end: first_member, text: PRIVATE_MEMBER }),
+        if let Caching::Private { ttl_max_ms } = self.caching
+            && is_list
+        {
+            self.keep_private(&kept, first_member, ttl_max_ms);
         }
         Ok(())
+    }
+
+    fn keep_private(&mut self, kept: &Kept<'_>, first_member: usize, ttl_max_ms: u32) {
+        match kept.scope {
+            Some(scope) if scope.raw == PRIVATE => {}
+            Some(scope) => self.replace(&scope, PRIVATE),
+            None => self.insert(first_member, PRIVATE_MEMBER),
+        }
+        match kept.ttl {
+            Some(ttl) => match milliseconds(&ttl) {
+                Some(ms) if ms <= f64::from(ttl_max_ms) => {}
+                Some(_) => self.replace(&ttl, ttl_max_ms.to_string()),
+                None => self.replace(&ttl, "0"),
+            },
+            None => self.insert(first_member, r#""ttlMs":0,"#),
+        }
+    }
+
+    fn replace(&mut self, value: &Value<'_>, text: impl Into<Cow<'static, str>>) {
+        self.edits.push(Edit { start: value.start, end: value.end(), text: text.into() });
+    }
+
+    fn insert(&mut self, at: usize, text: impl Into<Cow<'static, str>>) {
+        self.edits.push(Edit { start: at, end: at, text: text.into() });
     }
 
     /// Cuts tools out, each with the comma before it, or the comma after it where none before it stays. True if there
@@ -158,7 +217,7 @@ impl List {
     fn tools(
         &mut self,
         reader: &mut Reader<'_>,
-        keep: &mut impl FnMut(&Tool<'_>) -> bool,
+        choose: &mut impl FnMut(&Tool<'_>) -> Choice,
     ) -> Result<bool, ListError> {
         match reader.kind()? {
             Kind::Array => {}
@@ -169,42 +228,75 @@ impl List {
         let mut before: Option<usize> = None;
         let mut kept_one = false;
         while reader.element(&mut array)? {
-            let (start, tool) = read_tool(reader)?;
+            let Listed { start, first_member, description, tool } = read_tool(reader)?;
             let end = reader.position();
-            if keep(&tool) {
+            let choice = choose(&tool);
+            if choice == Choice::Remove {
+                self.edits.push(Edit { start: before.unwrap_or(start), end, text: "".into() });
+                self.removed = self.removed.saturating_add(1);
+            } else {
                 if let (Some(before), false) = (before, kept_one) {
-                    self.edits.push(Edit { start: before, end: start, text: "" });
+                    self.edits.push(Edit { start: before, end: start, text: "".into() });
                 }
                 kept_one = true;
-            } else {
-                self.edits.push(Edit { start: before.unwrap_or(start), end, text: "" });
-                self.removed = self.removed.saturating_add(1);
+            }
+            if let Choice::Annotate(text) = choice {
+                self.annotate(text, first_member, description);
             }
             before = Some(end);
         }
         Ok(true)
     }
+
+    /// Says something at the end of a tool's description, or in place of one that it lacks.
+    fn annotate(&mut self, text: &'static str, first_member: usize, description: Option<Value<'_>>) {
+        match description {
+            Some(value) if value.kind == Kind::Text => {
+                self.insert(value.end().saturating_sub(1), format!(" {text}"))
+            }
+            Some(value) => self.replace(&value, format!("\"{text}\"")),
+            None => self.insert(first_member, format!("\"{DESCRIPTION}\":\"{text}\",")),
+        }
+    }
 }
 
-fn read_tool<'a>(reader: &mut Reader<'a>) -> Result<(usize, Tool<'a>), ListError> {
-    let mut name = None;
+/// A tool, and where it is in the message.
+struct Listed<'a> {
+    start: usize,
+    first_member: usize,
+    description: Option<Value<'a>>,
+    tool: Tool<'a>,
+}
+
+fn read_tool<'a>(reader: &mut Reader<'a>) -> Result<Listed<'a>, ListError> {
+    let (mut name, mut description) = (None, None);
     reader.kind()?;
     let start = reader.position();
     let Some(mut tool) = reader.object_if()? else { return Err(ListError::ToolWithoutName) };
+    let first_member = reader.position();
     while let Some(key) = reader.key(&mut tool)? {
-        if key == "name" {
-            name = reader.text()?;
-        } else {
-            refuse_case_variant(&key, &["name"])?;
-            reader.skip()?;
+        match &*key {
+            "name" => name = reader.text()?,
+            DESCRIPTION => description = Some(reader.value()?),
+            key => {
+                refuse_case_variant(key, &["name"])?;
+                reader.skip()?;
+            }
         }
     }
     let name = name.ok_or(ListError::ToolWithoutName)?;
-    Ok((start, Tool { name, definition: reader.since(start) }))
+    let tool = Tool { name, definition: reader.since(start) };
+    Ok(Listed { start, first_member, description, tool })
+}
+
+/// A number of milliseconds, not below zero.
+fn milliseconds(value: &Value<'_>) -> Option<f64> {
+    let number: f64 = if value.kind == Kind::Number { value.raw.parse().ok()? } else { return None };
+    (number >= 0.0).then_some(number)
 }
 
 fn apply(body: &[u8], mut edits: Vec<Edit>) -> Vec<u8> {
-    edits.sort_unstable_by_key(|edit| edit.start);
+    edits.sort_by_key(|edit| edit.start);
     let mut edited = Vec::with_capacity(body.len().saturating_add(PRIVATE_MEMBER.len()));
     let mut at = 0;
     for edit in &edits {

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use policy::Query;
+use policy::Definition;
 use policy::cascade::{Explanation, verdict};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -31,6 +32,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
         .route("/metrics", get(metrics))
         .route("/policy", get(policy))
         .route("/explain", post(explain))
+        .route("/tools", get(tools))
         .layer(DefaultBodyLimit::max(QUERY_MAX_BYTES))
         .with_state(shared);
     let stopped = async move {
@@ -69,6 +71,10 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
         #[expect(clippy::cast_precision_loss, reason = "an age in milliseconds is far below 2^53")]
         metrics.files.policy_age_seconds.set(age_ms as f64 / 1000.0);
     }
+    if let Some(policy) = &shared.in_force.load().policy {
+        let changed = shared.definitions.changed_count(&policy.snapshot);
+        metrics.definitions.changed.set(changed.try_into().unwrap_or(i64::MAX));
+    }
     metrics.buffered_body_bytes.set(shared.buffered.bytes().try_into().unwrap_or(i64::MAX));
     match metrics.text() {
         Ok(text) => ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
@@ -101,15 +107,37 @@ async fn policy(State(shared): State<Arc<Shared>>) -> Response {
 async fn explain(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let bad = |detail: String| (StatusCode::BAD_REQUEST, Json(json!({"detail": detail}))).into_response();
     let query = std::str::from_utf8(&body).map_err(|error| error.to_string());
-    let query = match query.and_then(|text| Query::parse(text).map_err(|error| error.to_string())) {
+    let query = match query.and_then(|text| policy::Query::parse(text).map_err(|error| error.to_string())) {
         Ok(query) => query,
         Err(error) => return bad(format!("not a query such as {{\"tool\":\"read_note\"}}: {error}")),
     };
     let in_force = shared.in_force.load();
     let Some(policy) = &in_force.policy else { return bad("no policy is in force".to_owned()) };
+    let mut call = query.call();
+    if call.definition == Definition::Accepted {
+        // A query names no backend: what any of them shows counts.
+        call.definition = shared.definitions.of_any(&policy.snapshot, call.tool);
+    }
     let mut explanation = Explanation::default();
-    let verdict = verdict(&policy.snapshot, &query.call(), clock::now(), &mut explanation);
+    let verdict = verdict(&policy.snapshot, &call, clock::now(), &mut explanation);
     Json(json!({"verdict": verdict, "policy": verdict.revision, "explanation": explanation})).into_response()
+}
+
+/// What `/tools` is asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToolsQuery {
+    /// Each tool with its definition.
+    #[serde(default)]
+    definitions: bool,
+}
+
+/// Every tool that backends have shown, and where it stands beside the policy in force.
+async fn tools(State(shared): State<Arc<Shared>>, Query(query): Query<ToolsQuery>) -> Response {
+    let in_force = shared.in_force.load();
+    let snapshot = in_force.policy.as_ref().map(|policy| &policy.snapshot);
+    let tools = shared.definitions.report(snapshot, query.definitions);
+    Json(json!({"tools": tools})).into_response()
 }
 
 /// Binds the admin address.

@@ -64,6 +64,8 @@ pub(crate) struct VerdictFields<'a> {
     rule: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     clamped: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    definition_changed: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<&'a str>,
     policy: u64,
@@ -76,6 +78,7 @@ impl<'a> VerdictFields<'a> {
             level: verdict.level.as_str(),
             rule: verdict.rule.as_deref(),
             clamped: verdict.clamped,
+            definition_changed: verdict.definition_changed,
             faults: verdict.faults.iter().map(AsRef::as_ref).collect(),
             policy: verdict.revision,
         }

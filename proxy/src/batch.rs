@@ -19,9 +19,10 @@ use crate::candidate::compare;
 use crate::clock;
 use crate::exchange::Exchange;
 use crate::gate::{check_length, durability, forward, target};
+use crate::listings::Owed;
 use crate::recognise::{Arrival, Passing, ReplyTo, ToolCall, Transparent};
 use crate::refusal::Refusal;
-use crate::relay::Look;
+use crate::relay::{Look, Visible};
 use crate::stamp::stamp;
 use crate::state::{InForce, PolicyInForce, Shared};
 use crate::transparent::{Message, back, cancel, lists};
@@ -105,7 +106,10 @@ pub(crate) async fn batch(
     let calls: Vec<(usize, Call<'_>)> = sorted
         .calls
         .iter()
-        .map(|(place, tool_call)| (*place, tool_call.call(inbound.backend, tenant, identity)))
+        .map(|(place, tool_call)| {
+            let call = tool_call.call(inbound.backend, tenant, identity);
+            (*place, shared.definitions.beside(&policy.snapshot, &call))
+        })
         .collect();
     let mut permits = Vec::with_capacity(calls.len());
     for (place, call) in &calls {
@@ -144,7 +148,9 @@ pub(crate) async fn batch(
     }
     let mut record =
         Record::of_all(records).or_else(|| exchange.record.take()).ok_or(Refusal::AuditFailed)?;
-    let lists = if sorted.has_list { lists(exchange, &inbound, tenant)? } else { None };
+    let looks = sorted.has_list || exchange.looks_for_lists(inbound.backend);
+    let owed = sorted.has_list.then(|| Arc::new(Owed::new(shared, inbound.place)));
+    let lists = if looks { Some(Visible { owed, ..lists(exchange, &inbound, tenant)? }) } else { None };
     let outbound = Outbound {
         target: target(&inbound)?,
         body: inbound.body.bytes.clone(),
@@ -154,7 +160,7 @@ pub(crate) async fn batch(
     };
     let passage = Passage::Batch(permits, sorted.proofs);
     let answer = forward(exchange, passage, outbound, &inbound, Some(&mut record)).await?;
-    let look = Look { lists, in_one_message: true, ..Look::default() };
+    let look = Look { lists, in_one_message: true, is_strict: sorted.has_list, ..Look::default() };
     back(shared, answer, record, look, None).await
 }
 

@@ -18,7 +18,8 @@ pub(crate) struct Samples(AtomicU64);
 /// Asks the candidate, if there is one, and notes where it would have decided otherwise.
 pub(crate) fn compare(shared: &Shared, in_force: &InForce, call: &Call<'_>, live: &Verdict, now: UnixMillis) {
     let Some(candidate) = &in_force.candidate else { return };
-    let other = verdict(&candidate.snapshot, call, now, &mut Silent);
+    let beside = shared.definitions.beside(&candidate.snapshot, call);
+    let other = verdict(&candidate.snapshot, &beside, now, &mut Silent);
     if other.permission == live.permission {
         return;
     }
@@ -40,7 +41,7 @@ pub(crate) fn compare(shared: &Shared, in_force: &InForce, call: &Call<'_>, live
             method = call.method,
             caller = call.caller.id,
             policy = %explain(&policy.snapshot, call, now),
-            candidate = %explain(&candidate.snapshot, call, now),
+            candidate = %explain(&candidate.snapshot, &beside, now),
             "the candidate policy would decide otherwise"
         );
     }

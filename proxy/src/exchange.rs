@@ -171,10 +171,10 @@ impl Exchange {
         }
     }
 
-    /// Whether lists of tools in this backend's streams are filtered.
+    /// Whether policy says how lists of tools of this backend look, so that any stream is looked into.
     pub(crate) fn looks_for_lists(&self, backend: &config::Backend) -> bool {
         matches!(backend.kind, config::BackendKind::Mcp { .. })
-            && self.listening.settings.list == ListMode::Filter
+            && self.listening.settings.list != ListMode::Off
     }
 
     /// What tells the caller's session from its others.

@@ -173,23 +173,25 @@ async fn enforce(
 
     // 5. The decision; after a hold, again on the policy then in force.
     let mut policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
-    let mut decision = decide(&policy.snapshot, call, None, clock::now());
+    let mut call = shared.definitions.beside(&policy.snapshot, call);
+    let mut decision = decide(&policy.snapshot, &call, None, clock::now());
     exchange.count(inbound.place, decision.verdict());
-    compare(shared, &in_force, call, decision.verdict(), clock::now());
+    compare(shared, &in_force, &call, decision.verdict(), clock::now());
     shared.metrics.phases.decide.observe(deciding.elapsed().as_secs_f64());
     let permit = loop {
         exchange.verdict = Some(decision.verdict().clone());
         match decision {
             Decision::Allow(permit) => break permit,
-            Decision::Deny(denial) => return Err(exchange.denied(denial, &policy.snapshot, call)),
+            Decision::Deny(denial) => return Err(exchange.denied(denial, &policy.snapshot, &call)),
             Decision::Hold(ask) => {
-                exchange.may_leave(call);
-                let held = exchange.held(policy.snapshot.org(), tool_call, call, identity, inbound.head);
+                exchange.may_leave(&call);
+                let held = exchange.held(policy.snapshot.org(), tool_call, &call, identity, inbound.head);
                 let grant = hold(shared, &ask, held).await?;
                 in_force = shared.in_force.load_full();
                 still_known(&exchange.listening, &in_force, identity, &inbound.head.headers)?;
                 policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
-                decision = decide(&policy.snapshot, call, Some(grant), clock::now());
+                call = shared.definitions.beside(&policy.snapshot, &call);
+                decision = decide(&policy.snapshot, &call, Some(grant), clock::now());
             }
         }
     };
@@ -197,8 +199,8 @@ async fn enforce(
     // 6. Nothing goes out unrecorded or unsigned.
     let recording = Instant::now();
     let mut record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
-    let intent = exchange.intent(call, &permit);
-    let durability = durability(shared, &policy.snapshot, call, &permit);
+    let intent = exchange.intent(&call, &permit);
+    let durability = durability(shared, &policy.snapshot, &call, &permit);
     record.intent(&intent, durability).await.map_err(|_| Refusal::AuditFailed)?;
     if permit.observed() {
         shared.metrics.observed.with_label_values(&[permit.verdict().permission.as_str()]).inc();
@@ -208,7 +210,7 @@ async fn enforce(
         shared,
         &in_force,
         policy.snapshot.org(),
-        (call, &permit),
+        (&call, &permit),
         &inbound.body.bytes,
         exchange.id.nonce,
     )?;
@@ -225,7 +227,7 @@ async fn enforce(
     if let Some(opening) = opening
         && answer.response.status() == StatusCode::SWITCHING_PROTOCOLS
     {
-        return opening.open(exchange, inbound, answer, record, Standing::new(call, is_approved));
+        return opening.open(exchange, inbound, answer, record, Standing::new(&call, is_approved));
     }
     // In the old transport the answer comes in another stream, and what comes here is an acknowledgement.
     let is_message = inbound.session.is_some() || has_message(&answer.response);

@@ -42,6 +42,7 @@ pub(crate) struct Held<'a> {
 /// Holds a call until its approval is decided and used up for it, or until it must be refused.
 pub(crate) async fn hold(shared: &Shared, hold: &policy::Hold, held: Held<'_>) -> Result<Grant, Refusal> {
     let metrics = &shared.metrics;
+    hold.check_arguments(held.call).map_err(Refusal::ArgumentsInvalid)?;
     if !shared.approvals.are_possible() {
         return Err(Refusal::ApprovalsUnavailable);
     }
@@ -217,6 +218,7 @@ fn request(
         rule: verdict.rule.as_deref().map(str::to_owned),
         reason: verdict.reason.as_deref().map(str::to_owned),
         policy: verdict.revision,
+        definition_changed: verdict.definition_changed,
         second_approval: hold.second_approval(),
         timeout_seconds: hold.approval_timeout_seconds().map(u64::from),
     }

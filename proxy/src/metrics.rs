@@ -37,6 +37,14 @@ pub(crate) struct Metrics {
     pub(crate) files: Files,
     pub(crate) holds: Holds,
     pub(crate) audit: Audit,
+    pub(crate) definitions: Definitions,
+}
+
+/// What backends show of their tools.
+#[derive(Debug)]
+pub(crate) struct Definitions {
+    pub(crate) changes: IntCounterVec,
+    pub(crate) changed: IntGauge,
 }
 
 /// What the watched files say.
@@ -164,6 +172,7 @@ impl Metrics {
             files: Files::new(&r)?,
             holds: Holds::new(&r)?,
             audit: Audit::new(&r)?,
+            definitions: Definitions::new(&r)?,
             registry: r,
         })
     }
@@ -232,6 +241,16 @@ impl Websockets {
             ended: counters(r, "websockets_ended_total", "WebSockets that ended, by how", &["how"])?,
             bytes_to_backend: bytes.with_label_values(&["backend"]),
             bytes_to_caller: bytes.with_label_values(&["caller"]),
+        })
+    }
+}
+
+impl Definitions {
+    fn new(r: &Registry) -> Result<Self, prometheus::Error> {
+        let changes = "Times that a tool's definition turned out not to be the accepted one";
+        Ok(Self {
+            changes: counters(r, "tool_definition_changes_total", changes, &["backend"])?,
+            changed: gauge(r, "tools_changed", "Tools whose definition is not the accepted one")?,
         })
     }
 }

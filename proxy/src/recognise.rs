@@ -8,7 +8,7 @@ use config::{Backend, BackendKind, Mapping};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method};
-use policy::Call;
+use policy::{Call, Definition};
 use protocol::malformed::Malformed;
 use protocol::mcp::{self, Era};
 use protocol::pointer;
@@ -68,6 +68,7 @@ impl ToolCall<'_> {
             unread_body: self.unread_body,
             caller: &identity.caller,
             reasoning: None,
+            definition: Definition::Accepted,
         }
     }
 }

@@ -3,8 +3,8 @@
 mod table;
 mod wire;
 
-use policy::Denial;
 use policy::approval::{NotCanonical, Reference};
+use policy::{Denial, WrongArguments};
 use protocol::malformed::Malformed;
 use protocol::mcp::HeaderMismatch;
 use protocol::pointer::NotText;
@@ -45,6 +45,10 @@ pub(crate) enum Refusal {
     /// No control plane, or it can't be reached.
     #[error("it needs approval, and approvals can't be reached just now")]
     ApprovalsUnavailable,
+    /// The call needs approval, and its arguments are not what the tool's `input_schema` in the policy says; nobody was
+    /// asked.
+    #[error("its arguments are not what the tool takes, so nobody was asked to approve it: {0}")]
+    ArgumentsInvalid(WrongArguments),
     /// The call needs approval, and its arguments have no form that tells them from others (an integer beyond 2^53:
     /// pass it as text).
     #[error("it needs approval, and no approval can be asked for: {0}")]

@@ -168,6 +168,9 @@ fn details(refusal: &Refusal, wire: Wire, verdict: Option<&Verdict>, call: &str)
         if let Some(rule) = verdict.rule.as_deref() {
             details.insert("rule".to_owned(), rule.into());
         }
+        if verdict.definition_changed {
+            details.insert("definition_changed".to_owned(), true.into());
+        }
         details.insert("policy".to_owned(), verdict.revision.into());
     }
     Value::Object(details)

@@ -19,9 +19,11 @@ use crate::audit::{Spool, SpoolError, Total};
 use crate::authorization::Announced;
 use crate::batch::BatchSessions;
 use crate::candidate::Samples;
+use crate::definitions::Definitions;
 use crate::files::{self, FileError};
 use crate::http_sse::HttpSse;
 use crate::listen::{self, Listening};
+use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::state::{Buffered, Phase, Shared};
 use crate::worker::Worker;
@@ -85,6 +87,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     let shared = Arc::new(Shared {
         audit_total: Arc::new(Total::new(settings.limits.max_audit_bytes)),
         buffered: Buffered::new(settings.limits.max_buffered_body_bytes),
+        definitions: Definitions::new(&settings.limits),
         in_force: ArcSwap::from_pointee(in_force),
         phase: watch::Sender::new(Phase::Run),
         changes: watch::Sender::new(0),
@@ -92,6 +95,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         announced: Announced::new(settings.backends.len()),
         websockets: Arc::default(),
         batch_sessions: BatchSessions::new(&settings.limits),
+        listings: Listings::new(settings.backends.len()),
         http_sse: Arc::new(HttpSse::new(&settings.limits, &metrics)),
         approvals,
         metrics,

@@ -14,7 +14,9 @@ use crate::authorization::Announced;
 use crate::batch::BatchSessions;
 use crate::caller::Identities;
 use crate::candidate::Samples;
+use crate::definitions::Definitions;
 use crate::http_sse::HttpSse;
+use crate::listings::Listings;
 use crate::metrics::Metrics;
 
 /// Shared by every worker, the admin address and the watchers of files.
@@ -27,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) changes: watch::Sender<u64>,
     pub(crate) approvals: Approvals,
     pub(crate) batch_sessions: BatchSessions,
+    pub(crate) listings: Listings,
     pub(crate) http_sse: Arc<HttpSse>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) audit_total: Arc<Total>,
@@ -37,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) announced: Announced,
     /// WebSockets that are open, or being opened.
     pub(crate) websockets: Arc<Count>,
+    pub(crate) definitions: Definitions,
 }
 
 /// Everything that can change while the proxy runs, as one value: never two swaps that must agree.

@@ -1,11 +1,10 @@
 //! Messages that policy has no say in: handshakes, lists, streams, answers. They pass as they are, except that lists of
-//! tools are filtered on their way back.
+//! tools are looked into on their way back.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use config::ListMode;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{Response, StatusCode, Version};
 use http_body_util::BodyExt;
@@ -22,9 +21,12 @@ use crate::caller::Identity;
 use crate::exchange::Exchange;
 use crate::gate::{Inbound, forward, target};
 use crate::http_sse::Opening;
+use crate::listings::Owed;
 use crate::recognise::{Passing, ReplyTo, Transparent};
 use crate::refusal::Refusal;
-use crate::relay::{Look, OpenStream, Reading, Visible, Way, content_type, is_event_stream, relay};
+use crate::relay::{
+    Look, OpenStream, Reading, Visible, Way, content_type, has_message, is_event_stream, relay,
+};
 use crate::state::{InForce, Shared};
 use crate::upstream::{Answer, Outbound, Passage};
 
@@ -71,6 +73,8 @@ pub(crate) async fn transparent(
     if let (true, Some(key)) = (begins_session, session) {
         look.handshake = Some(Handshake { shared: Arc::clone(shared), key });
     }
+    let may_be_a_list = shared.listings.may_come(message.inbound.place) && has_message(&answer.response);
+    look.in_one_message |= may_be_a_list;
     let record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
     back(shared, answer, record, look, open).await
 }
@@ -89,17 +93,20 @@ pub(crate) fn cancel(exchange: &Exchange, inbound: &Inbound<'_>, identity: &Iden
 fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<OpenStream>>), Refusal> {
     let shared = &exchange.worker.shared;
     let Message { inbound, passing, identity, tenant } = message;
-    let lists = lists(exchange, inbound, *tenant)?;
+    let lists = Some(lists(exchange, inbound, *tenant)?);
     // A list that policy never touches does not change with it.
+    let is_touched = exchange.looks_for_lists(inbound.backend);
     let changed = |subscription: Option<&str>| {
         let id = subscription.and_then(Id::from_raw);
-        lists.is_some().then(|| Bytes::from(sse::write_event(&reply::tools_list_changed(id))))
+        is_touched.then(|| Bytes::from(sse::write_event(&reply::tools_list_changed(id))))
     };
     match passing {
         Passing::ToolsList => {
-            // Over HTTP+SSE the list comes in the stream; what answers the message itself is none.
-            let in_one_message = inbound.session.is_none();
-            Ok((Look { lists, in_one_message, ..Look::default() }, None))
+            // Over HTTP+SSE the list comes in the stream; what answers the message itself is no message.
+            let is_strict = inbound.session.is_none();
+            let owed = Some(Arc::new(Owed::new(shared, inbound.place)));
+            let lists = lists.map(|lists| Visible { owed, ..lists });
+            Ok((Look { lists, in_one_message: true, is_strict, ..Look::default() }, None))
         }
         Passing::Stream => {
             let token = exchange.worker.token().map_err(|_| Refusal::ReceiptFailed)?.text;
@@ -111,12 +118,15 @@ fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<
                 token,
             );
             let open = OpenStream::new(shared, identity).on_change(changed(None), false).with_inbox(inbox);
-            Ok((Look { lists, opening: Some(opening), ..Look::default() }, Some(Box::new(open))))
+            Ok((
+                Look { lists, opening: Some(opening), is_strict: true, ..Look::default() },
+                Some(Box::new(open)),
+            ))
         }
         Passing::Listen { id, tools } => {
             let event = tools.then(|| changed(Some(id))).flatten();
             let open = OpenStream::new(shared, identity).on_change(event, true);
-            Ok((Look { lists, is_stream: true, ..Look::default() }, Some(Box::new(open))))
+            Ok((Look { lists, is_stream: true, is_strict: true, ..Look::default() }, Some(Box::new(open))))
         }
         Passing::EndSession => {
             if let Some(key) = SessionKey::of(inbound.place, identity, &inbound.head.headers) {
@@ -126,7 +136,8 @@ fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<
         }
         Passing::Initialize => Ok((Look { in_one_message: true, ..Look::default() }, None)),
         // A server that confuses two requests of one id answers a list where another answer is due.
-        Passing::Cancelled(_) | Passing::Other => Ok((Look { lists, ..Look::default() }, None)),
+        Passing::Cancelled(_) | Passing::Other if is_touched => Ok((Look { lists, ..Look::default() }, None)),
+        Passing::Cancelled(_) | Passing::Other => Ok((Look::default(), None)),
         Passing::Document => Ok((Look::default(), None)),
     }
 }
@@ -138,29 +149,35 @@ pub(crate) async fn call_back(
     tenant: Option<&str>,
     (answer, record): (Answer, Record),
 ) -> Result<Response<Body>, Refusal> {
-    let is_mcp = matches!(inbound.backend.kind, config::BackendKind::Mcp { .. });
-    if !is_mcp || !content_type(&answer.response).is_some_and(is_event_stream) {
+    let shared = &exchange.worker.shared;
+    let is_stream = content_type(&answer.response).is_some_and(is_event_stream);
+    let may_be_a_list = is_stream || shared.listings.may_come(inbound.place) && has_message(&answer.response);
+    if !exchange.looks_for_lists(inbound.backend) || !may_be_a_list {
         return Ok(relay(answer, record, Way::default()));
     }
-    let look = Look { lists: lists(exchange, inbound, tenant)?, ..Look::default() };
-    back(&exchange.worker.shared, answer, record, look, None).await
+    let lists = Some(lists(exchange, inbound, tenant)?);
+    let look = Look { lists, in_one_message: true, ..Look::default() };
+    back(shared, answer, record, look, None).await
 }
 
-/// How lists of tools are shown to a caller; `None` where they are left as they are.
+/// How lists of tools are shown to a caller.
 pub(crate) fn lists(
     exchange: &Exchange,
     inbound: &Inbound<'_>,
     tenant: Option<&str>,
-) -> Result<Option<Visible>, Refusal> {
+) -> Result<Visible, Refusal> {
     let worker = &exchange.worker;
     let backend = worker.backends.get(inbound.place).ok_or(Refusal::NoBackend)?;
     let era = if let ReplyTo::Mcp { era, .. } = exchange.reply_to { era } else { Era::Legacy };
-    Ok((exchange.listening.settings.list == ListMode::Filter).then(|| Visible {
+    Ok(Visible {
         shared: Arc::clone(&worker.shared),
+        backend: inbound.backend.name.clone(),
+        list: exchange.listening.settings.list,
         tenant: tenant.map(str::to_owned),
         era,
         hidden: backend.hidden.clone(),
-    }))
+        owed: None,
+    })
 }
 
 /// The way of an answer to the caller, looked into where that is asked for.
@@ -178,9 +195,9 @@ pub(crate) async fn back(
     }
     if let Err(refusal) = readable(&answer) {
         // Only a list of tools must not pass unread.
-        let must_be_read = look.in_one_message || open.is_some();
         let open = open.filter(|_| is_stream).map(|open| Box::new(open.silent()));
-        return if look.lists.is_some() && must_be_read {
+        let may_pass = look.lists.as_ref().is_none_or(Visible::may_pass_unread);
+        return if look.is_strict && !may_pass {
             Err(refusal)
         } else {
             Ok(relay(answer, record, Way { reading: None, open }))
@@ -230,7 +247,8 @@ async fn one_message(
         read.extend_from_slice(&data);
     }
     answer.lease.give_back();
-    if look.lists.is_some() && !is_plain_json(&read) {
+    let must_be_json = look.is_strict && look.lists.as_ref().is_some_and(|lists| !lists.may_pass_unread());
+    if must_be_json && !is_plain_json(&read) {
         return Err(Refusal::ListUnreadable { why: "not-json" });
     }
     record.outcome(Outcome::Success, Some(head.status.as_u16()));

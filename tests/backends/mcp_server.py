@@ -65,7 +65,19 @@ def with_output_schema(a: int, b: int) -> Sum:
     return Sum(total=a + b, even=(a + b) % 2 == 0)
 
 
+def describe(changed: str) -> None:
+    """Gives a tool another description: `echo=Answers twice.`"""
+    name, _, description = changed.partition("=")
+    tools = {tool.__name__: tool for tool in (read_note, write_note, drop_table, slow_count, echo, with_output_schema)}
+    server.remove_tool(name)
+    server.add_tool(tools[name], description=description)
+
+
 if __name__ == "__main__":
-    options = arguments(__doc__).parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--describe", metavar="TOOL=TEXT", action="append", default=[], help="another description")
+    options = parser.parse_args()
+    for changed in options.describe:
+        describe(changed)
     server.middleware.append(CallLog(options.log).middleware)
     serve(server.streamable_http_app(), options.port, "/mcp")

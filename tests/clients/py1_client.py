@@ -31,14 +31,14 @@ class Session:
         self.negotiated = negotiated
         self.host = host
 
-    async def list_tools(self) -> list[str]:
-        names, cursor = [], None
+    async def list_tools(self) -> list[tuple[str, str | None]]:
+        tools, cursor = [], None
         while True:
             page = await self.session.list_tools(params=PaginatedRequestParams(cursor=cursor))
-            names += [tool.name for tool in page.tools]
+            tools += [(tool.name, tool.description) for tool in page.tools]
             cursor = page.nextCursor
             if cursor is None:
-                return names
+                return tools
 
     async def call_tool(
         self, name: str, arguments: steps.Line, timeout_seconds: float | None, on_progress: steps.OnProgress

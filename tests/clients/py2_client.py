@@ -37,14 +37,14 @@ class Session:
         self.host = host
         self.open_until_done = open_until_done
 
-    async def list_tools(self) -> list[str]:
-        names, cursor = [], None
+    async def list_tools(self) -> list[tuple[str, str | None]]:
+        tools, cursor = [], None
         while True:
             page = await self.client.list_tools(cursor=cursor, cache_mode="refresh")
-            names += [tool.name for tool in page.tools]
+            tools += [(tool.name, tool.description) for tool in page.tools]
             cursor = page.next_cursor
             if cursor is None:
-                return names
+                return tools
 
     async def call_tool(
         self, name: str, arguments: steps.Line, timeout_seconds: float | None, on_progress: steps.OnProgress

@@ -111,7 +111,7 @@ async function runStep(session, host, step, describe) {
 async function runOther(session, host, step) {
   switch (step.do) {
     case 'list':
-      return { tools: await session.listTools() };
+      return toolsLine(await session.listTools());
     case 'pages':
       return { pages: await pages(session, step.method) };
     case 'request':
@@ -153,6 +153,13 @@ async function runCall(session, host, call, describe) {
     .then(resultLine, describe);
   const asked = host.canAnswer ? { asked: [...host.asked] } : {};
   return { ...line, progress, ...asked, progress_ms, elapsed_ms: sinceStart() };
+}
+
+function toolsLine(tools) {
+  return {
+    tools: tools.map(({ name }) => name),
+    descriptions: Object.fromEntries(tools.map(({ name, description }) => [name, description ?? null])),
+  };
 }
 
 function resultLine(result) {

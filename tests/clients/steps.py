@@ -66,7 +66,9 @@ class Session(Protocol):
     negotiated: str
     host: Host
 
-    async def list_tools(self) -> list[str]: ...
+    async def list_tools(self) -> list[tuple[str, str | None]]:
+        """Names and descriptions."""
+        ...
 
     async def call_tool(
         self, name: str, arguments: Line, timeout_seconds: float | None, on_progress: OnProgress
@@ -142,7 +144,8 @@ async def run_step(session: Session, step: Line, describe: Describe) -> Line:
 async def run_other(session: Session, step: Line) -> Line:
     match step["do"]:
         case "list":
-            return {"tools": await session.list_tools()}
+            tools = await session.list_tools()
+            return {"tools": [name for name, _ in tools], "descriptions": dict(tools)}
         case "pages":
             return {"pages": await pages(session, step["method"])}
         case "request":

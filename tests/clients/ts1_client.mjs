@@ -36,14 +36,14 @@ async function connect(host) {
 }
 
 async function listTools(client) {
-  const names = [];
+  const tools = [];
   let cursor;
   do {
     const page = await client.listTools({ cursor });
-    names.push(...page.tools.map(({ name }) => name));
+    tools.push(...page.tools);
     cursor = page.nextCursor;
   } while (cursor !== undefined);
-  return names;
+  return tools;
 }
 
 function describe(error) {

@@ -29,7 +29,7 @@ async function connect(host) {
     // Without a cursor the SDK fetches every page.
     listTools: async () => {
       const { tools } = await client.listTools(undefined, { cacheMode: 'refresh' });
-      return tools.map(({ name }) => name);
+      return tools;
     },
     callTool: (name, args, timeout, onprogress) =>
       client.callTool({ name, arguments: args, _meta: LOG_LEVEL }, { timeout, onprogress }),

@@ -17,6 +17,7 @@ mod drain;
 mod harness;
 mod holds;
 mod http_sse;
+mod lists;
 mod mcp;
 mod openapi;
 mod policies;

@@ -16,7 +16,7 @@ pub struct Listener {
     pub address: SocketAddr,
     /// How callers prove who they are.
     pub auth: Auth,
-    /// What becomes of disabled tools in `tools/list`.
+    /// What becomes of `tools/list`.
     pub list: ListMode,
     /// How long a call is held for a person.
     pub hold_limit_seconds: u64,

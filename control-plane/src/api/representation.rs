@@ -39,6 +39,9 @@ pub(super) struct ApprovalDocument {
     method: Option<String>,
     /// JSON text, masked, and cut if it was long.
     arguments: String,
+    /// The tool is not what was accepted: its backend has changed it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    definition_changed: bool,
     /// The agent's own words: nobody checked them.
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_reasoning: Option<String>,
@@ -104,6 +107,7 @@ impl From<Approval> for ApprovalDocument {
             resource: approval.resource,
             method: approval.method,
             arguments: approval.arguments,
+            definition_changed: approval.definition_changed,
             agent_reasoning: approval.reasoning,
             policy: PolicyDocument {
                 level: approval.cascade_level,

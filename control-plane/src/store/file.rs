@@ -25,8 +25,10 @@ const READERS_MAX: u32 = 4;
 const FILE_MODE: u32 = 0o600;
 
 /// Version, name and text of each migration. One that was ever released never changes; new ones are added below.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "approvals", include_str!("../../migrations/0001_approvals.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "approvals", include_str!("../../migrations/0001_approvals.sql")),
+    (2, "definition_changed", include_str!("../../migrations/0002_definition_changed.sql")),
+];
 
 /// The file that a control plane keeps everything in.
 #[derive(Clone, Debug, PartialEq, Eq)]

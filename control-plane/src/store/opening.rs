@@ -108,9 +108,9 @@ impl Writing {
     async fn insert(&mut self, request: &ApprovalRequest, opening: &Opening) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO approvals (reference, org, fingerprint, proxy, caller, backend, tool, tenant, resource, \
-             method, arguments, reasoning, cascade_level, rule, reason, policy_revision, second_approval, state, \
-             created_at_unix_ms, expires_at_unix_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+             method, arguments, reasoning, cascade_level, rule, reason, policy_revision, definition_changed, \
+             second_approval, state, created_at_unix_ms, expires_at_unix_ms) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
         )
         .bind(opening.reference.as_str())
         .bind(&request.org)
@@ -128,6 +128,7 @@ impl Writing {
         .bind(&request.rule)
         .bind(&request.reason)
         .bind(sql_integer(request.policy))
+        .bind(i64::from(request.definition_changed))
         .bind(i64::from(request.second_approval))
         .bind(State::OPENED.as_str())
         .bind(sql_integer(self.now.0))

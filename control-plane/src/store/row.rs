@@ -28,6 +28,8 @@ pub(crate) struct Approval {
     pub(crate) rule: Option<String>,
     pub(crate) reason: Option<String>,
     pub(crate) policy_revision: u64,
+    /// The tool's backend showed another definition of it than the accepted one.
+    pub(crate) definition_changed: bool,
     pub(crate) second_approval: bool,
     pub(crate) state: State,
     pub(crate) created_at: UnixMillis,
@@ -84,6 +86,7 @@ impl Approval {
             rule: text(row, "rule")?,
             reason: text(row, "reason")?,
             policy_revision: count(row, "policy_revision")?,
+            definition_changed: flag(row, "definition_changed")?,
             second_approval: flag(row, "second_approval")?,
             created_at: moment(row, "created_at_unix_ms")?,
             expires_at: moment(row, "expires_at_unix_ms")?,

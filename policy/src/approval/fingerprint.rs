@@ -7,15 +7,16 @@ use serde_json::Value;
 use serde_json::error::Category;
 use sha2::{Digest, Sha256};
 
-use super::unique::Unique;
-use crate::Call;
+use crate::unique::Unique;
+use crate::{Call, Definition};
 
 /// Largest integer that RFC 8785 keeps apart from its neighbours (2^53 - 1).
 const INTEGER_MAX: u64 = (1 << 53) - 1;
 
 /// SHA-256 over org, tenant, caller, backend, tool, method, resource and the RFC 8785 form of the arguments.
 ///
-/// Never over the request's id: a repeated call is the same call.
+/// Never over the request's id: a repeated call is the same call. Where the tool's definition is not the accepted one,
+/// over what its backend shows, too.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint([u8; 32]);
@@ -70,6 +71,10 @@ impl Fingerprint {
         }
         absorb(&mut digest, Some(&canonical));
         absorb(&mut digest, call.unread_body);
+        // Who approves a tool that changed approves what it is now.
+        if let Definition::Changed(definition) = call.definition {
+            absorb(&mut digest, Some(definition.bytes()));
+        }
         Ok(Self(digest.finalize().into()))
     }
 }

@@ -127,7 +127,12 @@ impl fmt::Display for Explanation {
                 "a rule whose condition could not be evaluated decides, being stricter than what was found"
             )?;
         }
-        if verdict.clamped {
+        if verdict.definition_changed {
+            writeln!(
+                f,
+                "the tool's definition is not the accepted one: it is a draft until somebody accepts it"
+            )?;
+        } else if verdict.clamped {
             writeln!(
                 f,
                 "draft clamp: allowed becomes requires_approval, as this tool is a draft or not listed"

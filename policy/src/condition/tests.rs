@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::{Query, UnixMillis};
+use crate::{Definition, Query, UnixMillis};
 
 /// What a condition says of one call, in a word.
 fn outcome(condition: &str) -> String {
@@ -149,6 +149,7 @@ fn arguments_are_a_json_object_with_each_key_once() {
             caller: &caller,
             unread_body: None,
             reasoning: None,
+            definition: Definition::Accepted,
         };
         assert_eq!(condition.holds(&Inputs::new(&call, UnixMillis(0))), expected, "{arguments}");
         let idle = Condition::compile("tool == ''").unwrap();

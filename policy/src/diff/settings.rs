@@ -118,7 +118,7 @@ fn fields(tools: &Both<&Tool>) -> Vec<SettingChange> {
         ("second_approval", needs_more(new.second_approval), |tool| json!(tool.second_approval)),
         ("approval_timeout_seconds", None, |tool| json!(tool.approval_timeout_seconds)),
         ("reasoning", needs_more(rank(new) > rank(old)), |tool| json!(tool.reasoning)),
-        ("input_schema", None, |tool| json!(tool.input_schema)),
+        ("input_schema", None, |tool| json!(tool.input_schema.as_ref().map(|schema| schema.value()))),
         ("definition_sha256", None, |tool| json!(tool.definition_sha256)),
     ];
     let of = |(field, direction, value): Field| change(field, tools.map(|tool| value(tool)), direction);

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::NAME_BYTES_MAX;
 use super::node::{Entry, Kind, Node};
-use crate::Permission;
 use crate::load_error::{Expected, LoadError, MISTAKES_MAX, Mistake, Part, Place};
+use crate::{DefinitionDigest, InputSchema, Permission};
 
 /// The fields of a category, a tool or a rule.
 pub(super) struct Fields<'e, 't> {
@@ -112,14 +112,9 @@ impl<'e, 't> Fields<'e, 't> {
     }
 
     /// A SHA-256 digest in lower-case hexadecimal.
-    pub(super) fn sha256(&mut self, field: &'static str) -> Option<Cow<'t, str>> {
+    pub(super) fn sha256(&mut self, field: &'static str) -> Option<DefinitionDigest> {
         self.parsed(field, NAME_BYTES_MAX, |text| {
-            let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-            if text.len() == 64 && text.bytes().all(is_digit) {
-                Ok(text)
-            } else {
-                Err(Mistake::WrongType { field, expected: Expected::Sha256 })
-            }
+            DefinitionDigest::parse(&text).ok_or(Mistake::WrongType { field, expected: Expected::Sha256 })
         })
     }
 
@@ -206,8 +201,20 @@ impl<'e, 't> Fields<'e, 't> {
         })
     }
 
+    /// A JSON Schema, compiled.
+    pub(super) fn schema(&mut self, field: &'static str) -> Option<InputSchema> {
+        let place = self.place_of(field);
+        match InputSchema::compile(self.object(field)?) {
+            Ok(schema) => Some(schema),
+            Err(error) => {
+                self.mistake(Mistake::InputSchema(error), place);
+                None
+            }
+        }
+    }
+
     /// A JSON object.
-    pub(super) fn object(&mut self, field: &'static str) -> Option<serde_json::Value> {
+    fn object(&mut self, field: &'static str) -> Option<serde_json::Value> {
         let node = self.take(field)?;
         let place = node.place;
         let object = node.into_json().filter(serde_json::Value::is_object);

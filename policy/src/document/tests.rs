@@ -74,7 +74,7 @@ rules:
     let document = Document::parse(yaml).unwrap();
     let tool = &document.tools[0];
     assert_eq!(tool.tags().iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["infra", "no"]);
-    assert_eq!(**tool.input_schema().unwrap(), json["tools"][0]["input_schema"]);
+    assert_eq!(*tool.input_schema().unwrap().value(), json["tools"][0]["input_schema"]);
     assert_eq!(tool.annotations().destructive, None);
     assert_eq!(tool.approval_timeout_seconds(), Some(900));
 }

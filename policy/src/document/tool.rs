@@ -33,8 +33,8 @@ pub(super) fn read(fields: &mut Fields<'_, '_>) -> Option<Tool> {
         fields.seconds("approval_timeout_seconds", 1, APPROVAL_TIMEOUT_SECONDS_MAX);
     let reasonings = [("none", Reasoning::None), ("soft", Reasoning::Soft), ("hard", Reasoning::Hard)];
     let reasoning = fields.word("reasoning", &reasonings).unwrap_or_default();
-    let input_schema = fields.object("input_schema").map(Arc::new);
-    let definition_sha256 = fields.sha256("definition_sha256").map(|digest| digest.as_ref().into());
+    let input_schema = fields.schema("input_schema").map(Arc::new);
+    let definition_sha256 = fields.sha256("definition_sha256");
     Some(Tool {
         name: name?.as_ref().into(),
         category,

@@ -16,6 +16,7 @@ pub(super) fn compile(document: Document, revision: u64) -> Snapshot {
     for rule in document.rules {
         compiling.add(rule);
     }
+    let has_pins = document.tools.iter().any(|tool| tool.definition_sha256.is_some());
     let tags = compiling.tags.build();
     let listed = document.tools.into_iter().map(|tool| {
         let symbols = || tool.tags().iter().filter_map(|tag| tags.exact(tag));
@@ -30,6 +31,7 @@ pub(super) fn compile(document: Document, revision: u64) -> Snapshot {
         }
     });
     Snapshot {
+        has_pins,
         revision,
         org: document.org,
         mode: document.mode,

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::{Document, Snapshot};
+use super::Outlook;
+use crate::{Definition, DefinitionDigest, Document, Snapshot};
 
 fn snapshot(rules: &Value) -> Snapshot {
     let tools = json!([
@@ -167,5 +168,84 @@ fn a_tool_is_hidden_where_nothing_could_let_it_through() {
         ("everything is off", json!([all_off]), "approved", None, false),
     ] {
         assert_eq!(snapshot(&rules).may_be_called(tool, tenant), expected, "{why}: {rules}");
+    }
+}
+
+#[test]
+fn an_outlook_says_what_every_call_gets_or_that_it_depends() {
+    use Outlook::{Allowed, Depends, Disabled, RequiresApproval};
+    let (off, on, ask) = ("disabled", "allowed", "requires_approval");
+    let when = "args.n == 1";
+    for (why, rules, tool, expected) in [
+        ("no rule at all", json!([]), "plain", RequiresApproval),
+        ("an approved tool", json!([]), "approved", Allowed),
+        ("a draft that its own default names", json!([]), "draft", Allowed),
+        ("nobody has listed it", json!([{"tool": "new", "permission": on}]), "new", Allowed),
+        ("the draft clamp", json!([{"permission": on}]), "new", RequiresApproval),
+        (
+            "the draft clamp, by a pattern",
+            json!([{"tool": "ne*", "permission": on}]),
+            "new",
+            RequiresApproval,
+        ),
+        ("switched off", json!([{"tool": "off", "permission": on}]), "off", Disabled),
+        ("a default", json!([]), "shut", Disabled),
+        ("one rule for all", json!([{"permission": on}]), "plain", Allowed),
+        (
+            "a condition",
+            json!([{"tool": "plain", "permission": off, "when": when}, {"permission": on}]),
+            "plain",
+            Depends,
+        ),
+        (
+            "a condition that changes nothing",
+            json!([{"tool": "plain", "permission": ask, "when": when}, {"permission": ask}]),
+            "plain",
+            RequiresApproval,
+        ),
+        (
+            "a condition after what decides",
+            json!([{"tool": "plain", "permission": on}, {"permission": off, "when": when}]),
+            "plain",
+            Allowed,
+        ),
+        (
+            "some resource",
+            json!([{"resource": "r/*", "tool": "plain", "permission": off}, {"permission": on}]),
+            "plain",
+            Depends,
+        ),
+        (
+            "some resource, a pattern's, clamped",
+            json!([{"resource": "r/*", "tool": "n*", "permission": on}, {"permission": ask}]),
+            "new",
+            RequiresApproval,
+        ),
+        (
+            "some resource, its own",
+            json!([{"resource": "r/*", "tool": "new", "permission": on}, {"permission": ask}]),
+            "new",
+            Depends,
+        ),
+        (
+            "the strictest tag",
+            json!([{"tag": "x", "permission": ask}, {"tag": "y", "permission": on, "when": when}]),
+            "tagged",
+            RequiresApproval,
+        ),
+        (
+            "a tag's condition",
+            json!([{"tag": "x", "permission": on}, {"tag": "y", "permission": off, "when": when}]),
+            "tagged",
+            Depends,
+        ),
+    ] {
+        assert_eq!(snapshot(&rules).outlook(tool, None, Definition::Accepted), expected, "{why}: {rules}");
+        let changed = Definition::Changed(DefinitionDigest::of_bytes(b""));
+        let with_change = match snapshot(&rules).outlook(tool, None, changed) {
+            Allowed => panic!("{why}: a tool that changed is never allowed: {rules}"),
+            other => other,
+        };
+        assert_eq!(with_change == Disabled, expected == Disabled, "{why}: {rules}");
     }
 }

@@ -6,10 +6,9 @@ mod lenient;
 #[path = "jsonrpc/readers.rs"]
 mod readers;
 
-use protocol::mcp::Era;
 use protocol::message::{Message, Params};
 use protocol::pointer::{Pointer, text_at};
-use protocol::tools_list::{Filtered, filter};
+use protocol::tools_list::{Caching, Choice, Edited, Tool, edit};
 use serde_json::{Value, json};
 
 use self::readers::{Reader, Seen, Subject};
@@ -91,11 +90,29 @@ fn pointer_holds(arguments: &str, theirs: &Value) {
     }
 }
 
-/// A list with every tool cut out has none, whoever reads it.
+/// A list with every tool cut out has none, whoever reads it; and with a word in each description it has them all.
 fn list_holds(body: &[u8]) {
-    let Ok(outcome) = filter(body, Era::Modern, |_| false) else { return };
-    let Filtered::Rewritten { body, .. } = outcome else { return };
-    assert_eq!(filter(&body, Era::Modern, |tool| panic!("`{}` stayed", tool.name)), Ok(Filtered::Untouched));
+    let private = Caching::Private { ttl_max_ms: 60_000 };
+    let mut tools = 0;
+    let annotated = edit(body, private, |_| {
+        tools += 1;
+        Choice::Annotate("[x]")
+    });
+    if let Ok(Edited::Rewritten { body, .. }) = annotated {
+        let mut again = 0;
+        let count = |tool: &Tool<'_>| {
+            let tool: Value = parse(tool.definition.as_bytes());
+            let description = tool.get("description").and_then(Value::as_str);
+            assert!(description.is_some_and(|text| text.ends_with("[x]")));
+            again += 1;
+            Choice::Keep
+        };
+        assert_eq!(edit(&body, private, count), Ok(Edited::Untouched));
+        assert_eq!(again, tools);
+    }
+    let Ok(Edited::Rewritten { body, .. }) = edit(body, private, |_| Choice::Remove) else { return };
+    let stays = |tool: &Tool<'_>| panic!("`{}` stayed", tool.name);
+    assert_eq!(edit(&body, private, stays), Ok(Edited::Untouched));
     let theirs = parse(&body);
     let messages = theirs.as_array().cloned().unwrap_or_else(|| vec![theirs.clone()]);
     for result in messages.iter().filter_map(|message| message.get("result")) {

@@ -76,6 +76,7 @@ impl Reason {
             Self::ApprovalUsed => ("approval-used", 409, Mcp::Result, never),
             Self::ApprovalWithdrawn => ("approval-withdrawn", 403, Mcp::Result, repeat),
             Self::ApprovalsUnavailable => ("approvals-unavailable", 503, Mcp::Result, later),
+            Self::ArgumentsInvalid => ("arguments-invalid", 422, Mcp::Result, never),
             Self::ArgumentsNotCanonical => ("arguments-not-canonical", 422, Mcp::Result, never),
             Self::AuditFailed => ("audit-failed", 503, Mcp::Result, later),
             Self::BackendBroken => ("backend-broken", 502, Mcp::Result, Retry::Unknown),

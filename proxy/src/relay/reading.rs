@@ -20,6 +20,8 @@ pub(crate) struct Look {
     pub(crate) is_stream: bool,
     /// Whether an answer that is one message, and no stream, is looked into as well.
     pub(crate) in_one_message: bool,
+    /// Whether an answer that can't be looked into must not go on.
+    pub(crate) is_strict: bool,
 }
 
 /// A stream of events from a backend, each read whole and passed on, changed where it must be.

@@ -142,6 +142,7 @@ impl Tunnel {
             unread_body: None,
             caller: &identity.caller,
             reasoning: None,
+            definition: policy::Definition::Accepted,
         };
         match decide(&policy.snapshot, &call, None, clock::now()) {
             Decision::Allow(_) => Ok(()),

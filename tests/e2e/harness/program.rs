@@ -131,6 +131,11 @@ impl Backend {
         Self::python("mcp_server.py", &[])
     }
 
+    /// The same, on a port of its own or with other descriptions.
+    pub(crate) fn mcp_with(arguments: &[&str]) -> Self {
+        Self::python("mcp_server.py", arguments)
+    }
+
     /// A backend that demands receipts signed by the keys in a file.
     pub(crate) fn rest(keys: &Path, audience: &str) -> Self {
         Self::python("rest_server.py", &["--keys", keys.to_str().unwrap(), "--audience", audience])

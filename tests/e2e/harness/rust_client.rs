@@ -191,7 +191,12 @@ async fn run_step(session: &Session, host: &Host, step: &Value) -> Value {
             json!({"results": join(calls).await})
         }
         "list" => match session.list_all_tools().await {
-            Ok(tools) => json!({"tools": tools.iter().map(|tool| tool.name.clone()).collect::<Vec<_>>()}),
+            Ok(tools) => {
+                let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
+                let descriptions: HashMap<&str, Option<&str>> =
+                    tools.iter().map(|tool| (&*tool.name, tool.description.as_deref())).collect();
+                json!({"tools": names, "descriptions": descriptions})
+            }
             Err(error) => describe(&error),
         },
         "pages" => pages(session, step["method"].as_str().unwrap()).await.unwrap_or_else(|line| line),

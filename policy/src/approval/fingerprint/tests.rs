@@ -1,7 +1,7 @@
 use serde_json::Map;
 
 use super::*;
-use crate::{Caller, CallerKind};
+use crate::{Caller, CallerKind, DefinitionDigest};
 
 fn caller(id: &str) -> Caller {
     Caller { id: id.to_owned(), kind: CallerKind::Agent, claims: Map::new() }
@@ -18,6 +18,7 @@ fn call<'a>(caller: &'a Caller, arguments: &'a str) -> Call<'a> {
         caller,
         unread_body: None,
         reasoning: None,
+        definition: Definition::Accepted,
     }
 }
 
@@ -55,6 +56,8 @@ fn every_coordinate_counts() {
         ("org", Call { caller: &other, ..base }),
         ("org", Call { backend: "billing", ..base }),
         ("org", Call { tool: "refunds", ..base }),
+        ("org", Call { definition: Definition::Changed(DefinitionDigest::of_bytes(b"1")), ..base }),
+        ("org", Call { definition: Definition::Changed(DefinitionDigest::of_bytes(b"2")), ..base }),
         ("org", Call { unread_body: Some(b""), ..base }),
         ("org", Call { unread_body: Some(b"cents=1"), ..base }),
         ("org", Call { tenant: None, ..base }),

@@ -7,6 +7,7 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::{decided, reference, snapshot};
+use crate::{Outlook, Query, Verdict};
 
 const TENANTS: [&str; 3] = ["", "acme", "globex"];
 const TOOLS: [&str; 6] = ["", "a", "ab", "abc", "abd", "b"];
@@ -210,6 +211,43 @@ proptest! {
                 let found = decided(&snapshot, &query);
                 prop_assert_eq!(found.permission, crate::Permission::Disabled, "{} {}", document, query);
             }
+        }
+    }
+
+    /// An outlook promises; only `depends` promises nothing.
+    #[test]
+    fn every_call_gets_what_the_outlook_says(
+        document in document(), queries in queries(), changed in any::<bool>(),
+    ) {
+        let snapshot = snapshot(&document);
+        for mut query in queries {
+            query["definition_changed"] = json!(changed);
+            let parsed = Query::parse(&query.to_string()).unwrap();
+            let call = parsed.call();
+            let expected = match snapshot.outlook(call.tool, call.tenant, call.definition) {
+                Outlook::Allowed => crate::Permission::Allowed,
+                Outlook::RequiresApproval => crate::Permission::RequiresApproval,
+                Outlook::Disabled => crate::Permission::Disabled,
+                Outlook::Depends => continue,
+            };
+            prop_assert_eq!(decided(&snapshot, &query).permission, expected, "{} {}", document, query);
+        }
+    }
+
+    /// `allowed` becomes `requires_approval`, and nothing else changes.
+    #[test]
+    fn a_changed_definition_makes_a_draft_of_any_tool(document in document(), queries in queries()) {
+        let snapshot = snapshot(&document);
+        for mut query in queries {
+            let before = decided(&snapshot, &query);
+            query["definition_changed"] = json!(true);
+            let after = decided(&snapshot, &query);
+            let clamped = before.permission == crate::Permission::Allowed;
+            let permission = if clamped { crate::Permission::RequiresApproval } else { before.permission };
+            let expected = Verdict {
+                permission, clamped: before.clamped || clamped, definition_changed: true, ..before
+            };
+            prop_assert_eq!(after, expected, "{} {}", document, query);
         }
     }
 
