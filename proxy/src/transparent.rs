@@ -102,9 +102,11 @@ fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<
     };
     match passing {
         Passing::ToolsList => {
+            // Over HTTP+SSE the list comes in the stream; what answers the message itself is no message.
+            let is_strict = inbound.session.is_none();
             let owed = Some(Arc::new(Owed::new(shared, inbound.place)));
             let lists = lists.map(|lists| Visible { owed, ..lists });
-            Ok((Look { lists, in_one_message: true, is_strict: true, ..Look::default() }, None))
+            Ok((Look { lists, in_one_message: true, is_strict, ..Look::default() }, None))
         }
         Passing::Stream => {
             let token = exchange.worker.token().map_err(|_| Refusal::ReceiptFailed)?.text;

@@ -10,7 +10,7 @@ import uvicorn
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
@@ -66,6 +66,26 @@ class CallLog:
                 }
             )
         return await call_next(ctx)
+
+
+class HttpLog:
+    """An application, with a line in a log for each HTTP request: method, names of MCP's own headers, status."""
+
+    def __init__(self, app: ASGIApp, log: CallLog) -> None:
+        self.app = app
+        self.log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        names = sorted({name.decode() for name, _ in scope["headers"] if name.startswith((b"mcp-", b"last-event-id"))})
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.log.write({"http": scope["method"], "status": message["status"], "headers": names})
+            await send(message)
+
+        return await self.app(scope, receive, sent)
 
 
 def all_headers(headers: Headers) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """A client on the Python SDK 2.x that gets its own token: discovery, registration, authorization code, all by the SDK."""
 
+from contextlib import AsyncExitStack
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -53,8 +54,10 @@ async def main(given: list[steps.Line]) -> None:
     provider = OAuthClientProvider(options.url, metadata, Memory(), browser.go, browser.come_back)
     async with httpx2.AsyncClient(auth=provider, headers=steps.headers(options)) as http:
         transport = streamable_http_client(options.url, http_client=http)
-        async with Client(transport, mode=py2_client.MODES[options.mode]) as client:
-            await steps.run(py2_client.Session(client), given, py2_client.describe)
+        async with AsyncExitStack() as until_done:
+            client = await until_done.enter_async_context(Client(transport, mode=py2_client.MODES[options.mode]))
+            session = py2_client.Session(client, steps.Host(given), until_done)
+            await steps.run(session, given, py2_client.describe)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,35 @@
 """A client on the Python SDK 1.x: handshake revisions only."""
 
+from contextlib import AsyncExitStack
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import steps
 from mcp import ClientSession, McpError
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import CallToolResult, PaginatedRequestParams
+from mcp.types import (
+    CallToolResult,
+    ClientRequest,
+    CreateMessageRequestParams,
+    CreateMessageResult,
+    ElicitRequestParams,
+    ElicitResult,
+    ListRootsResult,
+    PaginatedRequestParams,
+    Result,
+    ServerNotification,
+)
 
 READ_TIMEOUT_SECONDS = 300
 
 
 class Session:
-    def __init__(self, session: ClientSession, negotiated: str) -> None:
+    def __init__(self, session: ClientSession, negotiated: str, host: steps.Host) -> None:
         self.session = session
         self.negotiated = negotiated
+        self.host = host
 
     async def list_tools(self) -> list[tuple[str, str | None]]:
         tools, cursor = [], None
@@ -31,6 +46,33 @@ class Session:
         timeout = None if timeout_seconds is None else timedelta(seconds=timeout_seconds)
         return await self.session.call_tool(name, arguments, timeout, on_progress)
 
+    async def request(self, method: str, params: steps.Line) -> steps.Line:
+        request = ClientRequest.model_validate({"method": method, "params": params})
+        return steps.wire(await self.session.send_request(request, Result))
+
+    async def listen(self, notifications: steps.Line) -> steps.Line:
+        raise NotImplementedError("subscriptions/listen is of 2026-07-28")
+
+
+def callbacks(host: steps.Host) -> dict[str, Any]:
+    """What a session is given to answer a server with."""
+
+    async def elicit(_context: object, params: ElicitRequestParams) -> ElicitResult:
+        return ElicitResult.model_validate(host.answer("elicitation/create", params))
+
+    async def sample(_context: object, params: CreateMessageRequestParams) -> CreateMessageResult:
+        return CreateMessageResult.model_validate(host.answer("sampling/createMessage", params))
+
+    async def list_roots(_context: object) -> ListRootsResult:
+        return ListRootsResult.model_validate(host.answer("roots/list", None))
+
+    async def on_message(message: object) -> None:
+        if isinstance(message, ServerNotification):
+            host.notify(steps.wire(message))
+
+    answering = {"elicitation_callback": elicit, "sampling_callback": sample, "list_roots_callback": list_roots}
+    return {"message_handler": on_message} | (answering if host.can_answer else {})
+
 
 def describe(error: Exception) -> steps.Line:
     if isinstance(error, McpError):
@@ -42,14 +84,18 @@ def describe(error: Exception) -> steps.Line:
 
 async def main(given: list[steps.Line]) -> None:
     options = steps.options(["legacy"])
-    timeout = httpx.Timeout(30, read=READ_TIMEOUT_SECONDS)
-    async with (
-        httpx.AsyncClient(headers=steps.headers(options), timeout=timeout) as http,
-        streamable_http_client(options.url, http_client=http) as (reading, writing, _),
-        ClientSession(reading, writing) as session,
-    ):
+    host = steps.Host(given)
+    async with AsyncExitStack() as open_until_done:
+        enter = open_until_done.enter_async_context
+        if options.transport == "sse":
+            reading, writing = await enter(sse_client(options.url, headers=steps.headers(options)))
+        else:
+            timeout = httpx.Timeout(30, read=READ_TIMEOUT_SECONDS)
+            http = await enter(httpx.AsyncClient(headers=steps.headers(options), timeout=timeout))
+            reading, writing, _ = await enter(streamable_http_client(options.url, http_client=http))
+        session = await enter(ClientSession(reading, writing, **callbacks(host)))
         negotiated = await session.initialize()
-        await steps.run(Session(session, str(negotiated.protocolVersion)), given, describe)
+        await steps.run(Session(session, str(negotiated.protocolVersion), host), given, describe)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,41 @@
 """A client on the Python SDK 2.x, in either era."""
 
+from contextlib import AsyncExitStack
+from typing import Any
+
 import httpx2
 import steps
 from mcp.client import Client
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult
+from mcp_types import (
+    CallToolResult,
+    CreateMessageRequestParams,
+    CreateMessageResult,
+    ElicitRequestParams,
+    ElicitResult,
+    ListRootsResult,
+    client_request_adapter,
+)
+from pydantic import BaseModel, TypeAdapter
 
 MODES = {"auto": "auto", "legacy": "legacy", "modern": "2026-07-28"}
 READ_TIMEOUT_SECONDS = 300
+LISTENED = {
+    "toolsListChanged": "tools_list_changed",
+    "promptsListChanged": "prompts_list_changed",
+    "resourcesListChanged": "resources_list_changed",
+    "resourceSubscriptions": "resource_subscriptions",
+}
 
 
 class Session:
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, host: steps.Host, open_until_done: AsyncExitStack) -> None:
         self.client = client
         self.negotiated = client.protocol_version
+        self.host = host
+        self.open_until_done = open_until_done
 
     async def list_tools(self) -> list[tuple[str, str | None]]:
         tools, cursor = [], None
@@ -30,6 +51,35 @@ class Session:
     ) -> CallToolResult:
         return await self.client.call_tool(name, arguments, timeout_seconds, on_progress)
 
+    async def request(self, method: str, params: steps.Line) -> steps.Line:
+        request = client_request_adapter.validate_python({"method": method, "params": params})
+        return await self.client.session.send_request(request, TypeAdapter(dict[str, Any]))
+
+    async def listen(self, notifications: steps.Line) -> steps.Line:
+        wanted = {LISTENED[kind]: value for kind, value in notifications.items()}
+        listening = await self.open_until_done.enter_async_context(self.client.listen(**wanted))
+        return steps.wire(listening.honored)
+
+
+def callbacks(host: steps.Host) -> dict[str, Any]:
+    """What a client is given to answer a server with."""
+
+    async def elicit(_context: object, params: ElicitRequestParams) -> ElicitResult:
+        return ElicitResult.model_validate(host.answer("elicitation/create", params))
+
+    async def sample(_context: object, params: CreateMessageRequestParams) -> CreateMessageResult:
+        return CreateMessageResult.model_validate(host.answer("sampling/createMessage", params))
+
+    async def list_roots(_context: object) -> ListRootsResult:
+        return ListRootsResult.model_validate(host.answer("roots/list", None))
+
+    async def on_message(message: object) -> None:
+        if isinstance(message, BaseModel):
+            host.notify(steps.wire(message))
+
+    answering = {"elicitation_callback": elicit, "sampling_callback": sample, "list_roots_callback": list_roots}
+    return {"message_handler": on_message, "log_level": "debug"} | (answering if host.can_answer else {})
+
 
 def describe(error: Exception) -> steps.Line:
     if isinstance(error, MCPError):
@@ -39,11 +89,17 @@ def describe(error: Exception) -> steps.Line:
 
 async def main(given: list[steps.Line]) -> None:
     options = steps.options(list(MODES))
-    timeout = httpx2.Timeout(30, read=READ_TIMEOUT_SECONDS)
-    async with httpx2.AsyncClient(headers=steps.headers(options), timeout=timeout) as http:
-        transport = streamable_http_client(options.url, http_client=http)
-        async with Client(transport, mode=MODES[options.mode]) as client:
-            await steps.run(Session(client), given, describe)
+    host = steps.Host(given)
+    async with AsyncExitStack() as open_until_done:
+        enter = open_until_done.enter_async_context
+        if options.transport == "sse":
+            transport = sse_client(options.url, headers=steps.headers(options))
+        else:
+            timeout = httpx2.Timeout(30, read=READ_TIMEOUT_SECONDS)
+            http = await enter(httpx2.AsyncClient(headers=steps.headers(options), timeout=timeout))
+            transport = streamable_http_client(options.url, http_client=http)
+        client = await enter(Client(transport, mode=MODES[options.mode], **callbacks(host)))
+        await steps.run(Session(client, host, open_until_done), given, describe)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 Line = dict[str, Any]
+WAIT_SECONDS = 10
+"""Longest that a notification is waited for."""
+PAGES_MAX = 100
 Describe = Callable[[Exception], Line]
 """Tells what an exception of the SDK was: `protocol_error`, `http_error` or `client_error`."""
 
@@ -23,10 +26,45 @@ class OnProgress(Protocol):
     async def __call__(self, progress: float, total: float | None, message: str | None) -> None: ...
 
 
+class Host:
+    """What the client's own side does: answers what servers ask, as the steps say, and keeps what they notify."""
+
+    def __init__(self, steps: list[Line]) -> None:
+        self.answers: Line = {}
+        self.asked: list[Line] = []
+        self.notified: list[Line] = []
+        self.arrived = asyncio.Event()
+        self.can_answer = any("answers" in step for step in steps)
+        """Whether elicitation, sampling and roots are declared."""
+
+    def answer(self, method: str, params: BaseModel | None) -> Line:
+        asked = {} if params is None else wire(params)
+        asked.pop("_meta", None)
+        self.asked.append({"method": method, "params": asked})
+        return self.answers[method]
+
+    def notify(self, notification: Line) -> None:
+        if notification["method"] not in ("notifications/progress", "notifications/cancelled"):
+            self.notified.append({"method": notification["method"], "params": notification.get("params")})
+            self.arrived.set()
+
+    async def wait_for(self, method: str) -> Line:
+        """The first notification of a method that was not told yet."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                for notification in self.notified:
+                    if notification["method"] == method:
+                        self.notified.remove(notification)
+                        return notification
+                self.arrived.clear()
+                await self.arrived.wait()
+
+
 class Session(Protocol):
     """One MCP session, on one of the SDKs."""
 
     negotiated: str
+    host: Host
 
     async def list_tools(self) -> list[tuple[str, str | None]]:
         """Names and descriptions."""
@@ -36,6 +74,10 @@ class Session(Protocol):
         self, name: str, arguments: Line, timeout_seconds: float | None, on_progress: OnProgress
     ) -> BaseModel: ...
 
+    async def request(self, method: str, params: Line) -> Line: ...
+
+    async def listen(self, notifications: Line) -> Line: ...
+
 
 def options(modes: list[str]) -> argparse.Namespace:
     """The command line every client takes; the first mode is the default."""
@@ -44,6 +86,7 @@ def options(modes: list[str]) -> argparse.Namespace:
     parser.add_argument("--key", help="sent as X-API-Key")
     parser.add_argument("--bearer", help="sent as Authorization: Bearer")
     parser.add_argument("--mode", choices=modes, default=modes[0])
+    parser.add_argument("--transport", choices=["http", "sse"], default="http", help="sse: HTTP+SSE of 2024-11-05")
     return parser.parse_args()
 
 
@@ -87,23 +130,53 @@ async def run(session: Session, steps: list[Line], describe: Describe) -> None:
 
 
 async def run_step(session: Session, step: Line, describe: Describe) -> Line:
-    if step["do"] == "list":
-        try:
-            tools = await session.list_tools()
-            return {"tools": [name for name, _ in tools], "descriptions": dict(tools)}
-        except Exception as error:
-            return describe(error)
+    session.host.answers |= step.get("answers", {})
     if step["do"] == "call":
         return await run_call(session, step, describe)
     if step["do"] == "call_parallel":
         return {"results": await asyncio.gather(*(run_call(session, call, describe) for call in step["calls"]))}
-    raise ValueError(f"unknown step `{step['do']}`")
+    try:
+        return await run_other(session, step)
+    except Exception as error:
+        return describe(error)
+
+
+async def run_other(session: Session, step: Line) -> Line:
+    match step["do"]:
+        case "list":
+            tools = await session.list_tools()
+            return {"tools": [name for name, _ in tools], "descriptions": dict(tools)}
+        case "pages":
+            return {"pages": await pages(session, step["method"])}
+        case "request":
+            return {"result": await session.request(step["method"], step.get("params", {}))}
+        case "listen":
+            return {"acknowledged": await session.listen(step["notifications"])}
+        case "wait_for":
+            return {"notification": await session.host.wait_for(step["notification"])}
+        case unknown:
+            raise ValueError(f"unknown step `{unknown}`")
+
+
+async def pages(session: Session, method: str) -> list[list[str]]:
+    """The names in each page of a list."""
+    pages: list[list[str]] = []
+    cursor: Line = {}
+    while len(pages) < PAGES_MAX:
+        page = await session.request(method, cursor)
+        items = next(value for value in page.values() if isinstance(value, list))
+        pages.append([item["name"] for item in items])
+        if not page.get("nextCursor"):
+            break
+        cursor = {"cursor": page["nextCursor"]}
+    return pages
 
 
 async def run_call(session: Session, call: Line, describe: Describe) -> Line:
     messages: list[str | None] = []
     progress_ms: list[int] = []
     started = time.monotonic()
+    session.host.asked.clear()
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
         messages.append(message)
@@ -113,10 +186,17 @@ async def run_call(session: Session, call: Line, describe: Describe) -> Line:
     timeout_seconds = call["timeout_ms"] / 1000 if "timeout_ms" in call else None
     try:
         result = await session.call_tool(tool, arguments, timeout_seconds, on_progress)
-        line = result_line(result.model_dump(by_alias=True, mode="json"))
+        line = result_line(wire(result))
     except Exception as error:
         line = describe(error)
-    return line | {"progress": messages, "progress_ms": progress_ms, "elapsed_ms": milliseconds_since(started)}
+    asked = {"asked": list(session.host.asked)} if session.host.can_answer else {}
+    times = {"progress_ms": progress_ms, "elapsed_ms": milliseconds_since(started)}
+    return line | {"progress": messages} | asked | times
+
+
+def wire(model: BaseModel) -> Line:
+    """A model in its form on the wire."""
+    return model.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
 def result_line(result: Line) -> Line:

@@ -4,11 +4,13 @@ mod client;
 mod gate;
 mod http;
 mod program;
+mod rust_client;
 
-pub(crate) use client::{Client, OAUTH, PY1, PY2, TS1, TS2};
+pub(crate) use client::{AUTO, Client, OAUTH, PY1, PY2, RUST, TS1, TS2};
 pub(crate) use gate::{Gate, GateOptions, KEY};
 pub(crate) use http::{Answer, Connection, request};
 pub(crate) use program::{Backend, Program, oakgate, oakgate_command, repository, tools};
+pub(crate) use rust_client::{connect, modern};
 
 use std::time::{Duration, Instant};
 

@@ -224,7 +224,7 @@ fn a_tool_that_changes_is_a_draft_until_it_is_accepted() {
     for client in Client::all() {
         assert_eq!(run(&gate, client)["is_error"], false, "{client:?}");
     }
-    assert_eq!(backend.log().len(), 6);
+    assert_eq!(backend.log().len(), Client::all().len());
     gate.program.assert_running("the end");
 }
 
@@ -265,7 +265,8 @@ tools:
         assert_eq!(client.call(&gate, "echo", &json!({"payload": 1}))["is_error"], false, "{client:?}");
     }
     assert_eq!(gate.approvals(&["list", "--all"]), (0, "nothing waits for a person\n".to_owned()));
-    assert_eq!(gate.metric("oakgate_refusals_total{reason=\"arguments-invalid\"}"), 6.0);
+    let refused = gate.metric("oakgate_refusals_total{reason=\"arguments-invalid\"}");
+    assert_eq!(refused as usize, Client::all().len());
     assert!(gate.records().iter().any(|record| record["reason"] == "arguments-invalid"));
     let good = PY2[1].call(&gate, "write_note", &json!({"path": "/a", "text": "x"}));
     assert_eq!(good["meta"]["oakgate.dev/verdict"]["reason"], "approval-pending", "{good}");

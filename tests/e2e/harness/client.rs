@@ -1,19 +1,26 @@
 //! The official SDKs as clients, each a small program that runs steps in one session.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::gate::{Gate, KEY};
 use super::program::{repository, tools};
 
+/// Longest that a client takes for all its steps.
+const CLIENT_LIMIT: Duration = Duration::from_secs(60);
+
 /// One SDK.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Client {
     program: &'static str,
     script: &'static str,
     mode: Option<&'static str>,
+    /// Whether it speaks HTTP+SSE, the transport of 2024-11-05.
+    http_and_sse: bool,
     /// The revision it settles on with a server that speaks all of them.
     pub(crate) revision: &'static str,
 }
@@ -22,6 +29,7 @@ const PY2_LEGACY: Client = Client {
     program: "py2/bin/python",
     script: "py2_client.py",
     mode: Some("legacy"),
+    http_and_sse: false,
     revision: "2025-11-25",
 };
 const PY2_MODERN: Client = Client { mode: Some("modern"), revision: "2026-07-28", ..PY2_LEGACY };
@@ -29,20 +37,30 @@ const TS2_LEGACY: Client = Client {
     program: "node/bin/node",
     script: "ts2_client.mjs",
     mode: Some("legacy"),
+    http_and_sse: false,
     revision: "2025-11-25",
 };
 const TS2_MODERN: Client = Client { mode: Some("modern"), revision: "2026-07-28", ..TS2_LEGACY };
 /// PyPI `mcp` 1.30.
 pub(crate) const PY1: Client =
-    Client { program: "py1/bin/python", script: "py1_client.py", mode: None, revision: "2025-11-25" };
+    Client { program: "py1/bin/python", script: "py1_client.py", mode: None, ..PY2_LEGACY };
 /// npm `@modelcontextprotocol/sdk` 1.32.
-pub(crate) const TS1: Client =
-    Client { program: "node/bin/node", script: "ts1_client.mjs", mode: None, revision: "2025-11-25" };
+pub(crate) const TS1: Client = Client { script: "ts1_client.mjs", mode: None, ..TS2_LEGACY };
 /// PyPI `mcp` 2.3, both eras.
 pub(crate) const PY2: [Client; 2] = [PY2_LEGACY, PY2_MODERN];
 /// npm `@modelcontextprotocol/client` 2.4, both eras.
 pub(crate) const TS2: [Client; 2] = [TS2_LEGACY, TS2_MODERN];
 
+/// Clients that find out for themselves which era a server speaks.
+pub(crate) const AUTO: [Client; 2] =
+    [Client { mode: Some("auto"), ..PY2_LEGACY }, Client { mode: Some("auto"), ..TS2_LEGACY }];
+
+/// The program of clients that are no program of their own.
+const HERE: &str = "";
+const RUST_LEGACY: Client = Client { program: HERE, script: "rmcp", ..PY2_LEGACY };
+const RUST_MODERN: Client = Client { program: HERE, script: "rmcp", ..PY2_MODERN };
+/// The Rust SDK, `rmcp` 3.11, both eras.
+pub(crate) const RUST: [Client; 2] = [RUST_LEGACY, RUST_MODERN];
 /// PyPI `mcp` 2.3, both eras, getting its own token by OAuth.
 pub(crate) const OAUTH: [Client; 2] =
     [Client { script: "oauth_client.py", ..PY2_LEGACY }, Client { script: "oauth_client.py", ..PY2_MODERN }];
@@ -50,7 +68,7 @@ pub(crate) const OAUTH: [Client; 2] =
 impl Client {
     /// Every SDK, in every era that it speaks.
     pub(crate) fn all() -> Vec<Self> {
-        [PY1, TS1].into_iter().chain(PY2).chain(TS2).collect()
+        [PY1, TS1].into_iter().chain(PY2).chain(TS2).chain(RUST).collect()
     }
 
     /// Runs steps through a gate: a line each, after the one that says what was negotiated.
@@ -59,19 +77,36 @@ impl Client {
     }
 
     pub(crate) fn run_with_key(self, gate: &Gate, path: &str, key: &str, steps: &Value) -> Vec<Value> {
+        self.run_at(&gate.url(path), key, steps)
+    }
+
+    /// Whether it speaks 2026-07-28.
+    pub(crate) fn is_modern(self) -> bool {
+        self.revision == "2026-07-28"
+    }
+
+    /// The same SDK over HTTP+SSE, the transport of 2024-11-05.
+    pub(crate) const fn over_http_and_sse(self) -> Self {
+        Self { http_and_sse: true, ..self }
+    }
+
+    /// Runs steps at an address, with a proxy there or without.
+    pub(crate) fn run_at(self, url: &str, key: &str, steps: &Value) -> Vec<Value> {
+        if self.program == HERE {
+            return super::rust_client::run(url, key, self.is_modern(), steps);
+        }
         let mut command = Command::new(tools().join(self.program));
         command.arg(repository().join("tests/clients").join(self.script));
-        command.args(["--url", &gate.url(path), "--key", key]);
+        command.args(["--url", url, "--key", key]);
         if let Some(mode) = self.mode {
             command.args(["--mode", mode]);
         }
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(steps.to_string().as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
+        if self.http_and_sse {
+            command.args(["--transport", "sse"]);
+        }
+        let (text, errors) = run_within(CLIENT_LIMIT, &mut command, &steps.to_string());
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert!(!lines.is_empty(), "{self:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(!lines.is_empty(), "{self:?}: {errors}");
         lines
     }
 
@@ -82,4 +117,28 @@ impl Client {
         assert_eq!(lines[0]["negotiated"], self.revision, "{self:?}: {lines:?}");
         lines[1].clone()
     }
+}
+
+/// Runs a program to its end, or until a limit: standard output and standard error.
+fn run_within(limit: Duration, command: &mut Command, input: &str) -> (String, String) {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (output, errors) = (read(child.stdout.take().unwrap()), read(child.stderr.take().unwrap()));
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let since = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if since.elapsed() > limit {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    (output.join().unwrap(), errors.join().unwrap())
+}
+
+fn read(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        from.read_to_string(&mut text).unwrap();
+        text
+    })
 }

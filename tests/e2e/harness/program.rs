@@ -168,9 +168,28 @@ impl Backend {
         Self::start(command, None)
     }
 
+    /// A server that asks, notifies, pages and resumes: on the Python SDK 2.x.
+    pub(crate) fn features(arguments: &[&str]) -> Self {
+        Self::python("features_server.py", arguments)
+    }
+
+    /// The same on the TypeScript SDK v1.
+    pub(crate) fn features_typescript(arguments: &[&str]) -> Self {
+        Self::script("node/bin/node", "features_server.mjs", arguments)
+    }
+
+    /// A server of HTTP+SSE on the Python SDK 1.x.
+    pub(crate) fn http_and_sse(arguments: &[&str]) -> Self {
+        Self::script("py1/bin/python", "sse_server.py", arguments)
+    }
+
     fn python(script: &str, arguments: &[&str]) -> Self {
+        Self::script("py2/bin/python", script, arguments)
+    }
+
+    fn script(program: &str, script: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new(tools().join("py2/bin/python"));
+        let mut command = Command::new(tools().join(program));
         command.arg(repository().join("tests/backends").join(script)).args(arguments);
         command.arg("--log").arg(folder.path().join("log"));
         Self::start(command, Some(folder))
