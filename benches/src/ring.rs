@@ -51,7 +51,7 @@ impl Names {
             method: Some(&self.method),
             arguments,
             caller,
-            unread_body: None,
+            unread: policy::Unread::Nothing,
             reasoning: None,
             definition: Definition::Accepted,
         }

@@ -67,7 +67,7 @@ pub(crate) fn request_of(agent: &str, hold: u64, arguments: &str) -> ApprovalReq
         method: None,
         arguments,
         caller: &caller,
-        unread_body: None,
+        unread: policy::Unread::Nothing,
         reasoning: None,
         definition: Definition::Accepted,
     };

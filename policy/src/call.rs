@@ -55,14 +55,31 @@ pub struct Call<'a> {
     pub method: Option<&'a str>,
     /// The tool's arguments: the JSON text of one object, as it came (`{}` if there were none).
     pub arguments: &'a str,
-    /// A body that gave no arguments, if there is one: no rule sees into it, but an approval is about these very bytes.
-    pub unread_body: Option<&'a [u8]>,
+    /// What else it carries.
+    pub unread: Unread<'a>,
     /// Who is calling.
     pub caller: &'a Caller,
     /// The agent's own words on why it calls.
     pub reasoning: Option<&'a str>,
     /// What its backend has shown of the tool.
     pub definition: Definition,
+}
+
+/// What a call carries beside its arguments. No rule sees into it, but an approval is about these very bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unread<'a> {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A body that gave no arguments.
+    Body(&'a [u8]),
+    /// The call goes on after the tool asked something (MCP 2026-07-28, multi-round-trip requests).
+    Answers {
+        /// JSON text of the answers, `inputResponses`.
+        answers: Option<&'a str>,
+        /// JSON text of what the tool wants to be reminded of, `requestState`.
+        state: Option<&'a str>,
+    },
 }
 
 /// What a backend has shown of a tool, beside the definition that the policy pins.

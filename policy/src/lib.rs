@@ -26,7 +26,7 @@ mod unique;
 mod verdict;
 mod visibility;
 
-pub use call::{Call, Caller, CallerKind, Definition};
+pub use call::{Call, Caller, CallerKind, Definition, Unread};
 pub use condition::{
     CONDITION_ARGUMENTS_BYTES_MAX, CONDITION_BYTES_MAX, CONDITION_DEPTH_MAX, CONDITION_STEPS_MAX, Fault,
     NotACondition,

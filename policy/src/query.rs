@@ -75,7 +75,7 @@ impl Query {
             method: self.method.as_deref(),
             arguments: self.arguments(),
             caller: &self.caller,
-            unread_body: None,
+            unread: crate::Unread::Nothing,
             reasoning: self.reasoning.as_deref(),
             // Which definition it is makes no difference to a verdict.
             definition: if self.definition_changed {

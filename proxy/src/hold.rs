@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use policy::approval::{Fingerprint, Grant, Reference};
-use policy::{Call, Verdict};
+use policy::{Call, Unread, Verdict};
 use policy_sync::{ApprovalRequest, ControlMessage, HoldId, Outcome, ProxyMessage, Refusal as Refused};
 use protocol::{reply, sse};
 use tokio::sync::watch;
@@ -224,12 +224,19 @@ fn request(
     }
 }
 
-/// The arguments for people, masked; of a body that gave none, what it can be told by.
+/// The arguments for people, masked, and what else the call carries; of a body that gave none, what it can be told by.
 fn shown(call: &Call<'_>) -> String {
     let arguments = policy::mask::mask_arguments(call.arguments);
-    let Some(body) = call.unread_body else { return arguments };
-    let digest = receipt::body_sha256(body);
-    format!("{arguments} and a body of {} bytes, SHA-256 {digest}", body.len())
+    match call.unread {
+        Unread::Nothing => arguments,
+        Unread::Body(body) => {
+            format!("{arguments} and a body of {} bytes, SHA-256 {}", body.len(), receipt::body_sha256(body))
+        }
+        Unread::Answers { answers, .. } => {
+            let answers = policy::mask::mask_arguments(answers.unwrap_or("{}"));
+            format!("{arguments} and answers to what the tool asked: {answers}")
+        }
+    }
 }
 
 /// Counts how a hold ended, also when its caller left and nothing else runs any more.

@@ -11,6 +11,7 @@ use config::Listener;
 use http::Request;
 use http::header::{HOST, UPGRADE};
 use http::request::Parts;
+use http::uri::Scheme;
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -78,7 +79,10 @@ impl Listening {
             (Some(Ok(host)), None) => host.to_ascii_lowercase(),
             _ => return Err(Refusal::BadHost),
         };
-        if head.uri.authority().is_some() || !self.hosts.contains(&host) {
+        // A target in absolute form says it once more (RFC 9112, section 3.2.2).
+        let says_same = head.uri.authority().is_none_or(|named| named.as_str().eq_ignore_ascii_case(&host))
+            && head.uri.scheme().is_none_or(|scheme| *scheme == Scheme::HTTP);
+        if !says_same || !self.hosts.contains(&host) {
             return Err(Refusal::BadHost);
         }
         let allowed = |origin: &str| {

@@ -8,7 +8,7 @@ use config::{Backend, BackendKind, Mapping};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method};
-use policy::{Call, Definition};
+use policy::{Call, Definition, Unread};
 use protocol::malformed::Malformed;
 use protocol::mcp::{self, Era};
 use protocol::pointer;
@@ -42,8 +42,8 @@ pub(crate) struct ToolCall<'a> {
     pub(crate) method: Option<Cow<'a, str>>,
     /// The JSON text of an object.
     pub(crate) arguments: Cow<'a, str>,
-    /// A body that gave no arguments, if there is one.
-    pub(crate) unread_body: Option<&'a [u8]>,
+    /// What else it carries.
+    pub(crate) unread: Unread<'a>,
     /// JSON text of the token under which the caller wants to hear of progress.
     pub(crate) progress_token: Option<&'a str>,
     /// The WebSocket that it opens, if it is one's handshake.
@@ -65,7 +65,7 @@ impl ToolCall<'_> {
             resource: self.resource.as_deref(),
             method: self.method.as_deref(),
             arguments: &self.arguments,
-            unread_body: self.unread_body,
+            unread: self.unread,
             caller: &identity.caller,
             reasoning: None,
             definition: Definition::Accepted,
@@ -189,7 +189,7 @@ fn rest_call<'a>(
         resource: resource.map(Cow::Owned),
         method: Some(Cow::Owned(method)),
         arguments: Cow::Owned(call.arguments),
-        unread_body: call.body_is_unread.then_some(body),
+        unread: if call.body_is_unread { Unread::Body(body) } else { Unread::Nothing },
         progress_token: None,
         websocket,
     })

@@ -185,6 +185,28 @@ fn other_arguments_are_another_approval() {
 }
 
 #[test]
+fn answers_to_a_tool_that_asked_are_part_of_what_is_approved() {
+    let (backend, gate) = raw_gate(POLICY, "hold_limit_seconds: 1");
+    let answering = |answers: &str| {
+        let more = format!(r#""inputResponses":{answers},"requestState":"s1","name""#);
+        gate.post(&WRITE.replacen(r#""name""#, &more, 1))
+    };
+    // A yes to the bare call, or to other answers, is none to these.
+    write(&gate, "application/json").answer();
+    gate.approvals(&["approve", &gate.pending()]);
+    answering(r#"{"amount":{"action":"accept","content":{"cents":5}}}"#);
+    assert_eq!(calls(&backend), 0);
+    let reference = gate.pending();
+    let (_, shown) = gate.approvals(&["show", &reference]);
+    assert!(shown.contains("cents") && shown.contains("what the tool asked"), "{shown}");
+    gate.approvals(&["approve", &reference]);
+    answering(r#"{"amount":{"action":"accept","content":{"cents":500}}}"#);
+    assert_eq!(calls(&backend), 0);
+    answering(r#"{"amount":{"action":"accept","content":{"cents":5}}}"#);
+    assert_eq!(calls(&backend), 1);
+}
+
+#[test]
 fn policy_that_changes_while_a_call_is_held_wins() {
     let (backend, gate) = raw_gate(POLICY, "");
     let mut waiting = write(&gate, "application/json");

@@ -149,6 +149,13 @@ fn hosts_origins_and_paths_of_others() {
     for path in ["/", "/mcp/", "/mcp/x", "/MCP", "/mcp%2f"] {
         assert_eq!(gate.send("POST", path, &[], CALL.as_bytes()).status, 404, "{path}");
     }
+    for (target, status) in [
+        (format!("{own}/mcp"), 200),
+        ("http://evil.example/mcp".to_owned(), 403),
+        (format!("https://{}/mcp", gate.address), 403),
+    ] {
+        assert_eq!(gate.send("POST", &target, &[], CALL.as_bytes()).status, status, "{target}");
+    }
     assert_eq!(gate.send("PUT", "/mcp", &[], CALL.as_bytes()).status, 405);
 }
 

@@ -8,14 +8,14 @@ use serde_json::error::Category;
 use sha2::{Digest, Sha256};
 
 use crate::unique::Unique;
-use crate::{Call, Definition};
+use crate::{Call, Definition, Unread};
 
 /// Largest integer that RFC 8785 keeps apart from its neighbours (2^53 - 1).
 const INTEGER_MAX: u64 = (1 << 53) - 1;
 
 /// SHA-256 over org, tenant, caller, backend, tool, method, resource and the RFC 8785 form of the arguments.
 ///
-/// Never over the request's id: a repeated call is the same call. Where the tool's definition is not the accepted one,
+/// Never over the request's id: a repeated call is the same call. Over what else the call carries, as it came. Where the tool's definition is not the accepted one,
 /// over what its backend shows, too.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -70,7 +70,15 @@ impl Fingerprint {
             absorb(&mut digest, dimension.map(str::as_bytes));
         }
         absorb(&mut digest, Some(&canonical));
-        absorb(&mut digest, call.unread_body);
+        match call.unread {
+            Unread::Nothing => absorb(&mut digest, None),
+            Unread::Body(body) => absorb(&mut digest, Some(body)),
+            Unread::Answers { answers, state } => {
+                absorb(&mut digest, None);
+                absorb(&mut digest, answers.map(str::as_bytes));
+                absorb(&mut digest, state.map(str::as_bytes));
+            }
+        }
         // Who approves a tool that changed approves what it is now.
         if let Definition::Changed(definition) = call.definition {
             absorb(&mut digest, Some(definition.bytes()));

@@ -147,7 +147,7 @@ fn arguments_are_a_json_object_with_each_key_once() {
             method: None,
             arguments,
             caller: &caller,
-            unread_body: None,
+            unread: crate::Unread::Nothing,
             reasoning: None,
             definition: Definition::Accepted,
         };

@@ -63,6 +63,10 @@ pub struct Params<'a> {
     pub progress_token: Option<&'a str>,
     /// The request that a `notifications/cancelled` is about.
     pub request_id: Option<Id<'a>>,
+    /// The JSON text of `inputResponses`: what the client answers to a tool that asked (2026-07-28).
+    pub input_responses: Option<&'a str>,
+    /// The JSON text of `requestState`: what a tool that asked wants to be reminded of (2026-07-28).
+    pub request_state: Option<&'a str>,
     /// Whether this request declares the tasks extension among the client's capabilities.
     pub declares_tasks: bool,
     /// Whether a `subscriptions/listen` asks to hear of changes in the list of tools.
@@ -98,6 +102,8 @@ impl Default for Params<'_> {
             initialize_version: None,
             progress_token: None,
             request_id: None,
+            input_responses: None,
+            request_state: None,
             declares_tasks: false,
             listens_to_tools: false,
         }
@@ -149,6 +155,8 @@ impl<'a> Unchecked<'a> {
                 (self.params.initialize_version, self.wrong.initialize_version) = text(reader)?
             }
             "notifications" => self.params.listens_to_tools = listens_to_tools(reader)?,
+            "inputResponses" => self.params.input_responses = Some(reader.value()?.raw),
+            "requestState" => self.params.request_state = Some(reader.value()?.raw),
             "requestId" => self.params.request_id = Id::read(reader.value()?),
             "taskId" => (self.params.task_id, self.wrong.task_id) = text(reader)?,
             "uri" => (self.params.uri, self.wrong.uri) = text(reader)?,

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use config::Backend;
 use http::HeaderMap;
 use http::request::Parts;
+use policy::Unread;
 use protocol::content_type::ContentType;
 use protocol::malformed::Malformed;
 use protocol::mcp::{self, Era, Revision};
@@ -144,13 +145,17 @@ fn call<'a>(
     request: Request<'a>,
 ) -> Result<ToolCall<'a>, Refusal> {
     let params = request.params;
+    let unread = match (params.input_responses, params.request_state) {
+        (None, None) => Unread::Nothing,
+        (answers, state) => Unread::Answers { answers, state },
+    };
     let (resource, method) = mapped(backend, headers, params.arguments)?;
     let call = ToolCall {
         tool: request.method,
         resource,
         method,
         arguments: Cow::Borrowed(params.arguments),
-        unread_body: None,
+        unread,
         progress_token: params.progress_token,
         websocket: None,
     };

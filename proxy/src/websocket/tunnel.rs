@@ -139,7 +139,7 @@ impl Tunnel {
             resource: standing.resource.as_deref(),
             method: standing.method.as_deref(),
             arguments: &standing.arguments,
-            unread_body: None,
+            unread: policy::Unread::Nothing,
             caller: &identity.caller,
             reasoning: None,
             definition: policy::Definition::Accepted,

@@ -176,7 +176,10 @@ impl Gate {
         let loads = |result: &str| {
             self.metric(&format!("oakgate_loads_total{{file=\"policy\",result=\"{result}\"}}"))
         };
-        let before = loads("loaded") + loads("refused");
+        // The watcher's first look is a load of its own, and not the one that is waited for.
+        let before = wait_for("the first look", || {
+            Some(loads("loaded") + loads("refused")).filter(|loads| *loads > 0.0)
+        });
         std::fs::write(self.path("policy.yaml"), policy).unwrap();
         wait_for("the new policy", || (loads("loaded") + loads("refused") > before).then_some(()));
     }
