@@ -2,9 +2,9 @@
 //!
 //! It is pulled: the one who reads asks for the next key, element or value, and gets spans of the text as it came,
 //! so that parts can be kept, dropped or forwarded without writing JSON anew. Every value is checked while it is
-//! passed, also the ones that nobody asked for. Beyond the RFC it refuses what two readers could read in two ways:
-//! a key twice in one object, NUL in a key, half a surrogate pair, a number too large for a double, a byte-order
-//! mark. The scratch for keys holds 24 bytes for each key of the objects that are open.
+//! passed, also the ones that nobody asked for. Beyond the RFC it refuses what two readers could read in two ways: a
+//! key twice in one object, NUL in a key, a key that a library reserves, half a surrogate pair, a number too large for a
+//! double, a byte-order mark. The scratch for keys holds 24 bytes for each key of the objects that are open.
 
 mod number;
 mod scan;
@@ -19,6 +19,10 @@ use crate::malformed::Malformed;
 
 /// The deepest nesting of objects and arrays that is read, in levels.
 pub const NESTING_MAX: usize = 128;
+
+/// Keys by which the JSON library of Rust marks what it carries within itself: it puts the text that such a member holds
+/// in place of the whole object.
+const RESERVED_KEYS: &str = "$serde_json::private::";
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -79,6 +83,12 @@ pub struct Reader<'a> {
     nesting: usize,
     /// Keys of all objects that are open, outermost first.
     keys: Vec<Cow<'a, str>>,
+}
+
+/// Whether some readers take a key for more than a name.
+#[must_use]
+pub fn is_reserved(key: &str) -> bool {
+    key.starts_with(RESERVED_KEYS)
 }
 
 impl<'a> Reader<'a> {
@@ -205,7 +215,7 @@ impl<'a> Reader<'a> {
     /// end.
     ///
     /// # Errors
-    /// The object is not JSON, a key stands in it twice, or a key has a NUL in it.
+    /// The object is not JSON, a key stands in it twice, has a NUL in it, or is reserved.
     pub fn key(&mut self, object: &mut Object) -> Result<Option<Cow<'a, str>>, Malformed> {
         self.white_space();
         if self.eat(b'}') {
@@ -221,6 +231,9 @@ impl<'a> Reader<'a> {
         let key = self.read_text()?;
         if key.contains('\0') {
             return Err(Malformed::NulInKey);
+        }
+        if is_reserved(&key) {
+            return Err(Malformed::ReservedKey);
         }
         self.white_space();
         self.expect(b':')?;

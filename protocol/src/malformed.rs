@@ -89,6 +89,9 @@ pub enum Malformed {
     /// `params` is there, but is not an object.
     #[error("`params` is not an object")]
     ParamsNotAnObject,
+    /// A key that the JSON library of Rust reserves: servers built on it would see another value in place of its object.
+    #[error("a key is one that some readers take for more than a name")]
+    ReservedKey,
     /// The name, URI or task id that the method acts on is there, but is not text.
     #[error("the name, URI or task id is not text")]
     SubjectNotText,
@@ -135,6 +138,7 @@ impl Malformed {
             Self::NulInName => "nul-in-name",
             Self::NumberTooLarge => "number-too-large",
             Self::ParamsNotAnObject => "params-not-an-object",
+            Self::ReservedKey => "reserved-key",
             Self::SubjectNotText => "subject-not-text",
             Self::TooDeep => "too-deep",
             Self::TrailingBytes => "trailing-bytes",
@@ -168,6 +172,7 @@ impl Malformed {
             | Self::NulInKey
             | Self::NulInName
             | Self::NumberTooLarge
+            | Self::ReservedKey
             | Self::TooDeep
             | Self::WrongVersion => INVALID_REQUEST,
             Self::ArgumentsNotAnObject

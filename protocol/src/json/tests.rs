@@ -100,6 +100,8 @@ fn refuses_keys_that_readers_see_differently() {
         (r#"{"name\u0000":1}"#, Malformed::NulInKey),
         (r#"[{"\u0000":1}]"#, Malformed::NulInKey),
         (r#"{"\ud800":1}"#, Malformed::LoneSurrogate),
+        (r#"{"$serde_json::private::RawValue":"{}"}"#, Malformed::ReservedKey),
+        (r#"[{"a":{"\u0024serde_json::private::Number":"1"}}]"#, Malformed::ReservedKey),
     ];
     for (text, malformed) in table {
         assert_eq!(read(text.as_bytes()), Err(malformed), "{text}");

@@ -9,7 +9,8 @@ use super::query;
 use super::{RestRefused, RestRequest};
 use crate::content_type::ContentType;
 use crate::fold::folded;
-use crate::json::{Kind, Reader};
+use crate::json::{Kind, Reader, is_reserved};
+use crate::malformed::Malformed;
 
 /// The parameter by which some backends take one HTTP method for another.
 const METHOD_PARAMETER: &str = "_method";
@@ -92,6 +93,9 @@ impl Names {
 
     /// Refuses a name that is there already.
     fn check(&self, name: &str) -> Result<(), RestRefused> {
+        if is_reserved(name) {
+            return Err(Malformed::ReservedKey.into());
+        }
         let name = folded(name);
         if name == METHOD_PARAMETER {
             return Err(RestRefused::MethodOverride);

@@ -105,6 +105,7 @@ fn each_ambiguous_call_is_refused_for_its_reason() {
         (body(r#"{"l\u0065dger":"usd"}"#), RestRefused::TwiceNamed),
         (body(r#"{"ledger[]":"usd"}"#), RestRefused::TwiceNamed),
         (body(r#"{"a":1,"a":2}"#), RestRefused::Body(Malformed::DuplicateKey)),
+        (query("$serde_json::private::RawValue={}"), RestRefused::Body(Malformed::ReservedKey)),
         (body(r#"{"a":1"#), RestRefused::Body(Malformed::NotJson { at: 6 })),
         (body("a=1"), RestRefused::Body(Malformed::NotJson { at: 0 })),
         (body(" "), RestRefused::Body(Malformed::NotJson { at: 1 })),

@@ -25,6 +25,8 @@ HARMLESS = re.compile(
     r"(initialize|ping|server/discover|subscriptions/listen|"
     r"(prompts|resources|logging|completion|roots|tasks|notifications|tools/list).*)\Z"
 )
+# Rust's JSON library takes the text under this key for the whole object.
+RESERVED = "$serde_json::private::RawValue"
 METHOD_OVERRIDES = ("x-http-method", "x-http-method-override", "x-method-override")
 MENTIONS_DEPTH_MAX = 50
 
@@ -111,6 +113,8 @@ def looked_up(value: Any, key: str) -> list[tuple[Any, str]]:
         return []
     found = [(item, habit(other, key)) for other, item in value.pairs]
     found = [(item, how) for item, how in found if how is not None]
+    inner = [one for other, item in value.pairs if other == RESERVED and isinstance(item, str) for one in values(item)]
+    found += [(item, also("a reserved key", how)) for one in inner for item, how in looked_up(one, key)]
     if len(found) < 2:
         return found
     places = ["the first of several keys", *["a key between"] * (len(found) - 2), "the last of several keys"]
