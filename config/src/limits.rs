@@ -1,4 +1,4 @@
-//! Every limit of the data plane, with its default. `mcp.md` says what each protects.
+//! Every limit of the data plane, with its default.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -90,4 +90,6 @@ pub enum Definition {
     Accepted,
     /// Another definition than the accepted one: the tool is a draft until someone accepts it.
     Changed(DefinitionDigest),
+    /// It can't be told: the tool is a draft too.
+    Unknown,
 }

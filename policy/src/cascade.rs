@@ -79,7 +79,7 @@ impl Snapshot {
     pub(crate) fn clamp(&self, listed: Option<&Listed>, definition: Definition) -> Clamp {
         let is_accepted = listed.is_some_and(|listed| listed.status != Status::Draft);
         match definition {
-            Definition::Changed(_) => Clamp::All,
+            Definition::Changed(_) | Definition::Unknown => Clamp::All,
             Definition::Accepted if is_accepted || self.unlisted_tools == UnlistedTools::Trust => Clamp::No,
             Definition::Accepted => Clamp::UnlessNamed,
         }

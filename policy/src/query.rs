@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::{Call, Caller, CallerKind, Definition, DefinitionDigest};
+use crate::{Call, Caller, CallerKind, Definition};
 
 /// One call to decide on.
 #[derive(Debug, Deserialize)]
@@ -78,11 +78,7 @@ impl Query {
             unread: crate::Unread::Nothing,
             reasoning: self.reasoning.as_deref(),
             // Which definition it is makes no difference to a verdict.
-            definition: if self.definition_changed {
-                Definition::Changed(DefinitionDigest::of_bytes(b""))
-            } else {
-                Definition::Accepted
-            },
+            definition: if self.definition_changed { Definition::Unknown } else { Definition::Accepted },
         }
     }
 

@@ -64,7 +64,7 @@ pub enum ListError {
 }
 
 impl ListError {
-    /// The reason's stable name: a metric label, and the word in records and documents.
+    /// The stable word for it, in the refusal's text.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -20,7 +20,7 @@ use hyper::body::Incoming;
 
 use crate::body::Body;
 use crate::exchange::Exchange;
-use crate::gate::{Inbound, forward};
+use crate::forward::{Inbound, forward};
 use crate::recognise::Transparent;
 use crate::refusal::Refusal;
 use crate::relay::{Way, relay};

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Limits;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderValue, Response};
+use moka::notification::RemovalCause;
 use moka::sync::Cache;
 use policy::{Call, Decision, Permit, decide};
 use protocol::handshake::settled_revision;
+use protocol::malformed::Malformed;
 use protocol::mcp::Revision;
 
 use crate::audit::Record;
@@ -18,12 +20,12 @@ use crate::body::Body;
 use crate::candidate::compare;
 use crate::clock;
 use crate::exchange::Exchange;
-use crate::gate::{check_length, durability, forward, target};
+use crate::forward::{check_length, forward, recorded, target};
 use crate::listings::Owed;
+use crate::metrics::Metrics;
 use crate::recognise::{Arrival, Passing, ReplyTo, ToolCall, Transparent};
 use crate::refusal::Refusal;
 use crate::relay::{Look, Visible};
-use crate::stamp::stamp;
 use crate::state::{InForce, PolicyInForce, Shared};
 use crate::transparent::{Message, back, cancel, lists};
 use crate::upstream::{Outbound, Passage};
@@ -42,15 +44,22 @@ pub(crate) struct SessionKey {
 
 /// A session that is about to begin.
 #[derive(Debug)]
-pub(crate) struct Handshake {
+pub(crate) struct SessionStart {
     pub(crate) shared: Arc<Shared>,
     pub(crate) key: SessionKey,
 }
 
 impl BatchSessions {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, metrics: &Metrics) -> Self {
         let idle = Duration::from_secs(limits.session_idle_seconds.into());
-        Self(Cache::builder().max_capacity(limits.max_sessions.into()).time_to_idle(idle).build())
+        let full = metrics.limits_reached.with_label_values(&["max_sessions"]);
+        let count = move |_: Arc<SessionKey>, (), cause| {
+            if cause == RemovalCause::Size {
+                full.inc();
+            }
+        };
+        let cache = Cache::builder().max_capacity(limits.max_sessions.into()).time_to_idle(idle);
+        Self(cache.eviction_listener(count).build())
     }
 
     /// Whether a request is of a session that may send batches.
@@ -72,7 +81,7 @@ impl SessionKey {
     }
 }
 
-impl Handshake {
+impl SessionStart {
     /// Looks at a message of the backend that may settle the revision.
     pub(crate) fn look(&self, message: &[u8]) {
         if settled_revision(message) == Some(Revision::V2025_03_26) {
@@ -100,14 +109,14 @@ pub(crate) async fn batch(
 ) -> Result<Response<Body>, Refusal> {
     let worker = Rc::clone(&exchange.worker);
     let shared = &worker.shared;
-    let Message { inbound, identity, tenant, .. } = message;
+    let Message { inbound, identity, tenant, .. } = &message;
     let policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
-    let sorted = Sorted::of(arrivals);
+    let sorted = Sorted::of(arrivals)?;
     let calls: Vec<(usize, Call<'_>)> = sorted
         .calls
         .iter()
         .map(|(place, tool_call)| {
-            let call = tool_call.call(inbound.backend, tenant, identity);
+            let call = tool_call.call(inbound.backend, *tenant, identity);
             (*place, shared.definitions.beside(&policy.snapshot, &call))
         })
         .collect();
@@ -124,44 +133,55 @@ pub(crate) async fn batch(
     }
     exchange.refuses(None);
     for id in &sorted.cancelled {
-        cancel(exchange, &inbound, identity, id);
+        cancel(exchange, inbound, identity, id);
     }
-    exchange.enter(identity)?;
-    let mut receipts = Vec::with_capacity(calls.len());
-    let mut records: Vec<Record> = Vec::with_capacity(calls.len());
-    for ((_, call), permit) in calls.iter().zip(&permits) {
-        // The first call goes by the request's own id.
-        let (nonce, mut record) = match exchange.record.take() {
-            Some(record) => (exchange.id.nonce, record),
-            None => {
-                let (id, mut record) = worker.begin().map_err(|_| Refusal::ReceiptFailed)?;
-                record.keep(exchange.enter_one(identity)?);
-                (id.nonce, record)
-            }
-        };
-        let durability = durability(shared, &policy.snapshot, call, permit);
-        let intent = exchange.intent(call, permit);
-        record.intent(&intent, durability).await.map_err(|_| Refusal::AuditFailed)?;
-        let org = policy.snapshot.org();
-        receipts.push(stamp(shared, &in_force, org, (call, permit), &inbound.body.bytes, nonce)?);
-        records.push(record);
-    }
-    let mut record =
-        Record::of_all(records).or_else(|| exchange.record.take()).ok_or(Refusal::AuditFailed)?;
+    let (receipts, record) = records(exchange, (&in_force, &policy), &calls, &permits, &message).await?;
+    let mut record = record;
     let looks = sorted.has_list || exchange.looks_for_lists(inbound.backend);
     let owed = sorted.has_list.then(|| Arc::new(Owed::new(shared, inbound.place)));
-    let lists = if looks { Some(Visible { owed, ..lists(exchange, &inbound, tenant)? }) } else { None };
+    let lists = if looks { Some(Visible { owed, ..lists(exchange, inbound, *tenant)? }) } else { None };
     let outbound = Outbound {
-        target: target(&inbound)?,
+        target: target(inbound)?,
         body: inbound.body.bytes.clone(),
         receipts,
         plain_response: lists.is_some(),
         websocket: false,
     };
-    let passage = Passage::Batch(permits, sorted.proofs);
-    let answer = forward(exchange, passage, outbound, &inbound, Some(&mut record)).await?;
+    let permits = permits.into_iter().map(Passage::Permit);
+    let passages = permits.chain(sorted.proofs.into_iter().map(Passage::Transparent));
+    let passage = Passage::of_batch(passages).ok_or(Refusal::Malformed(Malformed::BatchLength))?;
+    let answer = forward(exchange, passage, outbound, inbound, Some(&mut record)).await?;
     let look = Look { lists, in_one_message: true, is_strict: sorted.has_list, ..Look::default() };
     back(shared, answer, record, look, None).await
+}
+
+/// Each call has a record and a receipt of its own; the records end together.
+async fn records(
+    exchange: &mut Exchange,
+    in_force: (&InForce, &PolicyInForce),
+    calls: &[(usize, Call<'_>)],
+    permits: &[Permit],
+    message: &Message<'_>,
+) -> Result<(Vec<HeaderValue>, Record), Refusal> {
+    exchange.enter(message.identity)?;
+    let body = &message.inbound.body.bytes;
+    let mut receipts = Vec::with_capacity(calls.len());
+    let mut records: Vec<Record> = Vec::with_capacity(calls.len());
+    for ((_, call), permit) in calls.iter().zip(permits) {
+        // The first call goes by the request's own id.
+        let (nonce, mut record) = match exchange.record.take() {
+            Some(record) => (exchange.id.nonce, record),
+            None => {
+                let (id, mut record) = exchange.worker.begin().map_err(|_| Refusal::ReceiptFailed)?;
+                record.keep(exchange.enter_one(message.identity)?);
+                (id.nonce, record)
+            }
+        };
+        receipts.push(recorded(exchange, in_force, (call, permit), (&mut record, nonce), body).await?);
+        records.push(record);
+    }
+    let record = Record::of_all(records).or_else(|| exchange.record.take()).ok_or(Refusal::AuditFailed)?;
+    Ok((receipts, record))
 }
 
 fn permit(
@@ -185,7 +205,7 @@ fn permit(
 }
 
 impl<'a> Sorted<'a> {
-    fn of(arrivals: Vec<Arrival<'a>>) -> Self {
+    fn of(arrivals: Vec<Arrival<'a>>) -> Result<Self, Refusal> {
         let mut sorted = Self::default();
         for (place, arrival) in arrivals.into_iter().enumerate() {
             match arrival {
@@ -198,11 +218,10 @@ impl<'a> Sorted<'a> {
                         _ => {}
                     }
                 }
-                // `recognise` makes neither of them part of a batch.
-                Arrival::Absorbed | Arrival::Batch(_) => {}
+                Arrival::Absorbed | Arrival::Batch(_) => return Err(Refusal::Malformed(Malformed::Batch)),
             }
         }
-        sorted
+        Ok(sorted)
     }
 }
 

@@ -103,9 +103,15 @@ impl Shown {
     fn beside(&self, backend: &str, tool: &str, pin: DefinitionDigest) -> Definition {
         match self.tool(backend, tool) {
             Some(seen) => seen.beside(pin),
-            None if self.is_full_of_pins => Definition::Changed(DefinitionDigest::of_bytes(b"")),
+            None if self.is_full_of_pins => Definition::Unknown,
             None => Definition::Accepted,
         }
+    }
+
+    /// How many pinned tools no backend has a place for here.
+    fn unknown_count(&self, snapshot: &Snapshot) -> usize {
+        let is_known = |tool: &str| self.backends.values().any(|tools| tools.contains_key(tool));
+        snapshot.tools().filter(|tool| tool.definition_sha256().is_some() && !is_known(tool.name())).count()
     }
 }
 
@@ -151,9 +157,12 @@ impl Sighting<'_> {
                 );
             }
             let kept = shown.keep(self.definitions, (self.snapshot, self.backend), tool, seen);
-            if kept == Kept::NotAll {
-                metrics.limits_reached.with_label_values(&["max_tool_definitions"]).inc();
-            }
+            let limit = match kept {
+                Kept::Whole => continue,
+                Kept::NoPlace => "max_tool_definitions",
+                Kept::NoText => "max_tool_definitions_bytes",
+            };
+            metrics.limits_reached.with_label_values(&[limit]).inc();
         }
         self.definitions.shown.store(Arc::new(shown));
     }
@@ -163,7 +172,10 @@ impl Sighting<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kept {
     Whole,
-    NotAll,
+    /// For the tool.
+    NoPlace,
+    /// For the text of its definition.
+    NoText,
 }
 
 impl Shown {
@@ -179,7 +191,7 @@ impl Shown {
             let is_pinned = snapshot.pin(&tool).is_some();
             if !is_pinned || !self.give_up_one(snapshot) {
                 self.is_full_of_pins |= is_pinned;
-                return Kept::NotAll;
+                return Kept::NoPlace;
             }
         }
         let others_bytes = self.bytes.saturating_sub(before_bytes.unwrap_or(0));
@@ -191,7 +203,7 @@ impl Shown {
         self.tools = self.tools.saturating_add(usize::from(before_bytes.is_none()));
         let tools = self.backends.entry(backend.to_owned()).or_default();
         Arc::make_mut(tools).insert(tool.into(), Arc::new(seen));
-        if fits { Kept::Whole } else { Kept::NotAll }
+        if fits { Kept::Whole } else { Kept::NoText }
     }
 
     /// Forgets a tool that is not pinned, for one that is. False if there is none.

@@ -24,8 +24,8 @@ use crate::respond;
 /// A response that is not a stream is read whole, up to here, to become one event.
 const EVENT_MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// A request on its way through `gate`.
-pub(crate) type Passage = Pin<Box<dyn Future<Output = Response<Body>>>>;
+/// A request on its way through `gate`, not answered yet.
+pub(crate) type Underway = Pin<Box<dyn Future<Output = Response<Body>>>>;
 
 /// Where a held call writes while it waits.
 #[derive(Clone, Debug, Default)]
@@ -79,9 +79,9 @@ impl EventStream {
     }
 }
 
-/// Waits for a passage's response, or for the opening of its stream, whichever comes first.
-pub(crate) async fn response_or_stream(mut passage: Passage, stream: EventStream) -> Response<Body> {
-    let done = std::future::poll_fn(|context| match passage.as_mut().poll(context) {
+/// Waits for a underway's response, or for the opening of its stream, whichever comes first.
+pub(crate) async fn response_or_stream(mut underway: Underway, stream: EventStream) -> Response<Body> {
+    let done = std::future::poll_fn(|context| match underway.as_mut().poll(context) {
         Poll::Ready(response) => Poll::Ready(Some(response)),
         Poll::Pending if stream.is_open() => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
@@ -90,12 +90,12 @@ pub(crate) async fn response_or_stream(mut passage: Passage, stream: EventStream
     match (done, stream.session()) {
         (Some(response), _) => response,
         (None, Some(session)) => {
-            tokio::task::spawn_local(http_sse::go_on(passage, stream, session));
+            tokio::task::spawn_local(http_sse::go_on(underway, stream, session));
             respond::accepted()
         }
         (None, None) => {
             let mut response =
-                Response::new(Body::Events(Events { stream, source: Source::Passage(passage) }));
+                Response::new(Body::Events(Events { stream, source: Source::Underway(underway) }));
             let headers = response.headers_mut();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -113,7 +113,7 @@ pub(crate) struct Events {
 
 enum Source {
     /// `gate` is under way.
-    Passage(Passage),
+    Underway(Underway),
     /// The backend answers with a stream of its own.
     Stream(Box<Body>),
     /// The answer is one message, to become one event.
@@ -134,7 +134,7 @@ impl Events {
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
             match &mut self.source {
-                Source::Passage(passage) => match passage.as_mut().poll(context) {
+                Source::Underway(underway) => match underway.as_mut().poll(context) {
                     Poll::Ready(response) => self.source = Source::of(response),
                     Poll::Pending => match self.stream.next(context) {
                         Some(chunk) => return Poll::Ready(Some(Ok(Frame::data(chunk)))),

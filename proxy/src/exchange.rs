@@ -171,10 +171,14 @@ impl Exchange {
         }
     }
 
-    /// Whether policy says how lists of tools of this backend look, so that any stream is looked into.
+    /// Whether any stream of this backend is looked into for lists of tools: policy says how they look, or pins tools.
     pub(crate) fn looks_for_lists(&self, backend: &config::Backend) -> bool {
+        let has_pins = || {
+            let in_force = self.worker.shared.in_force.load();
+            in_force.policy.as_ref().is_some_and(|policy| policy.snapshot.has_pins())
+        };
         matches!(backend.kind, config::BackendKind::Mcp { .. })
-            && self.listening.settings.list != ListMode::Off
+            && (self.listening.settings.list != ListMode::Off || has_pins())
     }
 
     /// What tells the caller's session from its others.

@@ -12,17 +12,14 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use config::{Backend, BackendKind, Durability};
-use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{HeaderMap, Request, Response, StatusCode};
+use config::BackendKind;
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use policy::{Call, Decision, Permit, Snapshot, decide};
+use policy::{Call, Decision, decide};
 
-use crate::audit::{Outcome, Record};
-use crate::authorization::challenge;
+use crate::audit::Outcome;
 use crate::batch::{SessionKey, batch};
 use crate::body::{Body, Whole};
 use crate::caller::Identity;
@@ -30,22 +27,18 @@ use crate::candidate::compare;
 use crate::clock;
 use crate::events::{EventStream, response_or_stream};
 use crate::exchange::Exchange;
+use crate::forward::{Inbound, check_length, forward, recorded, still_known, target};
 use crate::hold::hold;
-use crate::http_sse::Session;
 use crate::listen::Listening;
 use crate::recognise::{Arrival, Passing, ReplyTo, ToolCall, is_array, recognise};
 use crate::refusal::Refusal;
 use crate::relay::has_message;
 use crate::respond;
-use crate::stamp::stamp;
 use crate::state::{InForce, Phase, Shared};
 use crate::transparent::{Message, call_back, transparent};
-use crate::upstream::{Answer, Outbound, Passage, SendError, send};
+use crate::upstream::{Outbound, Passage};
 use crate::websocket::{Opening, Standing};
 use crate::worker::Worker;
-
-/// Tool, resource, method and tenant of a call together are no longer than this.
-const COORDINATES_MAX_BYTES: usize = 3072;
 
 /// Answers one request. A held call's answer begins as a stream before `pass` is done; it then goes on inside of it.
 pub(crate) async fn gate(
@@ -140,20 +133,6 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
     result
 }
 
-/// A request as it came in, and where it is for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Inbound<'a> {
-    pub(crate) head: &'a Parts,
-    /// The path less the backend's own on the listener.
-    pub(crate) rest: &'a str,
-    pub(crate) body: &'a Whole,
-    pub(crate) backend: &'a Backend,
-    /// The backend's place in the settings.
-    pub(crate) place: usize,
-    /// The session of the old HTTP+SSE transport that it belongs to.
-    pub(crate) session: Option<&'a Session>,
-}
-
 /// Decides a call and does what was decided.
 async fn enforce(
     exchange: &mut Exchange,
@@ -197,23 +176,11 @@ async fn enforce(
     };
 
     // 6. Nothing goes out unrecorded or unsigned.
-    let recording = Instant::now();
     let mut record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
-    let intent = exchange.intent(&call, &permit);
-    let durability = durability(shared, &policy.snapshot, &call, &permit);
-    record.intent(&intent, durability).await.map_err(|_| Refusal::AuditFailed)?;
-    if permit.observed() {
-        shared.metrics.observed.with_label_values(&[permit.verdict().permission.as_str()]).inc();
-    }
-    shared.metrics.phases.record.observe(recording.elapsed().as_secs_f64());
-    let receipt = stamp(
-        shared,
-        &in_force,
-        policy.snapshot.org(),
-        (&call, &permit),
-        &inbound.body.bytes,
-        exchange.id.nonce,
-    )?;
+    let nonce = exchange.id.nonce;
+    let body = &inbound.body.bytes;
+    let receipt =
+        recorded(exchange, (&in_force, &policy), (&call, &permit), (&mut record, nonce), body).await?;
     let outbound = Outbound {
         target: target(inbound)?,
         body: inbound.body.bytes.clone(),
@@ -238,102 +205,4 @@ async fn enforce(
         return Err(Refusal::BackendNoMessage { backend: inbound.backend.name.clone(), status });
     }
     call_back(exchange, inbound, call.tenant, (answer, record)).await
-}
-
-/// Sends to the backend, once, and turns its failures into refusals.
-pub(crate) async fn forward(
-    exchange: &Exchange,
-    passage: Passage,
-    outbound: Outbound,
-    inbound: &Inbound<'_>,
-    record: Option<&mut Record>,
-) -> Result<Answer, Refusal> {
-    let worker = &exchange.worker;
-    let metrics = &worker.shared.metrics;
-    let backend = inbound.backend;
-    let sending = Instant::now();
-    let request = outbound
-        .request(inbound.head, &backend.url, backend.authorization)
-        .map_err(|_| Refusal::ReceiptFailed)?;
-    let pool = &worker.backends.get(inbound.place).ok_or(Refusal::NoBackend)?.pool;
-    let mut record = record;
-    if let Some(record) = &mut record {
-        // From here on, who stops listening does not know.
-        record.outcome(Outcome::Unknown, None);
-    }
-    let timeout = Duration::from_secs(worker.shared.settings.limits.response_timeout_seconds.into());
-    let sent = send(passage, pool, &backend.url, request, timeout).await;
-    metrics.phases.backend.observe(sending.elapsed().as_secs_f64());
-    let mut answer = sent.map_err(|error| {
-        metrics.backend_errors.with_label_values(&[backend.name.as_str(), error.name()]).inc();
-        tracing::warn!(%error, backend = backend.name, call = exchange.id.text, "the backend did not answer");
-        let name = backend.name.clone();
-        let (outcome, refusal) = match error {
-            SendError::Unreachable(_) => (Outcome::Error, Refusal::BackendUnreachable { backend: name }),
-            SendError::Broken(_) | SendError::Upgraded => {
-                (Outcome::Unknown, Refusal::BackendBroken { backend: name })
-            }
-            SendError::Timeout => (Outcome::Unknown, Refusal::BackendTimeout { backend: name }),
-        };
-        if let Some(record) = record {
-            record.outcome(outcome, None);
-        }
-        refusal
-    })?;
-    challenge(&worker.shared, inbound, &mut answer.response);
-    Ok(answer)
-}
-
-/// What a receipt and a record can carry, in bytes of JSON.
-pub(crate) fn check_length(call: &Call<'_>) -> Result<(), Refusal> {
-    let in_json = |byte: u8| if byte < 0x20 || matches!(byte, b'"' | b'\\') { 6 } else { 1 };
-    let parts = [Some(call.tool), call.resource, call.method, call.tenant];
-    let length: usize = parts.into_iter().flatten().flat_map(str::bytes).map(in_json).sum();
-    let max_bytes = COORDINATES_MAX_BYTES;
-    if length > max_bytes { Err(Refusal::CoordinatesTooLong { max_bytes }) } else { Ok(()) }
-}
-
-/// The caller as it is known now. A call that was held for long may be the call of a key that was taken away meanwhile.
-pub(crate) fn still_known(
-    listening: &Listening,
-    in_force: &InForce,
-    identity: &Identity,
-    headers: &HeaderMap,
-) -> Result<Arc<Identity>, Refusal> {
-    let now = in_force.identities.identify(listening.settings.auth, headers, clock::now())?;
-    let is_same = now.caller.id == identity.caller.id && now.tenant(headers)? == identity.tenant(headers)?;
-    if is_same { Ok(now) } else { Err(Refusal::UnknownCredential) }
-}
-
-/// The backend's own path, and the query as it came.
-pub(crate) fn target(inbound: &Inbound<'_>) -> Result<PathAndQuery, Refusal> {
-    if let Some(session) = inbound.session {
-        return Ok(session.target.clone());
-    }
-    let mut target = inbound.backend.url.path.clone();
-    if let BackendKind::Rest { .. } = inbound.backend.kind {
-        target.push_str(inbound.rest);
-    }
-    if target.is_empty() {
-        target.push('/');
-    }
-    if let Some(query) = inbound.head.uri.query() {
-        target.push('?');
-        target.push_str(query);
-    }
-    PathAndQuery::try_from(target).map_err(|_| Refusal::NoBackend)
-}
-
-/// Calls that a person approved, or that destroy, wait for the disk unless the settings say otherwise.
-pub(crate) fn durability(
-    shared: &Shared,
-    snapshot: &Snapshot,
-    call: &Call<'_>,
-    permit: &Permit,
-) -> Durability {
-    let destructive =
-        || snapshot.tool(call.tool).is_some_and(|tool| tool.annotations().destructive == Some(true));
-    shared.settings.audit.durability.unwrap_or_else(|| {
-        if permit.approval().is_some() || destructive() { Durability::Strict } else { Durability::Batched }
-    })
 }

@@ -20,7 +20,7 @@ use prometheus::{IntCounter, IntGauge};
 use tokio::sync::mpsc;
 
 use crate::caller::Identity;
-use crate::events::{EventStream, Passage};
+use crate::events::{EventStream, Underway};
 use crate::metrics::{Gauged, Metrics};
 use crate::refusal::Refusal;
 
@@ -55,7 +55,7 @@ pub(crate) struct Session {
 }
 
 /// A stream that may turn out to be one of this transport, and what its session will be then.
-pub(crate) struct Opening {
+pub(crate) struct PendingSession {
     pub(crate) sessions: Arc<HttpSse>,
     pub(crate) url: BackendUrl,
     pub(crate) place: usize,
@@ -105,7 +105,7 @@ impl Session {
     }
 }
 
-impl Opening {
+impl PendingSession {
     pub(crate) fn new(
         sessions: &Arc<HttpSse>,
         (place, backend): (usize, &config::Backend),
@@ -152,7 +152,7 @@ impl Opening {
     }
 }
 
-impl Drop for Opening {
+impl Drop for PendingSession {
     fn drop(&mut self) {
         if self.is_open {
             self.sessions.by_token.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.token);
@@ -160,9 +160,9 @@ impl Drop for Opening {
     }
 }
 
-impl std::fmt::Debug for Opening {
+impl std::fmt::Debug for PendingSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Opening")
+        f.debug_struct("PendingSession")
             .field("path", &self.path)
             .field("is_open", &self.is_open)
             .finish_non_exhaustive()
@@ -170,7 +170,7 @@ impl std::fmt::Debug for Opening {
 }
 
 /// Lets a call that was answered with 202 go on: what it writes goes into the session's stream, and it ends with that.
-pub(crate) async fn go_on(mut passage: Passage, stream: EventStream, session: Arc<Session>) {
+pub(crate) async fn go_on(mut underway: Underway, stream: EventStream, session: Arc<Session>) {
     let mut left = pin!(session.events.closed());
     loop {
         let step = std::future::poll_fn(|context| {
@@ -180,7 +180,7 @@ pub(crate) async fn go_on(mut passage: Passage, stream: EventStream, session: Ar
             if let Some(event) = stream.next(context) {
                 return Poll::Ready(Step::Event(event));
             }
-            passage.as_mut().poll(context).map(Step::Done)
+            underway.as_mut().poll(context).map(Step::Done)
         });
         match step.await {
             Step::Left => return,

@@ -17,6 +17,7 @@ mod entropy;
 mod events;
 mod exchange;
 mod files;
+mod forward;
 mod gate;
 mod header;
 mod hold;

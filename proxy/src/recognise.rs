@@ -123,7 +123,8 @@ pub(crate) struct Requested {
     pub(crate) is_tool_call: bool,
 }
 
-/// Recognises a request to a backend. `may_batch`: the body is an array, and its session may send batches. `reply_to` learns how to answer as soon as that is known, also for a refusal.
+/// Recognises a request to a backend. `may_batch`: the body is an array, and its session may send batches. `reply_to`
+/// learns how to answer as soon as that is known, also for a refusal.
 pub(crate) fn recognise<'a>(
     backend: &'a Backend,
     head: &'a Parts,

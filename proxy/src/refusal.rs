@@ -82,7 +82,7 @@ pub(crate) enum Refusal {
     #[error("`Oakgate-Tenant` is not one line of text")]
     BadTenant,
     /// Another message of the same batch was refused.
-    #[error("another message of its batch was refused")]
+    #[error("another message of its batch was refused; send it without that one")]
     BatchRefused,
     /// Request bodies in memory have reached `max_buffered_body_bytes`.
     #[error("too many request bodies are waiting")]

@@ -94,7 +94,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         candidate_samples: Samples::default(),
         announced: Announced::new(settings.backends.len()),
         websockets: Arc::default(),
-        batch_sessions: BatchSessions::new(&settings.limits),
+        batch_sessions: BatchSessions::new(&settings.limits, &metrics),
         listings: Listings::new(settings.backends.len()),
         http_sse: Arc::new(HttpSse::new(&settings.limits, &metrics)),
         approvals,

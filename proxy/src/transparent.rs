@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use config::ListMode;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{Response, StatusCode, Version};
 use http_body_util::BodyExt;
@@ -15,12 +16,12 @@ use protocol::{reply, sse};
 use crate::approvals::RequestKey;
 use crate::audit::{Outcome, Record};
 use crate::authorization::document;
-use crate::batch::{Handshake, SessionKey};
+use crate::batch::{SessionKey, SessionStart};
 use crate::body::Body;
 use crate::caller::Identity;
 use crate::exchange::Exchange;
-use crate::gate::{Inbound, forward, target};
-use crate::http_sse::Opening;
+use crate::forward::{Inbound, forward, target};
+use crate::http_sse::PendingSession;
 use crate::listings::Owed;
 use crate::recognise::{Passing, ReplyTo, Transparent};
 use crate::refusal::Refusal;
@@ -55,6 +56,10 @@ pub(crate) async fn transparent(
     if let Passing::Cancelled(id) = message.passing {
         cancel(exchange, &message.inbound, message.identity, id);
     }
+    exchange.enter(message.identity)?;
+    if let Passing::Document = message.passing {
+        return document(exchange, proof, &message.inbound).await;
+    }
     let (mut look, open) = plan(exchange, &message)?;
     let begins_session = matches!(message.passing, Passing::Initialize);
     let outbound = Outbound {
@@ -64,14 +69,10 @@ pub(crate) async fn transparent(
         plain_response: look.is_needed() || begins_session,
         websocket: false,
     };
-    exchange.enter(message.identity)?;
-    if let Passing::Document = message.passing {
-        return document(exchange, proof, &message.inbound).await;
-    }
     let answer = forward(exchange, Passage::Transparent(proof), outbound, &message.inbound, None).await?;
     let session = SessionKey::of(message.inbound.place, message.identity, answer.response.headers());
     if let (true, Some(key)) = (begins_session, session) {
-        look.handshake = Some(Handshake { shared: Arc::clone(shared), key });
+        look.handshake = Some(SessionStart { shared: Arc::clone(shared), key });
     }
     let may_be_a_list = shared.listings.may_come(message.inbound.place) && has_message(&answer.response);
     look.in_one_message |= may_be_a_list;
@@ -95,7 +96,8 @@ fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<
     let Message { inbound, passing, identity, tenant } = message;
     let lists = Some(lists(exchange, inbound, *tenant)?);
     // A list that policy never touches does not change with it.
-    let is_touched = exchange.looks_for_lists(inbound.backend);
+    let is_touched = exchange.listening.settings.list != ListMode::Off;
+    let is_looked_for = exchange.looks_for_lists(inbound.backend);
     let changed = |subscription: Option<&str>| {
         let id = subscription.and_then(Id::from_raw);
         is_touched.then(|| Bytes::from(sse::write_event(&reply::tools_list_changed(id))))
@@ -110,7 +112,7 @@ fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<
         }
         Passing::Stream => {
             let token = exchange.worker.token().map_err(|_| Refusal::ReceiptFailed)?.text;
-            let (opening, inbox) = Opening::new(
+            let (opening, inbox) = PendingSession::new(
                 &shared.http_sse,
                 (inbound.place, inbound.backend),
                 &identity.caller.id,
@@ -136,9 +138,10 @@ fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<
         }
         Passing::Initialize => Ok((Look { in_one_message: true, ..Look::default() }, None)),
         // A server that confuses two requests of one id answers a list where another answer is due.
-        Passing::Cancelled(_) | Passing::Other if is_touched => Ok((Look { lists, ..Look::default() }, None)),
-        Passing::Cancelled(_) | Passing::Other => Ok((Look::default(), None)),
-        Passing::Document => Ok((Look::default(), None)),
+        Passing::Cancelled(_) | Passing::Other if is_looked_for => {
+            Ok((Look { lists, ..Look::default() }, None))
+        }
+        Passing::Cancelled(_) | Passing::Document | Passing::Other => Ok((Look::default(), None)),
     }
 }
 
@@ -204,8 +207,7 @@ pub(crate) async fn back(
         };
     }
     if is_stream {
-        let event_max_bytes = usize::try_from(limits.max_event_bytes).unwrap_or(usize::MAX);
-        let reading = Some(Box::new(Reading::new(look, event_max_bytes)));
+        let reading = Some(Box::new(Reading::new(look, shared)));
         return Ok(relay(answer, record, Way { reading, open }));
     }
     if !look.in_one_message || !answer.response.status().is_success() {

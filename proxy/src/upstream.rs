@@ -26,8 +26,8 @@ pub(crate) enum Passage {
     Permit(Permit),
     /// Policy has no say in this message.
     Transparent(Transparent),
-    /// Policy let each call of a batch through, and has no say in its other messages.
-    Batch(Vec<Permit>, Vec<Transparent>),
+    /// Each message of a batch has one of its own.
+    Batch { first: Box<Self>, rest: Vec<Self> },
 }
 
 /// What a backend answered, its body still to come.
@@ -55,12 +55,19 @@ pub(crate) enum SendError {
 }
 
 impl Passage {
+    /// One passage for all messages of a batch; `None` for none.
+    pub(crate) fn of_batch(passages: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut passages = passages.into_iter();
+        let first = Box::new(passages.next()?);
+        Some(Self::Batch { first, rest: passages.collect() })
+    }
+
     /// It was good for one request, whatever becomes of that.
     fn use_up(self) {
         match self {
             Self::Permit(permit) => drop(permit),
             Self::Transparent(_) => {}
-            Self::Batch(permits, proofs) => drop((permits, proofs)),
+            Self::Batch { first, rest } => [*first].into_iter().chain(rest).for_each(Self::use_up),
         }
     }
 }

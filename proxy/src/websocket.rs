@@ -20,7 +20,7 @@ use sha1::{Digest, Sha1};
 use crate::audit::{Outcome, Record};
 use crate::body::Body;
 use crate::exchange::Exchange;
-use crate::gate::Inbound;
+use crate::forward::Inbound;
 use crate::header::is_read_as;
 use crate::listen::ConnectionPlace;
 use crate::refusal::Refusal;

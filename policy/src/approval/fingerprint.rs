@@ -80,8 +80,10 @@ impl Fingerprint {
             }
         }
         // Who approves a tool that changed approves what it is now.
-        if let Definition::Changed(definition) = call.definition {
-            absorb(&mut digest, Some(definition.bytes()));
+        match call.definition {
+            Definition::Accepted => {}
+            Definition::Changed(definition) => absorb(&mut digest, Some(definition.bytes())),
+            Definition::Unknown => absorb(&mut digest, Some(b"unknown")),
         }
         Ok(Self(digest.finalize().into()))
     }

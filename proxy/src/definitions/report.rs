@@ -64,11 +64,10 @@ impl Definitions {
         }
         let shown = self.shown.load();
         let tools = shown.backends.values().flat_map(|tools| tools.iter());
-        tools
-            .filter(|(name, seen)| {
-                snapshot.pin(name).is_some_and(|pin| seen.beside(pin) != Definition::Accepted)
-            })
-            .count()
+        let changed = tools.filter(|(name, seen)| {
+            snapshot.pin(name).is_some_and(|pin| seen.beside(pin) != Definition::Accepted)
+        });
+        changed.count() + if shown.is_full_of_pins { shown.unknown_count(snapshot) } else { 0 }
     }
 }
 

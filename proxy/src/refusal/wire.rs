@@ -87,7 +87,7 @@ impl Reason {
             Self::BadHost => ("bad-host", 403, Mcp::Http, never),
             Self::BadOrigin => ("bad-origin", 403, Mcp::Http, never),
             Self::BadTenant => ("bad-tenant", 400, Mcp::Http, never),
-            Self::BatchRefused => ("batch-refused", 403, Mcp::Result, later),
+            Self::BatchRefused => ("batch-refused", 403, Mcp::Result, never),
             Self::BodiesFull => ("bodies-full", 503, Mcp::Http, later),
             Self::BodyTimeout => ("body-timeout", 408, Mcp::Http, later),
             Self::BodyTooLarge => ("body-too-large", 413, Mcp::Http, never),

@@ -92,7 +92,7 @@ const fn remark(outlook: Outlook, definition: Definition) -> &'static str {
     match (outlook, definition) {
         (Outlook::Allowed, _) => "[Oakgate: allowed]",
         (Outlook::RequiresApproval, Definition::Accepted) => "[Oakgate: needs a person's approval]",
-        (Outlook::RequiresApproval, Definition::Changed(_)) => {
+        (Outlook::RequiresApproval, Definition::Changed(_) | Definition::Unknown) => {
             "[Oakgate: needs a person's approval, as this tool has changed]"
         }
         (Outlook::Disabled, _) => "[Oakgate: disabled, calls are refused]",

@@ -1,11 +1,13 @@
 //! A backend's answer that is looked into on its way: what is looked for, and how a stream is taken apart for it.
 
 use bytes::Bytes;
+use prometheus::IntCounter;
 use protocol::sse::{Event, Splitter};
 
 use super::list::Visible;
-use crate::batch::Handshake;
-use crate::http_sse::Opening;
+use crate::batch::SessionStart;
+use crate::http_sse::PendingSession;
+use crate::state::Shared;
 
 /// What is looked for in the messages of an answer.
 #[derive(Debug, Default)]
@@ -13,9 +15,9 @@ pub(crate) struct Look {
     /// Lists of tools.
     pub(crate) lists: Option<Visible>,
     /// The answer to an `initialize`.
-    pub(crate) handshake: Option<Handshake>,
+    pub(crate) handshake: Option<SessionStart>,
     /// Where the old HTTP+SSE transport says where to send messages.
-    pub(crate) opening: Option<Opening>,
+    pub(crate) opening: Option<PendingSession>,
     /// Nothing in particular: the stream has to be taken apart so that others can speak in it.
     pub(crate) is_stream: bool,
     /// Whether an answer that is one message, and no stream, is looked into as well.
@@ -29,6 +31,7 @@ pub(crate) struct Look {
 pub(crate) struct Reading {
     look: Look,
     splitter: Splitter,
+    too_long: IntCounter,
     /// Whether a message has passed.
     pub(crate) has_begun: bool,
 }
@@ -57,8 +60,10 @@ impl Look {
 }
 
 impl Reading {
-    pub(crate) const fn new(look: Look, event_max_bytes: usize) -> Self {
-        Self { look, splitter: Splitter::new(event_max_bytes), has_begun: false }
+    pub(crate) fn new(look: Look, shared: &Shared) -> Self {
+        let event_max_bytes = usize::try_from(shared.settings.limits.max_event_bytes).unwrap_or(usize::MAX);
+        let too_long = shared.metrics.limits_reached.with_label_values(&["max_event_bytes"]);
+        Self { look, splitter: Splitter::new(event_max_bytes), too_long, has_begun: false }
     }
 
     pub(crate) fn push(&mut self, chunk: &[u8]) {
@@ -67,7 +72,11 @@ impl Reading {
 
     /// The next whole event, as it goes to the caller.
     pub(crate) fn next(&mut self) -> Result<Option<Bytes>, &'static str> {
-        let Some(event) = self.splitter.next_event().map_err(|_| "event-too-long")? else { return Ok(None) };
+        let event = self.splitter.next_event().map_err(|_| {
+            self.too_long.inc();
+            "event-too-long"
+        })?;
+        let Some(event) = event else { return Ok(None) };
         let changed = self.look.event(&event)?;
         self.has_begun |= event.data().is_some();
         let chunk = match changed {

@@ -20,7 +20,7 @@ use super::Standing;
 use crate::audit::{Outcome, Record};
 use crate::caller::Identity;
 use crate::clock;
-use crate::gate::still_known;
+use crate::forward::still_known;
 use crate::listen::{ConnectionPlace, Listening};
 use crate::metrics::Gauged;
 use crate::state::{Counted, Phase};
