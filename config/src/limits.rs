@@ -44,6 +44,9 @@ pub struct Limits {
     /// old HTTP+SSE transport.
     #[schemars(range(min = 1))]
     pub max_sessions: u32,
+    /// Most sessions of the old HTTP+SSE transport that one caller may have open.
+    #[schemars(range(min = 1))]
+    pub max_sessions_per_caller: u32,
     /// How long a session that may send batches is remembered after its last one.
     #[schemars(range(min = 1, max = 604_800))]
     pub session_idle_seconds: u32,
@@ -101,6 +104,7 @@ impl Default for Limits {
             max_tools_list_bytes: 16 * 1024 * 1024,
             max_event_bytes: 16 * 1024 * 1024,
             max_sessions: 10_000,
+            max_sessions_per_caller: 1000,
             session_idle_seconds: 3600,
             max_list_ttl_ms: 60_000,
             max_tool_definitions: 10_000,

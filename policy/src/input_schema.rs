@@ -18,6 +18,8 @@ pub use self::expansion::{SCHEMA_DEPTH_MAX, SCHEMA_NODES_MAX};
 
 /// Largest schema, as JSON text.
 pub const INPUT_SCHEMA_BYTES_MAX: usize = 256 * 1024;
+/// Largest arguments that are held against a schema, as JSON text: more would keep other calls waiting.
+const ARGUMENTS_BYTES_MAX: usize = 256 * 1024;
 /// Most places that are named of wrong arguments.
 pub const WRONG_PLACES_MAX: usize = 5;
 /// Places are looked for only where a schema's nodes times the arguments' bytes are no more: every node could find a
@@ -113,6 +115,11 @@ impl InputSchema {
     /// # Errors
     /// [`WrongArguments`]
     pub fn check(&self, arguments: &str) -> Result<(), WrongArguments> {
+        if arguments.len() > ARGUMENTS_BYTES_MAX {
+            let expected = format!("must have at most {ARGUMENTS_BYTES_MAX} bytes to be checked");
+            let place = WrongPlace { pointer: String::new(), expected };
+            return Err(WrongArguments { places: vec![place], more: false });
+        }
         let Ok(value) = serde_json::from_str::<Value>(arguments) else {
             let expected = "must be JSON".to_owned();
             let place = WrongPlace { pointer: String::new(), expected };

@@ -73,6 +73,15 @@ impl<'a> Id<'a> {
         self.0
     }
 
+    /// Whether another id is the same to some reader, however it is written: `1` and `1.0`, `"a"` and `"\u0061"`.
+    #[must_use]
+    pub fn is_same(self, other: Self) -> bool {
+        let text = |id: Self| Reader::over(id.0).text().ok().flatten();
+        let number = |id: Self| id.0.parse::<f64>().ok();
+        let same_number = number(self).is_some() && number(self) == number(other);
+        self.0 == other.0 || same_number || text(self).is_some() && text(self) == text(other)
+    }
+
     /// The id that a raw JSON text is; `None` if it is anything but a string or a number.
     #[must_use]
     pub fn from_raw(raw: &'a str) -> Option<Self> {

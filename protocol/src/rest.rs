@@ -26,6 +26,9 @@ pub use routes::{Matched, ROUTES_MAX, RouteError, RouteFault, RouteSource, Route
 
 /// The longest HTTP method, in bytes.
 pub const METHOD_BYTES_MAX: usize = 32;
+const GET: &str = "GET";
+const HEAD: &str = "HEAD";
+const TRACE: &str = "TRACE";
 
 /// A request, the backend's own prefix removed from its path.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +86,9 @@ pub enum RestRefused {
     /// Too many query parameters.
     #[error("the query has too many parameters")]
     QueryTooLong,
+    /// TRACE, which a server answers with the request itself, receipt and all.
+    #[error("TRACE is not passed on")]
+    Trace,
     /// A name twice among path, query and body, also if only in another case or with brackets.
     #[error("an argument occurs twice")]
     TwiceNamed,
@@ -100,6 +106,7 @@ impl RestRefused {
             Self::Path(refused) => refused.name(),
             Self::Query => "query",
             Self::QueryTooLong => "query-too-long",
+            Self::Trace => "trace",
             Self::TwiceNamed => "argument-twice",
         }
     }
@@ -114,8 +121,15 @@ pub fn call<'r>(routes: &'r Routes, request: &RestRequest<'_>) -> Result<RestCal
     if !is_method(method) {
         return Err(RestRefused::Method);
     }
+    if method == TRACE {
+        return Err(RestRefused::Trace);
+    }
     let path = NormalPath::parse(request.path)?;
-    let matched = routes.find(method, &path)?;
+    let mut matched = routes.find(method, &path)?;
+    if matched.is_none() && method == HEAD {
+        // Most servers run what a GET runs, and leave the body out.
+        matched = routes.find(GET, &path)?;
+    }
     let parameters = matched.as_ref().map_or(&[][..], |matched| &matched.parameters);
     let Assembled { arguments, body_is_unread } = arguments::assemble(parameters, request)?;
     let (tool, resource) = match &matched {

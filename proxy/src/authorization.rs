@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use config::{Authorization, Backend};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HOST, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use config::{Authorization, Backend, BackendKind};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, COOKIE, ETAG, HOST, HeaderMap, HeaderValue, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Response, StatusCode, Version};
@@ -23,7 +25,7 @@ use crate::exchange::Exchange;
 use crate::forward::{Inbound, forward};
 use crate::recognise::Transparent;
 use crate::refusal::Refusal;
-use crate::relay::{Way, relay};
+use crate::relay::{Way, is_plain, relay};
 use crate::state::Shared;
 use crate::upstream::{Answer, Outbound, Passage, remove_hop_by_hop};
 use rewrite::Address;
@@ -100,6 +102,11 @@ pub(crate) async fn document(
     inbound: &Inbound<'_>,
 ) -> Result<Response<Body>, Refusal> {
     let shared = Arc::clone(&exchange.worker.shared);
+    // Metadata is public: where the backend says that it is, nobody's token goes.
+    let mut head = inbound.head.clone();
+    head.headers.remove(AUTHORIZATION);
+    head.headers.remove(COOKIE);
+    let inbound = &Inbound { head: &head, ..*inbound };
     let outbound = Outbound {
         target: target(&shared, inbound)?,
         body: Bytes::new(),
@@ -136,8 +143,8 @@ fn target(shared: &Shared, inbound: &Inbound<'_>) -> Result<PathAndQuery, Refusa
 async fn rewritten(answer: Answer, inbound: &Inbound<'_>) -> Result<Response<Body>, Refusal> {
     let unreadable = |why| Refusal::DocumentUnreadable { why };
     let (mut head, incoming) = answer.response.into_parts();
-    if head.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(unreadable("content-encoding"));
+    if !is_plain(&head.headers) {
+        return Err(unreadable("not-plain"));
     }
     let read = Limited::new(incoming, DOCUMENT_MAX_BYTES).collect().await;
     let read = read.map_err(|_| unreadable("broken-off-or-too-large"))?.to_bytes();
@@ -173,7 +180,7 @@ pub(crate) fn challenge(shared: &Shared, inbound: &Inbound<'_>, response: &mut R
     headers.remove(WWW_AUTHENTICATE);
     for value in values {
         let changed = value.to_str().ok().and_then(|value| rewrite::challenge(value, &theirs, &place));
-        let changed = changed.filter(|challenge| challenge.announced.as_str().len() <= ANNOUNCED_MAX_BYTES);
+        let changed = changed.filter(|challenge| may_be_announced(inbound.backend, &challenge.announced));
         let value = match changed {
             Some(changed) => {
                 shared.announced.note(inbound.place, changed.announced);
@@ -183,6 +190,15 @@ pub(crate) fn challenge(shared: &Shared, inbound: &Inbound<'_>, response: &mut R
         };
         headers.append(WWW_AUTHENTICATE, value);
     }
+}
+
+/// Whether a place may be fetched because the backend named it. A path of a REST backend is a call, unless it is well known.
+fn may_be_announced(backend: &Backend, place: &PathAndQuery) -> bool {
+    let path = place.path();
+    let is_plain =
+        !path.contains(['%', '\\', ';']) && !path.split('/').any(|segment| matches!(segment, "." | ".."));
+    let is_document = matches!(backend.kind, BackendKind::Mcp { .. }) || path.starts_with("/.well-known/");
+    place.as_str().len() <= ANNOUNCED_MAX_BYTES && place.query().is_none() && is_plain && is_document
 }
 
 /// The backend's own address, and the one that this caller knows it by.

@@ -21,12 +21,13 @@ use crate::candidate::compare;
 use crate::clock;
 use crate::exchange::Exchange;
 use crate::forward::{check_length, forward, recorded, target};
+use crate::header::values;
 use crate::listings::Owed;
 use crate::metrics::Metrics;
 use crate::recognise::{Arrival, Passing, ReplyTo, ToolCall, Transparent};
 use crate::refusal::Refusal;
 use crate::relay::{Look, Visible};
-use crate::state::{InForce, PolicyInForce, Shared};
+use crate::state::{Counted, InForce, PolicyInForce, Shared};
 use crate::transparent::{Message, back, cancel, lists};
 use crate::upstream::{Outbound, Passage};
 
@@ -75,9 +76,9 @@ impl BatchSessions {
 impl SessionKey {
     /// The session that the one `Mcp-Session-Id` of some headers names.
     pub(crate) fn of(place: usize, identity: &crate::caller::Identity, headers: &HeaderMap) -> Option<Self> {
-        let mut ids = headers.get_all("mcp-session-id").iter();
+        let mut ids = values(headers, "mcp-session-id");
         let (Some(id), None) = (ids.next(), ids.next()) else { return None };
-        Some(Self { place, caller: identity.caller.id.clone(), id: id.as_bytes().to_vec() })
+        Some(Self { place, caller: identity.caller.id.clone(), id: id.to_vec() })
     }
 }
 
@@ -164,6 +165,9 @@ async fn records(
     message: &Message<'_>,
 ) -> Result<(Vec<HeaderValue>, Record), Refusal> {
     exchange.enter(message.identity)?;
+    // All of them have a place, or none is recorded as one that may go.
+    let further = calls.iter().skip(1).map(|_| exchange.enter_one(message.identity));
+    let mut further = further.collect::<Result<Vec<Counted>, Refusal>>()?.into_iter();
     let body = &message.inbound.body.bytes;
     let mut receipts = Vec::with_capacity(calls.len());
     let mut records: Vec<Record> = Vec::with_capacity(calls.len());
@@ -173,7 +177,7 @@ async fn records(
             Some(record) => (exchange.id.nonce, record),
             None => {
                 let (id, mut record) = exchange.worker.begin().map_err(|_| Refusal::ReceiptFailed)?;
-                record.keep(exchange.enter_one(message.identity)?);
+                further.next().into_iter().for_each(|place| record.keep(place));
                 (id.nonce, record)
             }
         };

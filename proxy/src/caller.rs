@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use config::{Auth, Keys};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
@@ -19,6 +21,8 @@ pub(crate) const API_KEY: &str = "x-api-key";
 pub(crate) const TENANT: &str = "oakgate-tenant";
 /// A tenant's name is no longer than this.
 const TENANT_MAX_BYTES: usize = 256;
+/// Prefixes of everything that is a credential here, and nowhere else.
+const OWN_PREFIXES: [&str; 3] = ["oak_live_", "oak_agent_", "oak_session_"];
 /// Prefixes of the keys that run calls.
 const KEY_PREFIXES: [&str; 2] = ["oak_live_", "oak_agent_"];
 
@@ -191,10 +195,16 @@ fn presented_key(headers: &HeaderMap) -> Result<&str, Refusal> {
     }
 }
 
-/// Whether the value of an `Authorization` is one of the proxy's own keys.
-pub(crate) fn is_key(value: &HeaderValue) -> bool {
-    let token = value.to_str().ok().and_then(|value| value.split_once(' ')).map(|(_, token)| token.trim());
-    token.is_some_and(|token| KEY_PREFIXES.iter().any(|prefix| token.starts_with(prefix)))
+/// Whether one of the proxy's own keys, or a person's session, is anywhere in the value of an `Authorization`, in whatever
+/// scheme, plain or in base64.
+pub(crate) fn has_key(value: &HeaderValue) -> bool {
+    let mentions = |bytes: &[u8]| {
+        OWN_PREFIXES.iter().any(|prefix| bytes.windows(prefix.len()).any(|part| part == prefix.as_bytes()))
+    };
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let words = value.as_bytes().split(|byte| !is_base64(byte));
+    let mut decoded = words.filter_map(|word| STANDARD_NO_PAD.decode(word).ok());
+    mentions(value.as_bytes()) || decoded.any(|bytes| mentions(&bytes))
 }
 
 #[cfg(test)]
@@ -276,6 +286,25 @@ mod tests {
             }
             let identity = identities.identify(Auth::ApiKey, &map, now).unwrap();
             assert_eq!(identity.tenant(&map).map_err(|refusal| refusal.name()), expected, "{key} {named:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_in_whatever_scheme() {
+        for (value, has) in [
+            ("Bearer oak_agent_a", true),
+            ("oak_live_a", true),
+            ("Bearer\toak_agent_a", true),
+            ("Bearer \"oak_session_a\"", true),
+            ("Bearer x, Bearer oak_agent_a", true),
+            ("Token token=oak_agent_a", true),
+            // `u:oak_agent_a`
+            ("Basic dTpvYWtfYWdlbnRfYQ==", true),
+            ("Bearer eyJhbGciOiJub25lIn0.e30.", false),
+            ("Basic dTpw", false),
+            ("Bearer oak", false),
+        ] {
+            assert_eq!(has_key(&HeaderValue::from_str(value).unwrap()), has, "{value}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use config::{Backend, BackendKind, Durability};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use policy::{Call, Permit, Snapshot};
 
 use crate::audit::{Outcome, Record};
@@ -93,12 +93,21 @@ pub(crate) async fn forward(
             }
             SendError::Timeout => (Outcome::Unknown, Refusal::BackendTimeout { backend: name }),
         };
-        if let Some(record) = record {
+        if let Some(record) = &mut record {
             record.outcome(outcome, None);
         }
         refusal
     })?;
     challenge(&worker.shared, inbound, &mut answer.response);
+    let status = answer.response.status();
+    let leads_away = status.is_redirection() && status != StatusCode::NOT_MODIFIED;
+    if leads_away && matches!(backend.kind, BackendKind::Mcp { .. }) {
+        // A client would follow it around the proxy, or to another backend under its key for this one.
+        if let Some(record) = record {
+            record.outcome(Outcome::Failed, Some(status.as_u16()));
+        }
+        return Err(Refusal::BackendRedirects { backend: backend.name.clone() });
+    }
     Ok(answer)
 }
 

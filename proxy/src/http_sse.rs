@@ -38,8 +38,10 @@ const ENDPOINT_MAX_BYTES: usize = 8192;
 pub(crate) struct HttpSse {
     by_token: Mutex<HashMap<String, Arc<Session>>>,
     max: usize,
+    max_per_caller: usize,
     now: IntGauge,
     full: IntCounter,
+    full_of_caller: IntCounter,
 }
 
 /// One session: where its messages go, and where its answers go.
@@ -72,8 +74,10 @@ impl HttpSse {
         Self {
             by_token: Mutex::default(),
             max: usize::try_from(limits.max_sessions).unwrap_or(usize::MAX),
+            max_per_caller: usize::try_from(limits.max_sessions_per_caller).unwrap_or(usize::MAX),
             now: metrics.http_sse_sessions.clone(),
             full: metrics.limits_reached.with_label_values(&["max_sessions"]),
+            full_of_caller: metrics.limits_reached.with_label_values(&["max_sessions_per_caller"]),
         }
     }
 
@@ -134,6 +138,11 @@ impl PendingSession {
         }
         let target = resolve(&self.url, data).ok_or("endpoint-elsewhere")?;
         let mut sessions = self.sessions.by_token.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_caller = sessions.values().filter(|session| session.caller == self.caller).count();
+        if of_caller >= self.sessions.max_per_caller {
+            self.sessions.full_of_caller.inc();
+            return Err("too-many-sessions-of-this-caller");
+        }
         if sessions.len() >= self.sessions.max {
             self.sessions.full.inc();
             return Err("too-many-sessions");
@@ -195,7 +204,11 @@ pub(crate) async fn go_on(mut underway: Underway, stream: EventStream, session: 
                 }
                 // What the backend says to the POST itself is for nobody; its end is what the record waits for.
                 let mut body = response.into_body();
-                while let Some(Ok(_)) = body.frame().await {}
+                let read = async { while let Some(Ok(_)) = body.frame().await {} };
+                tokio::select! {
+                    () = read => {}
+                    () = left => {}
+                }
                 return;
             }
         }

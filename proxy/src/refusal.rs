@@ -27,6 +27,9 @@ pub(crate) enum Refusal {
     /// Nobody decided in time.
     #[error("approval {reference} expired before anybody decided")]
     ApprovalExpired { reference: Reference },
+    /// A call in a batch needs approval, and a batch does not wait.
+    #[error("it needs approval, and a batch does not wait for one; send it on its own")]
+    ApprovalInBatch,
     /// The hold ended; the approval is still open.
     #[error("it waits for approval {reference}")]
     ApprovalPending { reference: Reference },
@@ -39,9 +42,6 @@ pub(crate) enum Refusal {
     /// The approval was taken back.
     #[error("approval {reference} was withdrawn")]
     ApprovalWithdrawn { reference: Reference },
-    /// A call in a batch needs approval, and a batch does not wait.
-    #[error("it needs approval, and a batch does not wait for one; send it on its own")]
-    ApprovalInBatch,
     /// No control plane, or it can't be reached.
     #[error("it needs approval, and approvals can't be reached just now")]
     ApprovalsUnavailable,
@@ -63,6 +63,9 @@ pub(crate) enum Refusal {
     /// executed is not known.
     #[error("the backend `{backend}` answered with status {status} and no message")]
     BackendNoMessage { backend: String, status: u16 },
+    /// An MCP backend answered with a redirect, which would lead its client around the proxy: give its new address in `url`.
+    #[error("the backend `{backend}` redirects elsewhere; give that address in its `url`")]
+    BackendRedirects { backend: String },
     /// The backend did not answer in `response_timeout_seconds`; whether the call was executed is not known.
     #[error("the backend `{backend}` did not answer in time")]
     BackendTimeout { backend: String },
@@ -178,12 +181,12 @@ pub(crate) enum Refusal {
     /// The key is not known, or two different ones were sent.
     #[error("that key is not known here")]
     UnknownCredential,
-    /// A message to a session of the old HTTP+SSE transport that is over, or is another caller's.
-    #[error("there is no such session, or it is over")]
-    UnknownSession,
     /// An MCP method that nobody has published and that is not in `extra_methods`; 200 before revision 2026-07-28.
     #[error("Method not found: {method}")]
     UnknownMethod { method: String },
+    /// A message to a session of the old HTTP+SSE transport that is over, or is another caller's.
+    #[error("there is no such session, or it is over")]
+    UnknownSession,
     /// Something that some server would take for the opening handshake of a WebSocket, and that is not one.
     #[error("that is not the opening handshake of a WebSocket: {why}")]
     WebsocketHandshake { why: &'static str },

@@ -9,9 +9,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use protocol::content_type::ContentType;
 
 use crate::audit::{Outcome, Record};
 use crate::body::{Body, BodyError};
@@ -37,6 +38,8 @@ pub(crate) struct Way {
     pub(crate) reading: Option<Box<Reading>>,
     /// It has no end of its own.
     pub(crate) open: Option<Box<OpenStream>>,
+    /// It only acknowledges a call whose answer comes in another stream, where nobody tells it from others.
+    pub(crate) acknowledges: bool,
 }
 
 /// Starts relaying. The caller gets the backend's status, headers and body, less what belongs to that one hop.
@@ -62,15 +65,28 @@ pub(crate) fn is_event_stream(content_type: &HeaderValue) -> bool {
 
 /// Whether a response is JSON or a stream of events, and not a page of some server on the way.
 pub(crate) fn has_message(response: &Response<Incoming>) -> bool {
-    let is_json = |kind: &str| kind.eq_ignore_ascii_case("application/json");
-    let encoding = response.headers().get(CONTENT_ENCODING);
-    encoding.is_none_or(|encoding| encoding == "identity")
-        && content_type(response)
-            .is_some_and(|kind| essence(kind).is_some_and(is_json) || is_event_stream(kind))
+    is_plain(response.headers()) && (is_json(response) || content_type(response).is_some_and(is_event_stream))
+}
+
+/// Whether a response says that it is JSON, in any of its types.
+pub(crate) fn is_json(response: &Response<Incoming>) -> bool {
+    let types = response.headers().get_all(CONTENT_TYPE).iter();
+    types.filter_map(essence).any(|kind| kind.to_ascii_lowercase().contains("json"))
+}
+
+/// Whether the bytes of a body are what a client will read: not compressed, and in UTF-8. Clients decode what they are
+/// told to, by any of several headers.
+pub(crate) fn is_plain(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+    let mut types = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
+    let content_type = types.next();
+    encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        && types.next().is_none()
+        && ContentType::read(content_type).is_some()
 }
 
 /// The content type of a response without its parameters.
-pub(crate) fn essence(content_type: &HeaderValue) -> Option<&str> {
+fn essence(content_type: &HeaderValue) -> Option<&str> {
     content_type.to_str().ok()?.split(';').next().map(str::trim)
 }
 
@@ -145,7 +161,11 @@ impl Relay {
     fn end(&mut self) {
         if let Some(lease) = self.lease.take() {
             lease.give_back();
-            let outcome = if self.status.as_u16() < 400 { Outcome::Success } else { Outcome::Failed };
+            let outcome = match self.status.as_u16() {
+                400.. => Outcome::Failed,
+                _ if self.way.acknowledges => Outcome::Unknown,
+                _ => Outcome::Success,
+            };
             self.record.outcome(outcome, Some(self.status.as_u16()));
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use config::ListMode;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::CONTENT_LENGTH;
 use http::{Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use protocol::mcp::Era;
@@ -26,7 +26,7 @@ use crate::listings::Owed;
 use crate::recognise::{Passing, ReplyTo, Transparent};
 use crate::refusal::Refusal;
 use crate::relay::{
-    Look, OpenStream, Reading, Visible, Way, content_type, has_message, is_event_stream, relay,
+    Look, OpenStream, Reading, Visible, Way, content_type, is_event_stream, is_json, is_plain, relay,
 };
 use crate::state::{InForce, Shared};
 use crate::upstream::{Answer, Outbound, Passage};
@@ -74,7 +74,7 @@ pub(crate) async fn transparent(
     if let (true, Some(key)) = (begins_session, session) {
         look.handshake = Some(SessionStart { shared: Arc::clone(shared), key });
     }
-    let may_be_a_list = shared.listings.may_come(message.inbound.place) && has_message(&answer.response);
+    let may_be_a_list = shared.listings.may_come(message.inbound.place) && is_json(&answer.response);
     look.in_one_message |= may_be_a_list;
     let record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
     back(shared, answer, record, look, open).await
@@ -119,11 +119,12 @@ fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<
                 inbound.head.uri.path(),
                 token,
             );
-            let open = OpenStream::new(shared, identity).on_change(changed(None), false).with_inbox(inbox);
-            Ok((
-                Look { lists, opening: Some(opening), is_strict: true, ..Look::default() },
-                Some(Box::new(open)),
-            ))
+            // Without a session it may be a stream of the old transport, where the endpoint has to come first.
+            let answers_first = exchange.session_id(inbound.head).is_none();
+            let open =
+                OpenStream::new(shared, identity).on_change(changed(None), answers_first).with_inbox(inbox);
+            let look = Look { lists, opening: Some(opening), is_strict: true, ..Look::default() };
+            Ok((look, Some(Box::new(open))))
         }
         Passing::Listen { id, tools } => {
             let event = tools.then(|| changed(Some(id))).flatten();
@@ -154,13 +155,21 @@ pub(crate) async fn call_back(
 ) -> Result<Response<Body>, Refusal> {
     let shared = &exchange.worker.shared;
     let is_stream = content_type(&answer.response).is_some_and(is_event_stream);
-    let may_be_a_list = is_stream || shared.listings.may_come(inbound.place) && has_message(&answer.response);
+    let may_be_a_list = is_stream || is_json(&answer.response) && shared.listings.may_come(inbound.place);
     if !exchange.looks_for_lists(inbound.backend) || !may_be_a_list {
-        return Ok(relay(answer, record, Way::default()));
+        let acknowledges = inbound.session.is_some();
+        return Ok(relay(answer, record, Way { acknowledges, ..Way::default() }));
     }
     let lists = Some(lists(exchange, inbound, tenant)?);
     let look = Look { lists, in_one_message: true, ..Look::default() };
-    back(shared, answer, record, look, None).await
+    let status = answer.response.status().as_u16();
+    back(shared, answer, record, look, None).await.map_err(|refusal| match refusal {
+        // The call is done, or may be.
+        Refusal::ListUnreadable { .. } => {
+            Refusal::BackendNoMessage { backend: inbound.backend.name.clone(), status }
+        }
+        refusal => refusal,
+    })
 }
 
 /// How lists of tools are shown to a caller.
@@ -196,21 +205,23 @@ pub(crate) async fn back(
     if !look.is_needed() {
         return Ok(relay(answer, record, Way::default()));
     }
-    if let Err(refusal) = readable(&answer) {
+    // What says that it failed, and what answers a GET, may still carry a list to whoever looks.
+    let is_read = look.in_one_message && answer.response.status().is_success()
+        || is_json(&answer.response) && (look.in_one_message || look.opening.is_some());
+    if !is_plain(answer.response.headers()) {
         // Only a list of tools must not pass unread.
         let open = open.filter(|_| is_stream).map(|open| Box::new(open.silent()));
-        let may_pass = look.lists.as_ref().is_none_or(Visible::may_pass_unread);
-        return if look.is_strict && !may_pass {
-            Err(refusal)
+        return if (is_stream || is_read) && !look.lists.as_ref().is_none_or(Visible::may_pass_unread) {
+            Err(Refusal::ListUnreadable { why: "not-plain" })
         } else {
-            Ok(relay(answer, record, Way { reading: None, open }))
+            Ok(relay(answer, record, Way { open, ..Way::default() }))
         };
     }
     if is_stream {
         let reading = Some(Box::new(Reading::new(look, shared)));
-        return Ok(relay(answer, record, Way { reading, open }));
+        return Ok(relay(answer, record, Way { reading, open, ..Way::default() }));
     }
-    if !look.in_one_message || !answer.response.status().is_success() {
+    if !is_read {
         return Ok(relay(answer, record, Way::default()));
     }
     let max_bytes = usize::try_from(limits.max_tools_list_bytes).unwrap_or(usize::MAX);
@@ -218,14 +229,6 @@ pub(crate) async fn back(
     tokio::time::timeout(deadline, one_message(shared, answer, record, &look, max_bytes))
         .await
         .map_err(|_| Refusal::ListUnreadable { why: "too-slow" })?
-}
-
-/// An answer that was compressed although nobody asked for it can't be looked into.
-fn readable(answer: &Answer) -> Result<(), Refusal> {
-    match answer.response.headers().get(CONTENT_ENCODING) {
-        Some(encoding) if encoding != "identity" => Err(Refusal::ListUnreadable { why: "content-encoding" }),
-        _ => Ok(()),
-    }
 }
 
 /// An answer that comes as one message, whatever content type it claims.
@@ -249,11 +252,14 @@ async fn one_message(
         read.extend_from_slice(&data);
     }
     answer.lease.give_back();
-    let must_be_json = look.is_strict && look.lists.as_ref().is_some_and(|lists| !lists.may_pass_unread());
+    let must_be_json = look.is_strict
+        && head.status.is_success()
+        && look.lists.as_ref().is_some_and(|lists| !lists.may_pass_unread());
     if must_be_json && !is_plain_json(&read) {
         return Err(Refusal::ListUnreadable { why: "not-json" });
     }
-    record.outcome(Outcome::Success, Some(head.status.as_u16()));
+    let outcome = if head.status.as_u16() < 400 { Outcome::Success } else { Outcome::Failed };
+    record.outcome(outcome, Some(head.status.as_u16()));
     let body: Bytes = match look.message(&read).map_err(|why| Refusal::ListUnreadable { why })? {
         Some(changed) => changed.into(),
         None => read.freeze(),

@@ -129,7 +129,19 @@ fn what_is_no_such_batch_is_refused_and_a_session_that_ended_sends_none() {
     let initialize = json!({"jsonrpc": "2.0", "id": 2, "method": "initialize", "params": {"protocolVersion": "2025-03-26"}});
     let modern = json!({"jsonrpc": "2.0", "id": 2, "method": "ping",
         "params": {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}});
-    let tricks: [(Value, &[(&str, &str)]); 8] = [
+    let again = |id: &str| {
+        serde_json::from_str(&format!(
+            "[{},{}]",
+            echo(1),
+            echo(7).to_string().replace(":7", &format!(":{id}"))
+        ))
+        .unwrap()
+    };
+    let listen = json!({"jsonrpc": "2.0", "id": 2, "method": "subscriptions/listen"});
+    let tricks: [(Value, &[(&str, &str)]); 11] = [
+        (again("1.0"), &[]),
+        (json!([echo(1), listen]), &[]),
+        (json!([echo(1)]), &[("mcp_session_id", "second")]),
         (json!([]), &[]),
         (json!([[echo(1)]]), &[]),
         (json!([echo(1), echo(1)]), &[]),

@@ -270,3 +270,47 @@ fn a_list_that_cannot_be_read_is_not_passed_on() {
         }
     }
 }
+
+/// A list as some client would read it, and which this proxy would not see as one.
+#[test]
+fn a_list_that_only_some_client_can_read_is_not_passed_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("body");
+    let list = r#"{"jsonrpc":"2.0","id":1,"result":{"+AHQ-ools":[{"name":"drop"}]}}"#;
+    let call = CALL.replace("echo", "t");
+    let ask = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    for (content_type, header) in [
+        ("text/event-stream; charset=utf-7", "x-a: b"),
+        ("application/json; charset=utf-7", "x-a: b"),
+        ("text/event-stream", "content-encoding: identity\r\ncontent-encoding: gzip"),
+        ("text/event-stream", "content-type: text/event-stream; charset=iso-2022-jp"),
+    ] {
+        let is_stream = content_type.starts_with("text/event-stream");
+        let body = if is_stream { format!("data: {list}\n\n") } else { list.to_owned() };
+        std::fs::write(&file, body).unwrap();
+        let file = file.to_str().unwrap();
+        let backend =
+            Backend::raw(&["--body-file", file, "--content-type", content_type, "--header", header]);
+        let gate = Gate::mcp(&backend.url, POLICY);
+        for (body, reason) in [(ask, "list-unreadable"), (&call, "backend-no-message")] {
+            // Only a stream is looked into where no list is due.
+            if body == call && !is_stream {
+                continue;
+            }
+            let answer = gate.post(body);
+            assert!(!answer.text().contains("ools\":"), "{content_type} {header}: {}", answer.text());
+            assert!(answer.text().contains(reason), "{content_type} {header}: {}", answer.text());
+        }
+    }
+}
+
+#[test]
+fn a_backend_leads_nobody_elsewhere() {
+    let backend = Backend::raw(&["--status", "307", "--header", "Location: http://127.0.0.1:1/mcp"]);
+    let gate = Gate::mcp(&backend.url, POLICY);
+    for body in [CALL, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#] {
+        let answer = gate.post(body);
+        assert!(answer.text().contains("backend-redirects"), "{}", answer.text());
+        assert!(answer.header("location").is_none());
+    }
+}

@@ -253,3 +253,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn ids_are_the_same_however_they_are_written() {
+    for (one, other, same) in [
+        ("1", "1", true),
+        ("1", "1.0", true),
+        ("1", "10e-1", true),
+        (r#""a""#, r#""\u0061""#, true),
+        ("1", r#""1""#, false),
+        ("1", "2", false),
+        (r#""a""#, r#""A""#, false),
+    ] {
+        let id = |raw| Id::from_raw(raw).unwrap();
+        assert_eq!(id(one).is_same(id(other)), same, "{one} {other}");
+    }
+}

@@ -62,6 +62,10 @@ fn a_call_has_its_route_and_all_arguments() {
         body_is_unread: false,
     };
     assert_eq!(unknown, expected);
+    // Most servers run for a HEAD what they run for a GET.
+    let head = Sent { method: "HEAD", path: "/v1/refunds", body: "", ..REFUND };
+    let head = call_of(&routes, &head).unwrap();
+    assert_eq!((head.tool.as_ref(), head.method.as_str()), ("payments.list", "head"));
 }
 
 #[test]
@@ -97,6 +101,7 @@ fn each_ambiguous_call_is_refused_for_its_reason() {
     let many = "a&".repeat(QUERY_PARAMETERS_MAX + 1);
     let table = [
         (Sent { method: "post", ..REFUND }, RestRefused::Method),
+        (Sent { method: "TRACE", ..REFUND }, RestRefused::Trace),
         (Sent { method: "", ..REFUND }, RestRefused::Method),
         (Sent { path: "/v1/refunds/../x", ..REFUND }, RestRefused::Path(PathRefused::DotSegment)),
         (Sent { path: "/v1/refunds/eur/", ..REFUND }, RestRefused::Path(PathRefused::TrailingSlash)),

@@ -10,7 +10,7 @@ use policy::Unread;
 use protocol::content_type::ContentType;
 use protocol::malformed::Malformed;
 use protocol::mcp::{self, Era, Revision};
-use protocol::message::{Message, Request};
+use protocol::message::{Id, Message, Request};
 
 use super::{Arrival, Passing, ReplyTo, Requested, ToolCall, Transparent, content_type, mapped};
 use crate::header::values;
@@ -70,12 +70,14 @@ pub(super) fn batch<'a>(
     let messages = messages.map_err(Refusal::Malformed)?;
     let mut requests: Vec<Requested> = Vec::new();
     for (place, message) in messages.iter().enumerate() {
-        let Some(id) = message.id().map(|id| id.raw().to_owned()) else { continue };
-        if requests.iter().any(|earlier| earlier.id == id) {
+        let Some(id) = message.id() else { continue };
+        let is_same =
+            |earlier: &Requested| Id::from_raw(&earlier.id).is_some_and(|earlier| earlier.is_same(id));
+        if requests.iter().any(is_same) {
             return Err(Refusal::Malformed(Malformed::BadId));
         }
         let is_tool_call = message.method() == Some(mcp::TOOLS_CALL);
-        requests.push(Requested { place, id, is_tool_call });
+        requests.push(Requested { place, id: id.raw().to_owned(), is_tool_call });
     }
     let mut arrivals = Vec::with_capacity(messages.len());
     for (place, message) in messages.into_iter().enumerate() {
@@ -88,7 +90,9 @@ pub(super) fn batch<'a>(
         let method = message.method().map(str::to_owned);
         arrivals.push(match arrival(methods, &head.headers, message)? {
             // It can't be left out: the bytes that were decided are the bytes that go on.
-            Arrival::Absorbed => return Err(Refusal::UnknownMethod { method: method.unwrap_or_default() }),
+            Arrival::Absorbed | Arrival::Transparent(_, Passing::Listen { .. }) => {
+                return Err(Refusal::UnknownMethod { method: method.unwrap_or_default() });
+            }
             arrival => arrival,
         });
     }

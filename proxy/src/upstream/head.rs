@@ -11,7 +11,7 @@ use http::uri::PathAndQuery;
 use http::{Request, Uri};
 use http_body_util::Full;
 
-use crate::caller::is_key;
+use crate::caller::has_key;
 use crate::header::{is_credential, is_ours};
 
 /// Header of a receipt.
@@ -69,7 +69,7 @@ impl Outbound {
 
 /// The caller's OAuth token for the backend. One of the proxy's own keys is none, also where it was sent by mistake.
 fn is_for_backend(name: &HeaderName, value: &HeaderValue, authorization: Authorization) -> bool {
-    authorization == Authorization::Pass && name == AUTHORIZATION && !is_key(value)
+    authorization == Authorization::Pass && name == AUTHORIZATION && !has_key(value)
 }
 
 /// Removes from a backend's response what is about the one hop between it and this proxy.
