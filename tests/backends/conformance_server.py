@@ -99,4 +99,4 @@ if __name__ == "__main__":
     # Clients of the older revisions are served as well, and what those had is deprecated now.
     warnings.simplefilter("ignore", MCPDeprecationWarning)
     app = everything(CallLog(options.log)).streamable_http_app(event_store=Events(), retry_interval=RETRY_MS)
-    serve(app, options.port, "/mcp")
+    serve(app, options, "/mcp")
