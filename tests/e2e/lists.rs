@@ -210,9 +210,21 @@ impl Changing {
 #[test]
 fn a_tool_is_accepted_as_it_is() {
     let changing = Changing::start("127.0.0.1");
-    assert_eq!(changing.tools(&["list"]).1, "no list of tools has passed yet\n");
+    let nothing_yet = "no list of tools has passed yet";
+    assert_eq!(changing.tools(&["list"]), (0, format!("{nothing_yet}\n")));
+    let let_list = format!("{nothing_yet}: let a client list the tools, then try again\n");
+    assert_eq!(changing.tools(&["pin"]), (2, let_list));
     assert_eq!(changing.call(PY2[1])["is_error"], false);
     assert_eq!(changing.pin(), "none", "nobody has accepted anything");
+    let shown_none = "backend `other` has shown no tools; `oakgate tools list` says which have\n";
+    for command in [&["list"][..], &["diff", "echo"], &["pin"]] {
+        assert_eq!(changing.tools(&[command, &["--backend", "other"]].concat()), (2, shown_none.to_owned()));
+    }
+    let not_shown = "backend `tools` has not shown a tool `w`\n";
+    for command in ["diff", "pin"] {
+        let said = changing.tools(&[command, "w", "--backend", "tools"]);
+        assert_eq!(said, (2, not_shown.to_owned()));
+    }
     changing.accept();
     assert_eq!(changing.call(TS2[1])["is_error"], false);
     assert_eq!(changing.pin(), "accepted");
@@ -242,6 +254,8 @@ fn a_tool_that_changes_is_held_for_everybody() {
     assert!(gate.records().iter().any(|record| record["definition_changed"] == true));
     let (_, shown) = gate.approvals(&["show", &gate.pending()]);
     assert!(shown.contains("\"definition_changed\": true"), "{shown}");
+    let (_, listed) = changing.tools(&["list", "--json"]);
+    assert!(listed.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{listed}");
     let (status, diff) = changing.tools(&["diff", "echo"]);
     assert_eq!(status, 1, "{diff}");
     for line in [
