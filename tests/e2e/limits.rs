@@ -28,21 +28,28 @@ fn stream(gate: &Gate) -> Connection {
     stream
 }
 
+/// Reads until the stream says where messages go.
+fn until_open(stream: &mut Connection) {
+    let mut said = String::new();
+    while !said.contains("oakgate_session=") {
+        let chunk = stream.chunk().unwrap_or_else(|| panic!("{said}"));
+        said.push_str(&String::from_utf8(chunk).unwrap());
+    }
+}
+
 #[test]
 fn there_are_only_so_many_sessions_of_the_old_transport() {
     let backend = Backend::http_and_sse(&[]);
     let gate = gate(&backend, "max_sessions: 1");
     let mut first = stream(&gate);
-    let said = String::from_utf8(first.chunk().unwrap()).unwrap();
-    assert!(said.contains("oakgate_session="), "{said}");
+    until_open(&mut first);
     let cut = String::from_utf8(stream(&gate).until_cut_off()).unwrap();
     assert!(!cut.contains("endpoint"), "{cut}");
     assert_eq!(reached(&gate, "max_sessions"), 1.0);
     assert_eq!(gate.metric("oakgate_http_sse_sessions"), 1.0);
     drop(first);
     wait_for("a free place", || (gate.metric("oakgate_http_sse_sessions") == 0.0).then_some(()));
-    let said = String::from_utf8(stream(&gate).chunk().unwrap()).unwrap();
-    assert!(said.contains("oakgate_session="), "{said}");
+    until_open(&mut stream(&gate));
 }
 
 /// A backend of plain sockets with so many tools.
