@@ -2,7 +2,7 @@
 .PHONY: help run test lint deny schema refusals conformance bench build
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: ## everything in one process, with demonstration backends
 	@echo "Building Oakgate (some minutes the first time; needs a C compiler for SQLite and the allocator) ..."
@@ -28,13 +28,19 @@ deny: ## licences and sources of dependencies
 	@$(DENY) --log-level error check bans licenses sources
 
 schema: ## write the JSON Schema of settings files again
-	@cargo run --quiet --package oakgate -- config schema > config/settings.schema.json
+	@mkdir -p target
+	@cargo run --quiet --package oakgate -- config schema > target/settings.schema.json
+	@mv target/settings.schema.json config/
 
 refusals: ## write the table of refusals in docs/refusals.md again
-	@sed -i '/^| /d;/^|---/d' docs/refusals.md
-	@cargo run --quiet --package oakgate -- refusals --markdown >> docs/refusals.md
+	@mkdir -p target
+	@cargo run --quiet --package oakgate -- refusals --markdown > target/refusals.table
+	@sed '/^| /d;/^|---/d' docs/refusals.md > target/refusals.md
+	@cat target/refusals.table >> target/refusals.md
+	@mv target/refusals.md docs/
 
 conformance: ## the official conformance suite beside and through the proxy, written down
+	@tests/install
 	@cargo build --quiet --package oakgate
 	@target/test-tools/py2/bin/python tests/conformance/run.py write
 

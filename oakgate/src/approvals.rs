@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{ApprovalsCommand, ApprovalsOptions};
 use crate::exit::{Done, Failure};
-use crate::terminal::say;
+use crate::terminal::{say, visible, visible_json};
 
 /// Longest answer that is read.
 const ANSWER_MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -17,7 +17,7 @@ pub(crate) fn run(options: &ApprovalsOptions) -> Done {
             let answer = api.get(&format!("/v1/approvals{state}"))?;
             let items = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
             if *json {
-                items.iter().for_each(say);
+                items.iter().map(|item| visible_json(&item.to_string())).for_each(say);
             } else if items.is_empty() {
                 say("nothing waits for a person");
             } else {
@@ -26,7 +26,7 @@ pub(crate) fn run(options: &ApprovalsOptions) -> Done {
         }
         ApprovalsCommand::Show { reference } => {
             let answer = api.get(&format!("/v1/approvals/{reference}"))?;
-            say(serde_json::to_string_pretty(&answer).unwrap_or_default());
+            say(visible_json(&serde_json::to_string_pretty(&answer).unwrap_or_default()));
         }
         ApprovalsCommand::Approve { reference, note } => decide(&api, reference, "approve", note.as_deref())?,
         ApprovalsCommand::Deny { reference, note } => decide(&api, reference, "deny", note.as_deref())?,
@@ -40,7 +40,7 @@ fn decide(api: &Api, reference: &str, decision: &str, note: Option<&str>) -> Don
         body.insert("note".to_owned(), note.into());
     }
     let answer = api.post(&format!("/v1/approvals/{reference}/decide"), &body)?;
-    let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
+    let text = |key: &str| visible(answer.get(key).and_then(Value::as_str).unwrap_or("?"));
     say(format!("{} {}: {} by {}", text("reference"), text("state"), text("tool"), text("caller")));
     Ok(())
 }
@@ -69,7 +69,7 @@ fn table(items: &[Value]) {
 
 fn cut(text: &str) -> String {
     const CELL_MAX_CHARS: usize = 48;
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let clean = visible(text);
     if clean.chars().count() <= CELL_MAX_CHARS {
         return clean;
     }

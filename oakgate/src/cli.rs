@@ -1,10 +1,13 @@
 //! The command line.
 
+mod tools;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::tools::{ToolsCommand, ToolsOptions};
 use crate::log::LogFormat;
 
 const EXAMPLES: &str = "\
@@ -49,7 +52,7 @@ pub(crate) enum Command {
     /// Check a settings file
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Say what a refusal's reason means, and what to do about it
+    /// Say what a refusal's reason means, and whether to retry
     Refusals(RefusalsOptions),
 }
 
@@ -222,7 +225,7 @@ pub(crate) enum ApprovalsCommand {
         /// Also what was decided or has ended
         #[arg(long)]
         all: bool,
-        /// As JSON
+        /// As JSON, an object a line
         #[arg(long)]
         json: bool,
     },
@@ -246,52 +249,6 @@ pub(crate) enum ApprovalsCommand {
         /// For the record, and for the caller
         #[arg(long)]
         note: Option<String>,
-    },
-}
-
-const TOOLS_EXAMPLES: &str = "\
-Examples:
-  oakgate tools list                          every tool that backends have shown, and where it stands
-  oakgate tools diff read_note                what changed in its definition since it was accepted
-  oakgate tools pin read_note write_note      entries for `tools:` in the policy, as they are now
-
-A proxy knows the tools of the lists that have passed through it since it started.";
-
-#[derive(Debug, Args)]
-#[command(after_help = TOOLS_EXAMPLES)]
-pub(crate) struct ToolsOptions {
-    /// The proxy's admin address
-    #[arg(long, global = true, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
-    pub(crate) admin: String,
-    /// Only tools of this backend
-    #[arg(long, global = true, value_name = "NAME")]
-    pub(crate) backend: Option<String>,
-    #[command(subcommand)]
-    pub(crate) command: ToolsCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ToolsCommand {
-    /// Every tool that was seen: `none` is not pinned by the policy, `changed` is a draft until it is accepted
-    List {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// What changed in a tool's definition since it was accepted; status 1 if anything did
-    #[command(after_help = "Example:\n  oakgate tools diff read_note --admin 127.0.0.1:9090")]
-    Diff {
-        /// The tool
-        name: String,
-    },
-    /// Print entries for `tools:` in the policy that accept definitions as they are now
-    #[command(
-        after_help = "Example:\n  oakgate tools pin read_note >> policy.yaml\n\nRead what you accept: `oakgate tools diff` \
-                      shows it. Where the policy lists a tool already, put the two fields into its entry."
-    )]
-    Pin {
-        /// The tools; all that were seen if none is named
-        names: Vec<String>,
     },
 }
 

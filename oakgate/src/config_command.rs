@@ -19,11 +19,16 @@ pub(crate) fn run(command: &ConfigCommand) -> Done {
         }
         ConfigCommand::Routes { file } => {
             let backends = load(file)?.proxy.map(|proxy| proxy.backends).unwrap_or_default();
+            let mut is_any = false;
             for backend in &backends {
                 if let BackendKind::Rest { written, .. } = &backend.kind {
+                    is_any = true;
                     say(format!("{}, at {}", backend.name, backend.path));
                     table(written).iter().for_each(say);
                 }
+            }
+            if !is_any {
+                say("no backend of kind `rest`");
             }
         }
         ConfigCommand::Schema => {

@@ -14,7 +14,7 @@ pub(crate) fn complain(line: impl Display) {
 }
 
 /// A text with everything in it to be seen: what does not show by itself, or turns the direction of other characters, is
-/// written as an escape. Texts of backends go to a terminal in this form only.
+/// written as an escape. Texts of backends and callers go to a terminal in this form or as [`visible_json`] only.
 pub(crate) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -26,9 +26,30 @@ pub(crate) fn visible(text: &str) -> String {
     shown
 }
 
+/// JSON, with the same characters escaped as JSON has it.
+pub(crate) fn visible_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii_graphic() || c == '\n' || visible(c.encode_utf8(&mut [0; 4])) == c.to_string() {
+            text.push(c);
+        } else {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| text.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
-    use super::visible;
+    use super::{visible, visible_json};
+
+    #[test]
+    fn json_says_the_same_and_hides_nothing() {
+        let value = serde_json::json!({"a\u{202e}": "é \u{7f}\u{e0069}\n"});
+        let text = visible_json(&value.to_string());
+        assert_eq!(text, r#"{"a\u202e":"é \u007f\udb40\udc69\n"}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 
     #[test]
     fn what_does_not_show_is_written_out() {

@@ -8,10 +8,12 @@ use serde_json::Value;
 
 use crate::cli::{ToolsCommand, ToolsOptions};
 use crate::exit::{Done, Failure};
-use crate::terminal::{say, visible};
+use crate::terminal::{say, visible, visible_json};
 
 /// Longest answer that is read: every definition that a proxy keeps by default, and some more.
 const ANSWER_MAX_BYTES: u64 = 128 * 1024 * 1024;
+
+const NOTHING_YET: &str = "no list of tools has passed yet";
 
 /// One tool as `/tools` tells of it.
 #[derive(Debug, Deserialize)]
@@ -35,23 +37,29 @@ struct Side {
 
 pub(crate) fn run(options: &ToolsOptions) -> Done {
     match &options.command {
-        ToolsCommand::List { json } => {
+        ToolsCommand::List { json: true } => {
             let tools = chosen(options, "/tools")?;
-            if *json {
-                tools.iter().for_each(say);
-                return Ok(());
-            }
-            table(&read(tools)?);
+            tools.iter().map(|tool| visible_json(&tool.to_string())).for_each(say);
         }
+        ToolsCommand::List { json: false } => table(&read(chosen(options, "/tools")?)?),
         ToolsCommand::Diff { name } => {
-            let tools = read(chosen(options, "/tools?definitions=true")?)?;
-            return compare::run(
-                &tools.into_iter().filter(|tool| tool.name == *name).collect::<Vec<_>>(),
-                name,
-            );
+            let mut tools = read(chosen(options, "/tools?definitions=true")?)?;
+            tools.retain(|tool| tool.name == *name);
+            if tools.is_empty() {
+                return Err(not_shown(options, name));
+            }
+            return compare::run(&tools);
         }
         ToolsCommand::Pin { names } => {
             let tools = read(chosen(options, "/tools?definitions=true")?)?;
+            if tools.is_empty() {
+                return Err(Failure::Input(format!(
+                    "{NOTHING_YET}: let a client list the tools, then try again"
+                )));
+            }
+            if let Some(name) = names.iter().find(|name| tools.iter().all(|tool| tool.name != **name)) {
+                return Err(not_shown(options, name));
+            }
             return pin::run(tools, names);
         }
     }
@@ -62,12 +70,30 @@ pub(crate) fn run(options: &ToolsOptions) -> Done {
 fn chosen(options: &ToolsOptions, path: &str) -> Result<Vec<Value>, Failure> {
     let answer = fetch(&options.admin, path)?;
     let tools = answer.get("tools").and_then(Value::as_array).cloned();
-    let mut tools =
-        tools.ok_or_else(|| Failure::Fault(format!("{}: not a proxy's admin address", options.admin)))?;
-    if let Some(backend) = &options.backend {
-        tools.retain(|tool| tool.get("backend").and_then(Value::as_str) == Some(backend));
+    let all = tools.ok_or_else(|| no_admin_address(&options.admin))?;
+    let Some(backend) = &options.backend else { return Ok(all) };
+    let nothing_yet = all.is_empty();
+    let is_its = |tool: &Value| tool.get("backend").and_then(Value::as_str) == Some(backend);
+    let tools: Vec<Value> = all.into_iter().filter(is_its).collect();
+    if tools.is_empty() && !nothing_yet {
+        return Err(Failure::Input(format!(
+            "backend `{backend}` has shown no tools; `oakgate tools list` says which have"
+        )));
     }
     Ok(tools)
+}
+
+fn not_shown(options: &ToolsOptions, name: &str) -> Failure {
+    Failure::Input(match &options.backend {
+        Some(backend) => format!("backend `{backend}` has not shown a tool `{name}`"),
+        None => format!(
+            "no backend has shown a tool `{name}` since the proxy started; `oakgate tools list` says which were shown"
+        ),
+    })
+}
+
+fn no_admin_address(admin: &str) -> Failure {
+    Failure::Fault(format!("`{admin}` is not a proxy's admin address; name it with `--admin`"))
 }
 
 fn read(tools: Vec<Value>) -> Result<Vec<Tool>, Failure> {
@@ -77,19 +103,22 @@ fn read(tools: Vec<Value>) -> Result<Vec<Tool>, Failure> {
 
 fn fetch(admin: &str, path: &str) -> Result<Value, Failure> {
     let url = if admin.contains("://") { admin.to_owned() } else { format!("http://{admin}") };
-    let failed = |error: ureq::Error| {
-        Failure::Fault(format!(
-            "{admin}: {error}\nIs the proxy running? Name its admin address with --admin."
-        ))
+    let failed = |error: ureq::Error| match error {
+        ureq::Error::StatusCode(_) | ureq::Error::BodyExceedsLimit(_) | ureq::Error::Protocol(_) => {
+            no_admin_address(admin)
+        }
+        error => Failure::Fault(format!(
+            "{admin}: {error}; start the proxy, or name its admin address with `--admin`"
+        )),
     };
     let mut response = ureq::get(format!("{}{path}", url.trim_end_matches('/'))).call().map_err(failed)?;
     let text = response.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_string().map_err(failed)?;
-    serde_json::from_str(&text).map_err(|_| Failure::Fault(format!("{admin}: not a proxy's admin address")))
+    serde_json::from_str(&text).map_err(|_| no_admin_address(admin))
 }
 
 fn table(tools: &[Tool]) {
     if tools.is_empty() {
-        say("no list of tools has passed yet");
+        say(NOTHING_YET);
         return;
     }
     let row = |tool: &Tool| {

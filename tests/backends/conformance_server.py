@@ -4,9 +4,9 @@ import warnings
 
 from conformance import prompts, questions, resources, tools  # noqa: F401 (to offer is to be imported)
 from conformance.offers import PROMPTS, TOOLS, Context, PromptAnswer, ToolAnswer
+from event_store import MemoryEventStore
 from mcp.server import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
-from mcp.server.streamable_http import EventCallback, EventId, EventMessage, EventStore, StreamId
 from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp_types import (
@@ -14,7 +14,6 @@ from mcp_types import (
     CallToolRequestParams,
     EmptyResult,
     GetPromptRequestParams,
-    JSONRPCMessage,
     ListPromptsResult,
     ListToolsResult,
     PaginatedRequestParams,
@@ -50,27 +49,6 @@ async def set_level(_ctx: Context, _params: SetLevelRequestParams) -> EmptyResul
     return EmptyResult()
 
 
-class Events(EventStore):
-    """Every event of every stream, so that a client can come back for what it missed."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[StreamId, JSONRPCMessage | None]] = []
-
-    async def store_event(self, stream_id: StreamId, message: JSONRPCMessage | None) -> EventId:
-        self.events.append((stream_id, message))
-        return str(len(self.events))
-
-    async def replay_events_after(self, last_event_id: EventId, send_callback: EventCallback) -> StreamId | None:
-        last = int(last_event_id)
-        if not 0 < last <= len(self.events):
-            return None
-        stream = self.events[last - 1][0]
-        for number, (of, message) in enumerate(self.events[last:], last + 1):
-            if of == stream and message is not None:
-                await send_callback(EventMessage(message, str(number)))
-        return stream
-
-
 def everything(log: CallLog) -> Server:
     server = Server(
         "conformance",
@@ -98,5 +76,5 @@ if __name__ == "__main__":
     options = arguments(__doc__).parse_args()
     # Clients of the older revisions are served as well, and what those had is deprecated now.
     warnings.simplefilter("ignore", MCPDeprecationWarning)
-    app = everything(CallLog(options.log)).streamable_http_app(event_store=Events(), retry_interval=RETRY_MS)
-    serve(app, options.port, "/mcp")
+    app = everything(CallLog(options.log)).streamable_http_app(event_store=MemoryEventStore(), retry_interval=RETRY_MS)
+    serve(app, options, "/mcp")

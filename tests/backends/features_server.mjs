@@ -88,6 +88,7 @@ const tools = {
     return 'polled';
   },
   async wait({ milliseconds }, { extra }) {
+    log({ waits_ms: milliseconds });
     try {
       await sleep(milliseconds, undefined, { signal: extra.signal });
     } catch (error) {

@@ -148,7 +148,8 @@ async def poll(ctx: Context) -> str:
 
 @server.tool()
 async def wait(milliseconds: int) -> str:
-    """Waits; the log tells how that ended."""
+    """Waits; the log tells when that began and how it ended."""
+    log.write({"waits_ms": milliseconds})
     try:
         await asyncio.sleep(milliseconds / 1000)
     except asyncio.CancelledError:
@@ -236,4 +237,4 @@ if __name__ == "__main__":
     ):
         lowlevel.add_request_handler(method, params, accept)
     app = server.streamable_http_app(event_store=MemoryEventStore(), retry_interval=RETRY_MS)
-    serve(HttpLog(app, log), options.port, "/mcp")
+    serve(HttpLog(app, log), options, "/mcp")

@@ -42,4 +42,4 @@ if __name__ == "__main__":
     parser.add_argument("--directory", type=Path, required=True, help="the only folder its tools may touch")
     options = parser.parse_args()
     app = bridge(options.directory.resolve(), CallLog(options.log)).streamable_http_app()
-    serve(app, options.port, "/mcp")
+    serve(app, options, "/mcp")

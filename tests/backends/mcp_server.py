@@ -80,4 +80,4 @@ if __name__ == "__main__":
     for changed in options.describe:
         describe(changed)
     server.middleware.append(CallLog(options.log).middleware)
-    serve(server.streamable_http_app(), options.port, "/mcp")
+    serve(server.streamable_http_app(host=options.host), options, "/mcp")

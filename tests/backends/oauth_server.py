@@ -126,4 +126,4 @@ if __name__ == "__main__":
         return payload
 
     server.middleware.append(CallLog(options.log).middleware)
-    serve(server.streamable_http_app(), options.port, "/mcp")
+    serve(server.streamable_http_app(), options, "/mcp")

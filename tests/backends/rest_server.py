@@ -147,4 +147,4 @@ if __name__ == "__main__":
         Route("/stream", stream, methods=["GET"]),
     ]
     stamped = Middleware(StampedOnly, check=ReceiptCheck(options.keys, options.audience), log=CallLog(options.log))
-    serve(Starlette(routes=routes, middleware=[stamped]), options.port, "")
+    serve(Starlette(routes=routes, middleware=[stamped]), options, "")

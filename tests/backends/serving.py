@@ -16,15 +16,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 def arguments(description: str) -> argparse.ArgumentParser:
     """A parser with the options every backend takes."""
     parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--port", type=int, default=0, help="0: any free port; the ready line names it")
     parser.add_argument("--log", type=Path, help="append a line of JSON for each call that arrives")
     return parser
 
 
-def serve(app: ASGIApp, port: int, path: str) -> None:
-    """Serves on the loopback address until the process is ended."""
-    listener = socket.create_server(("127.0.0.1", port))
-    ready = f"listening on http://127.0.0.1:{listener.getsockname()[1]}{path}"
+def serve(app: ASGIApp, options: argparse.Namespace, path: str) -> None:
+    """Serves where the command line says until the process is ended."""
+    listener = socket.create_server((options.host, options.port))
+    ready = f"listening on http://{options.host}:{listener.getsockname()[1]}{path}"
     AnnouncedServer(uvicorn.Config(app, log_level="warning"), ready).run(sockets=[listener])
 
 

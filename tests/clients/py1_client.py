@@ -6,21 +6,10 @@ from typing import Any
 
 import httpx
 import steps
-from mcp import ClientSession, McpError
+from mcp import ClientSession, McpError, types
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import (
-    CallToolResult,
-    ClientRequest,
-    CreateMessageRequestParams,
-    CreateMessageResult,
-    ElicitRequestParams,
-    ElicitResult,
-    ListRootsResult,
-    PaginatedRequestParams,
-    Result,
-    ServerNotification,
-)
+from mcp.types import CallToolResult, ClientRequest, PaginatedRequestParams, Result
 
 READ_TIMEOUT_SECONDS = 300
 
@@ -54,26 +43,6 @@ class Session:
         raise NotImplementedError("subscriptions/listen is of 2026-07-28")
 
 
-def callbacks(host: steps.Host) -> dict[str, Any]:
-    """What a session is given to answer a server with."""
-
-    async def elicit(_context: object, params: ElicitRequestParams) -> ElicitResult:
-        return ElicitResult.model_validate(host.answer("elicitation/create", params))
-
-    async def sample(_context: object, params: CreateMessageRequestParams) -> CreateMessageResult:
-        return CreateMessageResult.model_validate(host.answer("sampling/createMessage", params))
-
-    async def list_roots(_context: object) -> ListRootsResult:
-        return ListRootsResult.model_validate(host.answer("roots/list", None))
-
-    async def on_message(message: object) -> None:
-        if isinstance(message, ServerNotification):
-            host.notify(steps.wire(message))
-
-    answering = {"elicitation_callback": elicit, "sampling_callback": sample, "list_roots_callback": list_roots}
-    return {"message_handler": on_message} | (answering if host.can_answer else {})
-
-
 def describe(error: Exception) -> steps.Line:
     if isinstance(error, McpError):
         return {"protocol_error": {"code": error.error.code, "message": error.error.message}}
@@ -93,7 +62,7 @@ async def main(given: list[steps.Line]) -> None:
             timeout = httpx.Timeout(30, read=READ_TIMEOUT_SECONDS)
             http = await enter(httpx.AsyncClient(headers=steps.headers(options), timeout=timeout))
             reading, writing, _ = await enter(streamable_http_client(options.url, http_client=http))
-        session = await enter(ClientSession(reading, writing, **callbacks(host)))
+        session = await enter(ClientSession(reading, writing, **steps.callbacks(host, types)))
         negotiated = await session.initialize()
         await steps.run(Session(session, str(negotiated.protocolVersion), host), given, describe)
 

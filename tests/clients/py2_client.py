@@ -4,21 +4,14 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx2
+import mcp_types
 import steps
 from mcp.client import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import (
-    CallToolResult,
-    CreateMessageRequestParams,
-    CreateMessageResult,
-    ElicitRequestParams,
-    ElicitResult,
-    ListRootsResult,
-    client_request_adapter,
-)
-from pydantic import BaseModel, TypeAdapter
+from mcp_types import CallToolResult, client_request_adapter
+from pydantic import TypeAdapter
 
 MODES = {"auto": "auto", "legacy": "legacy", "modern": "2026-07-28"}
 READ_TIMEOUT_SECONDS = 300
@@ -61,26 +54,6 @@ class Session:
         return steps.wire(listening.honored)
 
 
-def callbacks(host: steps.Host) -> dict[str, Any]:
-    """What a client is given to answer a server with."""
-
-    async def elicit(_context: object, params: ElicitRequestParams) -> ElicitResult:
-        return ElicitResult.model_validate(host.answer("elicitation/create", params))
-
-    async def sample(_context: object, params: CreateMessageRequestParams) -> CreateMessageResult:
-        return CreateMessageResult.model_validate(host.answer("sampling/createMessage", params))
-
-    async def list_roots(_context: object) -> ListRootsResult:
-        return ListRootsResult.model_validate(host.answer("roots/list", None))
-
-    async def on_message(message: object) -> None:
-        if isinstance(message, BaseModel):
-            host.notify(steps.wire(message))
-
-    answering = {"elicitation_callback": elicit, "sampling_callback": sample, "list_roots_callback": list_roots}
-    return {"message_handler": on_message, "log_level": "debug"} | (answering if host.can_answer else {})
-
-
 def describe(error: Exception) -> steps.Line:
     if isinstance(error, MCPError):
         return {"protocol_error": {"code": error.code, "message": error.message}}
@@ -98,7 +71,7 @@ async def main(given: list[steps.Line]) -> None:
             timeout = httpx2.Timeout(30, read=READ_TIMEOUT_SECONDS)
             http = await enter(httpx2.AsyncClient(headers=steps.headers(options), timeout=timeout))
             transport = streamable_http_client(options.url, http_client=http)
-        client = await enter(Client(transport, mode=MODES[options.mode], **callbacks(host)))
+        client = await enter(Client(transport, mode=MODES[options.mode], log_level="debug", **steps.callbacks(host, mcp_types)))
         await steps.run(Session(client, host, open_until_done), given, describe)
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Coroutine
+from types import ModuleType
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -58,6 +59,26 @@ class Host:
                         return notification
                 self.arrived.clear()
                 await self.arrived.wait()
+
+
+def callbacks(host: Host, types: ModuleType) -> dict[str, Any]:
+    """What an SDK is given to answer a server with; `types` are the SDK's own."""
+
+    async def elicit(_context: object, params: BaseModel) -> BaseModel:
+        return types.ElicitResult.model_validate(host.answer("elicitation/create", params))
+
+    async def sample(_context: object, params: BaseModel) -> BaseModel:
+        return types.CreateMessageResult.model_validate(host.answer("sampling/createMessage", params))
+
+    async def list_roots(_context: object) -> BaseModel:
+        return types.ListRootsResult.model_validate(host.answer("roots/list", None))
+
+    async def on_message(message: object) -> None:
+        if isinstance(message, BaseModel):
+            host.notify(wire(message))
+
+    answering = {"elicitation_callback": elicit, "sampling_callback": sample, "list_roots_callback": list_roots}
+    return {"message_handler": on_message} | (answering if host.can_answer else {})
 
 
 class Session(Protocol):

@@ -1,58 +1,24 @@
 """How the conformance client gets its tokens: the SDK's OAuth client, and a person's browser that always agrees."""
 
+import sys
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import httpx2
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.auth.extensions.client_credentials import (
     ClientCredentialsOAuthProvider,
     PrivateKeyJWTOAuthProvider,
     SignedJWTParameters,
 )
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata
+
+# The other Python clients are there.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "clients"))
+from consent import Browser, Memory  # noqa: E402
 
 # Names that the suite prescribes: where this client would be called back, and where it would be described.
 CALLBACK = "http://localhost:3000/callback"
 DESCRIPTION = "https://conformance-test.local/client-metadata.json"
-
-
-class Memory:
-    """Tokens and registrations, for as long as the program runs."""
-
-    def __init__(self, registered: OAuthClientInformationFull | None = None) -> None:
-        self.tokens: OAuthToken | None = None
-        self.registered = registered
-
-    async def get_tokens(self) -> OAuthToken | None:
-        return self.tokens
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        self.tokens = tokens
-
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
-        return self.registered
-
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        self.registered = client_info
-
-
-class Browser:
-    """Opens the authorization server's page and takes the answer from where it sends the browser."""
-
-    def __init__(self) -> None:
-        self.answer: dict[str, list[str]] = {}
-
-    async def open(self, url: str) -> None:
-        async with httpx2.AsyncClient() as http:
-            response = await http.get(url, follow_redirects=False)
-        self.answer = parse_qs(urlsplit(response.headers["location"]).query)
-
-    async def callback(self) -> AuthorizationCodeResult:
-        code, state, iss = (self.answer.get(name, [None])[0] for name in ("code", "state", "iss"))
-        if code is None:
-            raise ValueError("the authorization server sent no code")
-        return AuthorizationCodeResult(code=code, state=state, iss=iss)
 
 
 def authorization(url: str, scenario: str, context: dict[str, Any]) -> OAuthClientProvider:

@@ -1,14 +1,17 @@
 """The page that shows what the suite found, directly beside through the proxy."""
 
+import json
 from dataclasses import dataclass
 
 from launch import CARRIED
-from suite import Result
+from suite import REPOSITORY, Result
 
-HEAD = """\
+SUITE = "@modelcontextprotocol/conformance"
+VERSION = json.loads((REPOSITORY / "tests/requirements/package.json").read_text())["dependencies"][SUITE]
+HEAD = f"""\
 # Conformance
 
-The official conformance suite, `@modelcontextprotocol/conformance`, run directly and through the proxy, for the \
+The official conformance suite, `{SUITE}` {VERSION}, run directly and through the proxy, for the \
 requirement sets of both eras. Oakgate is neither server nor client, so what counts is that it makes no difference: \
 every check comes out the same, with the same details, and what a client sees is the same.
 
@@ -19,6 +22,7 @@ writes this page.
 program on the same SDK (`tests/conformance/client.py`).
 * The proxy has a listener with `auth: none`, a backend with `authorization: pass` and a policy that allows \
 everything. What the server ran is in its audit log.
+* The fixture offers no tasks, so most checks of `tasks-*` fail, both ways.
 * Where the proxy itself refuses what the server would refuse too (a foreign `Host`, headers that contradict the \
 body), the check is the same, but the words are the proxy's.
 * † These compare the resource that a client names to the authorization server with the server's own address. So the \

@@ -1,5 +1,7 @@
 //! Batches: only in a session that began at the one revision that has them, and only if every message may pass.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Backend, Gate, GateOptions, wait_for};
@@ -14,12 +16,12 @@ tools:
   - {name: get-tiny-image, default: requires_approval}
 ";
 
-fn call(id: u32, tool: &str, arguments: &Value) -> Value {
+pub(crate) fn call(id: u32, tool: &str, arguments: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool, "arguments": arguments}})
 }
 
 /// Opens a session at a revision; returns its id.
-fn session(gate: &Gate, revision: &str) -> String {
+pub(crate) fn session(gate: &Gate, revision: &str) -> String {
     let initialize = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
         "protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
     let answer = gate.post(&initialize.to_string());
@@ -30,7 +32,7 @@ fn session(gate: &Gate, revision: &str) -> String {
     session
 }
 
-fn send(gate: &Gate, session: &str, body: &Value, further: &[(&str, &str)]) -> Answer {
+pub(crate) fn send(gate: &Gate, session: &str, body: &Value, further: &[(&str, &str)]) -> Answer {
     let mut headers = vec![
         ("content-type", "application/json"),
         ("accept", "application/json, text/event-stream"),
@@ -161,14 +163,19 @@ fn what_is_no_such_batch_is_refused_and_a_session_that_ended_sends_none() {
     assert_eq!(send(&gate, &session, &json!([echo(1)]), &[]).status, 400);
 }
 
-#[test]
-fn every_call_of_a_batch_has_a_receipt() {
-    let folder = tempfile::tempdir().unwrap();
-    let results = folder.path().join("results.json");
+/// A backend of plain sockets at revision 2025-03-26.
+pub(crate) fn raw(folder: &Path) -> Backend {
+    let results = folder.join("results.json");
     let initialize = json!({"initialize": {"protocolVersion": "2025-03-26", "capabilities": {},
         "serverInfo": {"name": "raw", "version": "1"}}});
     std::fs::write(&results, initialize.to_string()).unwrap();
-    let backend = Backend::raw(&["--results", results.to_str().unwrap(), "--header", "Mcp-Session-Id: s1"]);
+    Backend::raw(&["--results", results.to_str().unwrap(), "--header", "Mcp-Session-Id: s1"])
+}
+
+#[test]
+fn every_call_of_a_batch_has_a_receipt() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = raw(folder.path());
     let gate = Gate::mcp(&backend.url, POLICY);
     let session = session(&gate, "2025-03-26");
     let notification = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{oakgate, repository};
+use crate::harness::{Gate, GateOptions, oakgate, repository};
 
 fn vectors(name: &str) -> Value {
     let file = repository().join("tests/vectors").join(name);
@@ -126,12 +126,12 @@ proxy:
 #[test]
 fn files_that_it_needs_and_that_do_not_load_end_with_64() {
     let backend = "- {name: tools, kind: mcp, path: /mcp, url: 'http://127.0.0.1:9'}".to_owned();
-    let options = crate::harness::GateOptions { backends: backend, ..Default::default() };
+    let options = GateOptions { backends: backend, ..Default::default() };
     for (file, text, says) in [
         ("keys.yaml", "[{id: a, kind: agent, sha256: nonsense}, {id: a}]", "keys.yaml"),
         ("receipts.jwks", "{}", "receipts.jwks"),
     ] {
-        let folder = crate::harness::Gate::folder(&options);
+        let folder = Gate::folder(&options);
         std::fs::write(folder.path().join(file), text).unwrap();
         let config = folder.path().join("oakgate.yaml");
         let (status, _, errors) = oakgate(&["proxy", "--config", config.to_str().unwrap()], "");
@@ -142,12 +142,12 @@ fn files_that_it_needs_and_that_do_not_load_end_with_64() {
 
 #[test]
 fn an_address_that_is_taken_is_not_shared() {
-    let options = crate::harness::GateOptions {
+    let options = GateOptions {
         backends: "- {name: tools, kind: mcp, path: /mcp, url: 'http://127.0.0.1:9'}".to_owned(),
         ..Default::default()
     };
-    let first = crate::harness::Gate::start(&options);
-    let folder = crate::harness::Gate::folder(&options);
+    let first = Gate::start(&options);
+    let folder = Gate::folder(&options);
     let config = folder.path().join("oakgate.yaml");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace("address: 127.0.0.1:0", &format!("address: {}", first.address)))
@@ -192,6 +192,22 @@ fn policies_are_checked_by_hand() {
     let (status, _, errors) = oakgate(&["policy", "decide", "--policy", &bad], "");
     assert_eq!(status, 2);
     assert!(errors.contains("rule `a`"), "{errors}");
+}
+
+#[test]
+fn what_is_no_proxy_is_said_to_be_none() {
+    let (status, _, errors) = oakgate(&["tools", "list", "--admin", "127.0.0.1:9"], "");
+    assert_eq!(status, 70, "{errors}");
+    assert!(errors.ends_with("; start the proxy, or name its admin address with `--admin`\n"), "{errors}");
+    // Something else answers there: a listener for callers.
+    let backend = "- {name: tools, kind: mcp, path: /mcp, url: 'http://127.0.0.1:9'}".to_owned();
+    let gate = Gate::start(&GateOptions { backends: backend, ..GateOptions::default() });
+    let (status, _, errors) = oakgate(&["tools", "list", "--admin", &gate.address], "");
+    let no_proxy = format!("`{}` is not a proxy's admin address; name it with `--admin`\n", gate.address);
+    assert_eq!((status, errors), (70, no_proxy));
+    let config = gate.path("oakgate.yaml");
+    let (status, output, _) = oakgate(&["config", "routes", config.to_str().unwrap()], "");
+    assert_eq!((status, output.as_str()), (0, "no backend of kind `rest`\n"));
 }
 
 #[test]

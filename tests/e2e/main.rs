@@ -18,6 +18,7 @@ mod drain;
 mod harness;
 mod holds;
 mod http_sse;
+mod limits;
 mod lists;
 mod mcp;
 mod openapi;

@@ -10,12 +10,7 @@ use crate::terminal::{say, visible};
 /// Lines that are shown around a change.
 const CONTEXT_LINES: usize = 3;
 
-pub(super) fn run(tools: &[Tool], name: &str) -> Done {
-    if tools.is_empty() {
-        return Err(Failure::Input(format!(
-            "no backend has shown a tool `{name}` since the proxy started; `oakgate tools list` says which were shown"
-        )));
-    }
+pub(super) fn run(tools: &[Tool]) -> Done {
     let changed: Vec<_> =
         tools.iter().filter_map(|tool| Some((tool, tool.accepted.as_ref()?, tool.seen.as_ref()?))).collect();
     for (tool, accepted, seen) in &changed {

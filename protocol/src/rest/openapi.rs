@@ -71,6 +71,8 @@ pub fn read(text: &str) -> Result<Vec<Operation>, Vec<OpenApiError>> {
 struct Document {
     has_version: bool,
     paths: Vec<(String, PathItem)>,
+    /// Whether a path was left out for a mistake, which is noted.
+    has_bad_path: bool,
     components: Components,
 }
 
@@ -105,10 +107,11 @@ impl Document {
                 item::skip_extension(&path, reader)?;
                 continue;
             }
-            if !path.starts_with('/') {
-                reader.note(OpenApiFault::NotAPath);
-            } else if path.contains(['?', '#']) {
-                reader.note(OpenApiFault::PathWithQuery);
+            if let Some(fault) = path_fault(&path) {
+                reader.note(fault);
+                self.has_bad_path = true;
+                PathItem::read(reader)?;
+                continue;
             }
             let item = PathItem::read(reader)?;
             self.paths.push((path.into_owned(), item));
@@ -132,7 +135,7 @@ impl Document {
         refuse_same_ids(&located, reader);
         let operations: Vec<Operation> =
             located.iter().map(|Located { path, found, .. }| found.operation(path)).collect();
-        if operations.is_empty() {
+        if operations.is_empty() && !self.has_bad_path {
             reader.note_at(Place::whole(), OpenApiFault::NoOperations);
         }
         let routes: Vec<RouteSource<'_>> = operations.iter().map(Operation::route).collect();
@@ -146,6 +149,13 @@ impl Document {
         }
         operations
     }
+}
+
+fn path_fault(path: &str) -> Option<OpenApiFault> {
+    if !path.starts_with('/') {
+        return Some(OpenApiFault::NotAPath);
+    }
+    path.contains(['?', '#']).then_some(OpenApiFault::PathWithQuery)
 }
 
 /// An operation, and where it was found.

@@ -44,7 +44,7 @@ pub struct RouteError {
 }
 
 /// What can be wrong with a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RouteFault {
     /// A literal segment differs from another route's only in letter case.
     #[error("a segment differs from another route's only in letter case")]
@@ -67,9 +67,9 @@ pub enum RouteFault {
     /// The resource names no path parameter of the route, or is empty.
     #[error("the resource must be text with the route's parameters in braces")]
     Resource,
-    /// An earlier route has the same method and shape.
-    #[error("an earlier route has the same method and shape")]
-    SameShape,
+    /// An earlier route, this one, has the same method and shape.
+    #[error("`{0}` has the same method and shape")]
+    SameShape(Box<str>),
     /// It is not a method and a path with a space between.
     #[error("a route is a method, a space and a path")]
     Shape,
@@ -110,6 +110,8 @@ struct Node {
 
 #[derive(Clone, Debug)]
 struct Route {
+    /// As it is written.
+    pattern: Box<str>,
     tool: String,
     resource: Option<Template>,
     parameters: Vec<String>,
@@ -140,18 +142,20 @@ impl Routes {
     /// Everything else that is wrong, route by route.
     pub fn fill(&mut self, sources: &[RouteSource<'_>]) -> Result<Vec<usize>, Vec<RouteError>> {
         let errors = self.extend(sources);
-        if errors.iter().all(|error| error.fault == RouteFault::SameShape) {
+        let is_left_out = |error: &RouteError| matches!(error.fault, RouteFault::SameShape(_));
+        if errors.iter().all(is_left_out) {
             return Ok(errors.into_iter().map(|error| error.position).collect());
         }
-        Err(errors.into_iter().filter(|error| error.fault != RouteFault::SameShape).collect())
+        Err(errors.into_iter().filter(|error| !is_left_out(error)).collect())
     }
 
     fn extend(&mut self, sources: &[RouteSource<'_>]) -> Vec<RouteError> {
         let mut errors = Vec::new();
         for (position, source) in sources.iter().enumerate() {
             if let Err(fault) = self.add(source) {
+                let is_last = fault == RouteFault::TooMany;
                 errors.push(RouteError { route: source.pattern.to_owned(), position, fault });
-                if fault == RouteFault::TooMany {
+                if is_last {
                     break;
                 }
             }
@@ -203,10 +207,11 @@ impl Routes {
         for segment in segments {
             node = node.child(segment)?;
         }
-        if node.route.is_some() {
-            return Err(RouteFault::SameShape);
+        if let Some(earlier) = &node.route {
+            return Err(RouteFault::SameShape(earlier.pattern.clone()));
         }
-        node.route = Some(Route { tool: source.tool.to_owned(), resource, parameters, slash_at_end });
+        let (pattern, tool) = (source.pattern.into(), source.tool.to_owned());
+        node.route = Some(Route { pattern, tool, resource, parameters, slash_at_end });
         self.count = self.count.saturating_add(1);
         Ok(())
     }

@@ -29,11 +29,12 @@ META = (
 LISTED = ",".join(
     '{"name":"%s","inputSchema":{"type":"object"}}' % name for name in ("open_note", "drop_table", "pay")
 )
+GOOD = ("stopped", "worked")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a case: `held`, `through` or `broken`; and why."""
+    """What became of a case: `stopped`, `through` or `broken`, an honest one `worked` or `broken`; and why."""
 
     status: str
     how: str = ""
@@ -86,9 +87,9 @@ class Target:
         works = self.probe()
         # What came late came through all the same.
         arrived = self.backend.arrived()
-        if verdict.status == "held" and (how := got_through(case, arrived, answer)) is not None:
+        if verdict.status in GOOD and (how := got_through(case, arrived, answer)) is not None:
             verdict = Verdict("through", how)
-        if verdict.status == "held" and not works:
+        if verdict.status in GOOD and not works:
             verdict = Verdict("broken", "the honest call after it did not work")
         return Outcome(verdict, parts, arrived, answer)
 
@@ -220,7 +221,7 @@ def judge(case: Case, arrived: list[bytes], answer: Answer) -> Verdict:
     for wanted in case.all("needs"):
         if wanted not in answer.text():
             return Verdict("broken", f"the answer lacks `{wanted}`")
-    return Verdict("held")
+    return Verdict("worked" if case.is_control() else "stopped")
 
 
 def got_through(case: Case, arrived: list[bytes], answer: Answer) -> str | None:

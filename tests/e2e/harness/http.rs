@@ -129,6 +129,15 @@ impl Connection {
         (length > 0).then_some(chunk)
     }
 
+    /// The body's chunks up to where it is cut off.
+    pub(crate) fn until_cut_off(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        while !self.stream.fill_buf().unwrap().is_empty() {
+            body.extend(self.chunk().unwrap_or_else(|| panic!("it was not cut off")));
+        }
+        body
+    }
+
     /// Whether the other end closes within a time, without a further byte.
     pub(crate) fn closes_within(&mut self, limit: Duration) -> bool {
         let since = Instant::now();

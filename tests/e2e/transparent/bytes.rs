@@ -59,7 +59,13 @@ fn modern(address: &str, key: &str, method: &str, name: Option<&str>, body: &str
 }
 
 /// Calls `wait`, and returns once the backend has begun with it.
-pub(super) fn waiting_call(address: &str, key: &str, session: Option<&str>, milliseconds: u32) -> Connection {
+pub(super) fn waiting_call(
+    backend: &Backend,
+    (address, key): (&str, &str),
+    session: Option<&str>,
+    milliseconds: u32,
+) -> Connection {
+    let before = waits_begun(&backend.log());
     let arguments = json!({"milliseconds": milliseconds});
     let params = match session {
         None => format!(r#"{{{META},"name":"wait","arguments":{arguments}}}"#),
@@ -70,15 +76,19 @@ pub(super) fn waiting_call(address: &str, key: &str, session: Option<&str>, mill
         None => modern(address, key, "tools/call", Some("wait"), &body),
         Some(_) => open(address, key, session, "POST", &[], &body),
     };
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    wait_for("a wait", || (waits_begun(&backend.log()) > before).then_some(()));
     connection
+}
+
+fn waits_begun(log: &[Value]) -> usize {
+    log.iter().filter(|line| line["waits_ms"].is_number()).count()
 }
 
 /// How the last wait ended.
 pub(super) fn end_of_wait(backend: &Backend) -> String {
     wait_for("the end of a wait", || {
         let log = backend.log();
-        let begun = log.iter().filter(|line| line["tool"] == "wait").count();
+        let begun = waits_begun(&log);
         let ended: Vec<&Value> = log.iter().filter(|line| line["wait"].is_string()).collect();
         (begun > 0 && ended.len() == begun).then(|| ended[begun - 1]["wait"].as_str().unwrap().to_owned())
     })

@@ -78,9 +78,9 @@ const MISTAKES: &[(&str, &str)] = &[
     ("/{a.b}: {get: {}}", "/paths/~1{a.b}/get (line 3): route `GET /{a.b}`: a parameter's name must be"),
     (
         "{'/a/{x}': {get: {}}, '/a/{y}': {get: {}}}",
-        "/paths/~1a~1{y}/get (line 3): route `GET /a/{y}`: an earlier route has",
+        "/paths/~1a~1{y}/get (line 3): route `GET /a/{y}`: `GET /a/{x}` has the same",
     ),
-    ("{/a: {get: {}}, /a/: {get: {}}}", "/paths/~1a~1/get (line 3): route `GET /a/`: an earlier route has"),
+    ("{/a: {get: {}}, /a/: {get: {}}}", "/paths/~1a~1/get (line 3): route `GET /a/`: `GET /a` has the same"),
     ("{/a: {get: {}}, /A: {get: {}}}", "/paths/~1A/get (line 3): route `GET /A`: a segment differs"),
     ("{/a: {get: {}}, /a: {put: {}}}", "/paths (line 3): duplicate key `/a`"),
     ("/a: {get: {}, \"get\": {}}", "/paths/~1a (line 3): duplicate key `get`"),
@@ -97,7 +97,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "/a: {get: {}, additionalOperations: {GET: {}}}",
-        "/paths/~1a/additionalOperations/GET (line 3): route `GET /a`: an earlier",
+        "/paths/~1a/additionalOperations/GET (line 3): route `GET /a`: `GET /a` has the same",
     ),
     ("/a: {x-oakgate-tool: t, get: {}}", "/paths/~1a/x-oakgate-tool (line 3): unknown key `x-oakgate-tool`"),
     ("/a: {get: {x-oakgate-tols: t}}", "/paths/~1a/get/x-oakgate-tols (line 3): unknown key"),
@@ -171,6 +171,9 @@ fn a_file_that_is_no_such_file_is_refused() {
 fn mistakes_come_all_at_once_up_to_a_limit() {
     let mistakes = refused("openapi: 4\npaths: {a: {Get: {}}, /b: {get: {operationId: 1}, put: {$ref: x}}}");
     assert_eq!(mistakes.len(), 5, "{mistakes:#?}");
+    // A path that is none is no route on top of that.
+    let mistakes = refused("openapi: 3.1.0\npaths: {/q?x=1: {get: {}}, t: {get: {}}}");
+    assert_eq!(mistakes.len(), 2, "{mistakes:#?}");
     let many: String = (0..1000).map(|n| format!("a{n}: {{}}, ")).collect();
     let mistakes = refused(&format!("openapi: 3.0.0\npaths: {{{many}}}"));
     assert_eq!(mistakes.len(), 101);

@@ -82,8 +82,8 @@ fn each_bad_route_is_named() {
         (source("GET /x/{a}", "t", Some("{a")), RouteFault::Resource),
         (source("GET /x/{a}", "t", Some("a}")), RouteFault::Resource),
         (source("GET /x/{a}", "t", Some("")), RouteFault::Resource),
-        (source("GET /taken/{other}/x", "t", None), RouteFault::SameShape),
-        (source("GET /taken/{other}/x/", "t", None), RouteFault::SameShape),
+        (source("GET /taken/{other}/x", "t", None), RouteFault::SameShape("GET /taken/{name}/x".into())),
+        (source("GET /taken/{other}/x/", "t", None), RouteFault::SameShape("GET /taken/{name}/x".into())),
         (source("GET /Taken/y", "t", None), RouteFault::CaseVariant),
     ];
     let mut sources = vec![source("GET /taken/{name}/x", "taken", None)];
