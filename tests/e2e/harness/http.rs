@@ -138,6 +138,13 @@ impl Connection {
         body
     }
 
+    /// All bytes until the other end closes, in whatever way.
+    pub(crate) fn everything(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let _reset_is_an_end_too = self.stream.read_to_end(&mut bytes);
+        bytes
+    }
+
     /// Whether the other end closes within a time, without a further byte.
     pub(crate) fn closes_within(&mut self, limit: Duration) -> bool {
         let since = Instant::now();
