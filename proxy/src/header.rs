@@ -12,7 +12,8 @@ const OVERRIDES: [&str; 5] =
 /// Whether some backend takes `name` for `other` (in lower case, with hyphens).
 pub(crate) fn is_read_as(name: &HeaderName, other: &str) -> bool {
     let folded = name.as_str().bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
-    folded.eq(other.bytes())
+    // Most names differ in length, which costs nothing to see.
+    name.as_str().len() == other.len() && folded.eq(other.bytes())
 }
 
 /// All values of a header (its name in lower case, with hyphens), also those that some backend takes for its values.
