@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use config::BackendKind;
-use http::{Request, Response, StatusCode};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use policy::{Call, Decision, decide};
 
@@ -60,7 +61,8 @@ pub(crate) async fn gate(
         verdict: None,
         record: Some(record),
     };
-    let name = http::HeaderValue::from_str(&exchange.id.text);
+    let name = HeaderValue::from_str(&exchange.id.text);
+    let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
     let passage = async move {
         match pass(&mut exchange, request).await {
             Ok(response) => response,
@@ -70,6 +72,11 @@ pub(crate) async fn gate(
     let mut response = response_or_stream(Box::pin(passage), stream).await;
     if let Ok(name) = name {
         response.headers_mut().insert(respond::CALL, name);
+    }
+    if is_chunked {
+        // hyper drops a `Content-Length` beside it, so where the request ends for others is never beyond doubt (RFC 9112,
+        // section 6.3).
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

@@ -118,7 +118,7 @@ impl PendingSession {
         token: String,
     ) -> (Self, mpsc::Receiver<Bytes>) {
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
-        let opening = Self {
+        let pending = Self {
             sessions: Arc::clone(sessions),
             url: backend.url.clone(),
             place,
@@ -128,7 +128,7 @@ impl PendingSession {
             events,
             is_open: false,
         };
-        (opening, inbox)
+        (pending, inbox)
     }
 
     /// Opens the session when the backend has said where its messages go, and says where ours do.

@@ -72,7 +72,7 @@ pub(crate) async fn transparent(
     let answer = forward(exchange, Passage::Transparent(proof), outbound, &message.inbound, None).await?;
     let session = SessionKey::of(message.inbound.place, message.identity, answer.response.headers());
     if let (true, Some(key)) = (begins_session, session) {
-        look.handshake = Some(SessionStart { shared: Arc::clone(shared), key });
+        look.session_start = Some(SessionStart { shared: Arc::clone(shared), key });
     }
     let may_be_a_list = shared.listings.may_come(message.inbound.place) && is_json(&answer.response);
     look.in_one_message |= may_be_a_list;
@@ -94,7 +94,7 @@ pub(crate) fn cancel(exchange: &Exchange, inbound: &Inbound<'_>, identity: &Iden
 fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<OpenStream>>), Refusal> {
     let shared = &exchange.worker.shared;
     let Message { inbound, passing, identity, tenant } = message;
-    let lists = Some(lists(exchange, inbound, *tenant)?);
+    let lists = || lists(exchange, inbound, *tenant);
     // A list that policy never touches does not change with it.
     let is_touched = exchange.listening.settings.list != ListMode::Off;
     let is_looked_for = exchange.looks_for_lists(inbound.backend);
@@ -107,12 +107,12 @@ fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<
             // Over HTTP+SSE the list comes in the stream; what answers the message itself is no message.
             let is_strict = inbound.session.is_none();
             let owed = Some(Arc::new(Owed::new(shared, inbound.place)));
-            let lists = lists.map(|lists| Visible { owed, ..lists });
+            let lists = Some(Visible { owed, ..lists()? });
             Ok((Look { lists, in_one_message: true, is_strict, ..Look::default() }, None))
         }
         Passing::Stream => {
             let token = exchange.worker.token().map_err(|_| Refusal::ReceiptFailed)?.text;
-            let (opening, inbox) = PendingSession::new(
+            let (pending, inbox) = PendingSession::new(
                 &shared.http_sse,
                 (inbound.place, inbound.backend),
                 &identity.caller.id,
@@ -123,13 +123,15 @@ fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<
             let answers_first = exchange.session_id(inbound.head).is_none();
             let open =
                 OpenStream::new(shared, identity).on_change(changed(None), answers_first).with_inbox(inbox);
-            let look = Look { lists, opening: Some(opening), is_strict: true, ..Look::default() };
+            let look =
+                Look { lists: Some(lists()?), pending: Some(pending), is_strict: true, ..Look::default() };
             Ok((look, Some(Box::new(open))))
         }
         Passing::Listen { id, tools } => {
             let event = tools.then(|| changed(Some(id))).flatten();
             let open = OpenStream::new(shared, identity).on_change(event, true);
-            Ok((Look { lists, is_stream: true, is_strict: true, ..Look::default() }, Some(Box::new(open))))
+            let look = Look { lists: Some(lists()?), is_strict: true, ..Look::default() };
+            Ok((look, Some(Box::new(open))))
         }
         Passing::EndSession => {
             if let Some(key) = SessionKey::of(inbound.place, identity, &inbound.head.headers) {
@@ -140,7 +142,7 @@ fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<
         Passing::Initialize => Ok((Look { in_one_message: true, ..Look::default() }, None)),
         // A server that confuses two requests of one id answers a list where another answer is due.
         Passing::Cancelled(_) | Passing::Other if is_looked_for => {
-            Ok((Look { lists, ..Look::default() }, None))
+            Ok((Look { lists: Some(lists()?), ..Look::default() }, None))
         }
         Passing::Cancelled(_) | Passing::Document | Passing::Other => Ok((Look::default(), None)),
     }
@@ -207,7 +209,7 @@ pub(crate) async fn back(
     }
     // What says that it failed, and what answers a GET, may still carry a list to whoever looks.
     let is_read = look.in_one_message && answer.response.status().is_success()
-        || is_json(&answer.response) && (look.in_one_message || look.opening.is_some());
+        || is_json(&answer.response) && (look.in_one_message || look.pending.is_some());
     if !is_plain(answer.response.headers()) {
         // Only a list of tools must not pass unread.
         let open = open.filter(|_| is_stream).map(|open| Box::new(open.silent()));

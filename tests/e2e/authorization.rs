@@ -192,6 +192,34 @@ fn metadata_is_where_the_backend_says_it_is() {
     assert_eq!(gate.records(), Vec::<Value>::new(), "no call, no record");
 }
 
+/// A backend whose challenge a caller can influence must not send the next caller's token anywhere.
+#[test]
+fn nobodys_token_goes_where_a_challenge_points() {
+    let (head, document) = ok("{}");
+    for (place, is_announced) in [
+        ("/place", true),
+        ("/place?drop=1", false),
+        ("/a/../place", false),
+        ("/a%2fplace", false),
+        ("/a;b", false),
+    ] {
+        let unauthorized = format!(
+            "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer resource_metadata=\"ORIGIN{place}\"\r\n"
+        );
+        let canned =
+            Canned::start(&[("/mcp", &unauthorized, String::new()), (place, head, document.clone())]);
+        let gate = passing(&format!("{}/mcp", canned.url));
+        let ours = gate.url(&format!("{RESOURCE}/mcp"));
+        let named = if is_announced { ours } else { format!("{}{place}", canned.url) };
+        assert_eq!(challenge(&gate), Some(format!("Bearer resource_metadata=\"{named}\"")));
+        let token = [("authorization", "Bearer theirs")];
+        request(&gate.address, "GET", &format!("{RESOURCE}/mcp"), &token, b"");
+        let asked = format!("{:?}", canned.asked());
+        assert_eq!(asked.contains(&format!("GET {place} ")), is_announced, "{asked}");
+        assert!(!asked.contains("theirs"), "{asked}");
+    }
+}
+
 #[test]
 fn documents_pass_and_only_they() {
     let evil =

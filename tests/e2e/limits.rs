@@ -42,17 +42,22 @@ fn until_open(stream: &mut Connection) {
 #[test]
 fn there_are_only_so_many_sessions_of_the_old_transport() {
     let backend = Backend::http_and_sse(&[]);
-    let gate = gate(&backend, "max_sessions: 1");
-    let mut first = stream(&gate);
+    for limit in ["max_sessions", "max_sessions_per_caller"] {
+        only_one(&gate(&backend, &format!("{limit}: 1")), limit);
+    }
+}
+
+fn only_one(gate: &Gate, limit: &str) {
+    let mut first = stream(gate);
     until_open(&mut first);
     // It may be cut before its head is out.
-    let cut = String::from_utf8(asked(&gate).everything()).unwrap();
+    let cut = String::from_utf8(asked(gate).everything()).unwrap();
     assert!(!cut.contains("oakgate_session"), "{cut}");
-    assert_eq!(reached(&gate, "max_sessions"), 1.0);
+    assert_eq!(reached(gate, limit), 1.0);
     assert_eq!(gate.metric("oakgate_http_sse_sessions"), 1.0);
     drop(first);
     wait_for("a free place", || (gate.metric("oakgate_http_sse_sessions") == 0.0).then_some(()));
-    until_open(&mut stream(&gate));
+    until_open(&mut stream(gate));
 }
 
 /// A backend of plain sockets with so many tools.

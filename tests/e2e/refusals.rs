@@ -314,3 +314,28 @@ fn a_backend_leads_nobody_elsewhere() {
         assert!(answer.header("location").is_none());
     }
 }
+
+#[test]
+fn a_connection_does_not_go_on_after_a_request_whose_end_is_in_doubt() {
+    let backend = Backend::raw(&[]);
+    let gate = Gate::mcp(&backend.url, POLICY);
+    let hidden = CALL.replace("echo", "smuggled");
+    let next = format!("POST /mcp HTTP/1.1\r\nhost: h\r\ncontent-length: {}\r\n\r\n{hidden}", hidden.len());
+    let chunked = format!("{:x}\r\n{CALL}\r\n0\r\n\r\n{next}", CALL.len());
+    for lengths in [
+        "content-length: 4\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: chunked\r\ncontent-length: 4\r\n",
+        "transfer-encoding: chunked\r\n",
+    ] {
+        let mut connection = Connection::open(&gate.address);
+        let head =
+            format!("POST /mcp HTTP/1.1\r\nhost: {}\r\nx-api-key: {KEY}\r\n{lengths}\r\n", gate.address);
+        connection.write((head + &chunked).as_bytes());
+        let answer = connection.answer();
+        assert_eq!(answer.status, 200, "{lengths}: {}", answer.text());
+        assert_eq!(answer.header("connection"), Some("close"), "{lengths}");
+        assert_eq!(connection.everything(), b"", "{lengths}: the connection goes on");
+    }
+    let log = backend.log_text();
+    assert_eq!((log.matches("POST ").count(), log.contains("smuggled")), (3, false), "{log}");
+}

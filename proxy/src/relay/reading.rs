@@ -15,11 +15,9 @@ pub(crate) struct Look {
     /// Lists of tools.
     pub(crate) lists: Option<Visible>,
     /// The answer to an `initialize`.
-    pub(crate) handshake: Option<SessionStart>,
+    pub(crate) session_start: Option<SessionStart>,
     /// Where the old HTTP+SSE transport says where to send messages.
-    pub(crate) opening: Option<PendingSession>,
-    /// Nothing in particular: the stream has to be taken apart so that others can speak in it.
-    pub(crate) is_stream: bool,
+    pub(crate) pending: Option<PendingSession>,
     /// Whether an answer that is one message, and no stream, is looked into as well.
     pub(crate) in_one_message: bool,
     /// Whether an answer that can't be looked into must not go on.
@@ -39,21 +37,21 @@ pub(crate) struct Reading {
 impl Look {
     /// Whether there is anything to look for.
     pub(crate) const fn is_needed(&self) -> bool {
-        self.lists.is_some() || self.handshake.is_some() || self.opening.is_some() || self.is_stream
+        self.lists.is_some() || self.session_start.is_some() || self.pending.is_some()
     }
 
     /// What goes on in place of a message; `None` if it goes on as it is.
     pub(crate) fn message(&self, message: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
-        if let Some(handshake) = &self.handshake {
-            handshake.look(message);
+        if let Some(start) = &self.session_start {
+            start.look(message);
         }
         self.lists.as_ref().map_or(Ok(None), |lists| lists.message(message))
     }
 
     fn event(&mut self, event: &Event) -> Result<Option<Vec<u8>>, &'static str> {
         let Some(data) = event.data() else { return Ok(None) };
-        match &mut self.opening {
-            Some(opening) if event.event_type() == Some(b"endpoint") => opening.endpoint(&data).map(Some),
+        match &mut self.pending {
+            Some(pending) if event.event_type() == Some(b"endpoint") => pending.endpoint(&data).map(Some),
             _ => self.message(&data),
         }
     }
