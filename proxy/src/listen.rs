@@ -210,6 +210,11 @@ async fn serve(
         }
     };
     if let Err(error) = ended {
+        if error.is_parse() {
+            // hyper has answered and closes; who called is not known, so there is a count and no record.
+            let reason = Refusal::UnreadableRequest.name();
+            shared.metrics.refusals.with_label_values(&[reason]).inc();
+        }
         tracing::debug!(%error, "a client's connection ended");
     }
 }

@@ -187,6 +187,9 @@ pub(crate) enum Refusal {
     /// A message to a session of the old HTTP+SSE transport that is over, or is another caller's.
     #[error("there is no such session, or it is over")]
     UnknownSession,
+    /// The request's head is not HTTP/1.1 that is accepted, or too large (431): answered without a body, and closed.
+    #[error("the request is not one that can be read")]
+    UnreadableRequest,
     /// Something that some server would take for the opening handshake of a WebSocket, and that is not one.
     #[error("that is not the opening handshake of a WebSocket: {why}")]
     WebsocketHandshake { why: &'static str },

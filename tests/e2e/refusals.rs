@@ -339,3 +339,25 @@ fn a_connection_does_not_go_on_after_a_request_whose_end_is_in_doubt() {
     let log = backend.log_text();
     assert_eq!((log.matches("POST ").count(), log.contains("smuggled")), (3, false), "{log}");
 }
+
+#[test]
+fn what_is_not_http_is_counted_and_closed() {
+    let backend = Backend::raw(&[]);
+    let gate = Gate::mcp(&backend.url, POLICY);
+    let large = format!("POST /mcp HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(100_000));
+    let heads = [
+        "POST /mcp HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+        "POST /mcp HTTP/1.1\r\nhost : x\r\n\r\n",
+        "not http\r\n\r\n",
+        &large,
+    ];
+    for (number, head) in (1..).zip(heads) {
+        let mut connection = Connection::open(&gate.address);
+        connection.write(head.as_bytes());
+        let answer = String::from_utf8(connection.everything()).unwrap();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{head:.60}: {answer}");
+        let reason = "oakgate_refusals_total{reason=\"unreadable-request\"}";
+        wait_for("the count", || (gate.metric(reason) == f64::from(number)).then_some(()));
+    }
+    assert_eq!(backend.log_text(), "");
+}

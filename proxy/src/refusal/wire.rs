@@ -118,6 +118,7 @@ impl Reason {
             Self::UnknownCredential => ("credential-unknown", 401, Mcp::Http, never),
             Self::UnknownSession => ("unknown-session", 404, Mcp::Http, never),
             Self::UnknownMethod => ("unknown-method", 404, Mcp::Error(METHOD_NOT_FOUND), never),
+            Self::UnreadableRequest => ("unreadable-request", 400, Mcp::Http, never),
             Self::WebsocketHandshake => ("websocket-handshake", 400, Mcp::Http, never),
             Self::WebsocketVersion => ("websocket-version", 426, Mcp::Http, never),
             // Of these the particulars decide on the name: see `Refusal::wire`.
