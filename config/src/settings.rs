@@ -1,5 +1,6 @@
 //! The settings as used: everything parsed, everything that names something else resolved.
 
+mod auth;
 mod backend;
 mod listener;
 mod routes;
@@ -7,8 +8,9 @@ mod routes;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub use auth::Auth;
 pub use backend::{Authorization, Backend, BackendKind, BackendUrl, Mapping};
-pub use listener::{Auth, ListMode, Listener};
+pub use listener::{ListMode, Listener};
 pub use routes::Route;
 
 pub use crate::source::{DurabilitySource as Durability, OnFullSource as OnFull};
@@ -132,7 +134,7 @@ fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Opt
     let admin = address(&source.admin, "proxy.admin", mistakes);
     let listeners = listener::listeners(source.listeners, mistakes);
     let backends = backend::backends(source.backends, &listeners, folder, mistakes);
-    if source.keys_file.is_none() && listeners.iter().any(|listener| listener.auth == Auth::ApiKey) {
+    if source.keys_file.is_none() && listeners.iter().any(|listener| listener.auth.api_key) {
         mistakes.push(Mistake::at("proxy.keys_file", "missing: a listener has `auth: api-key`"));
     }
     Some(Proxy {

@@ -59,8 +59,8 @@ pub struct ListenerSource {
     pub name: String,
     /// IP address and port; port 0 lets the system choose.
     pub address: String,
-    /// How callers prove who they are. `none` is for loopback only.
-    pub auth: AuthSource,
+    /// How callers prove who they are: one way, or a list of which one is enough. `none` is for loopback only.
+    pub auth: AuthListSource,
     /// What a caller sees in `tools/list` of what policy will do with its calls.
     #[serde(default)]
     pub list: ListSource,
@@ -80,6 +80,27 @@ pub struct ListenerSource {
     /// `auth: none` on an address that is not loopback: say so here.
     #[serde(default)]
     pub force_no_auth: bool,
+}
+
+/// One way, or several.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum AuthListSource {
+    /// One.
+    One(AuthSource),
+    /// Any of these.
+    Several(Vec<AuthSource>),
+}
+
+impl AuthListSource {
+    /// All of them.
+    #[must_use]
+    pub fn ways(&self) -> &[AuthSource] {
+        match self {
+            Self::One(way) => std::slice::from_ref(way),
+            Self::Several(ways) => ways,
+        }
+    }
 }
 
 /// How callers prove who they are.

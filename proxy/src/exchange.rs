@@ -15,6 +15,7 @@ use crate::approvals::RequestKey;
 use crate::audit::{Intent, Record, VerdictFields};
 use crate::body::Body;
 use crate::caller::Identity;
+use crate::connection::Peer;
 use crate::events::EventStream;
 use crate::hold::Held;
 use crate::http_sse::Session;
@@ -30,6 +31,7 @@ use crate::worker::{CallId, Worker};
 pub(crate) struct Exchange {
     pub(crate) worker: Rc<Worker>,
     pub(crate) listening: Rc<Listening>,
+    pub(crate) peer: Arc<Peer>,
     pub(crate) id: CallId,
     pub(crate) stream: EventStream,
     pub(crate) reply_to: ReplyTo,

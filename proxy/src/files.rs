@@ -40,8 +40,8 @@ enum Watched {
     ReceiptKeys,
 }
 
-/// What tells one version of a file from another without reading it.
-type Version = Option<(u64, u64, i64, i64)>;
+/// What tells one version of a file from another without reading it; of each file that is loaded together.
+type Version = Vec<Option<(u64, u64, i64, i64)>>;
 
 /// Loads all files for the first time. Keys must load; without a policy the proxy starts, and refuses every call. The
 /// watcher's first look follows at once, and counts these loads.
@@ -67,9 +67,9 @@ pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<
 pub(crate) async fn watch(shared: Arc<Shared>, mut reread: watch::Receiver<()>) {
     let mut watchers =
         [Watched::Policy, Watched::Candidate, Watched::Keys, Watched::ReceiptKeys].map(|watched| {
-            let seen = watched.path(&shared.settings).and_then(version);
+            let seen = version(&watched.paths(&shared.settings));
             // What was loaded at the start is loaded again: it may have changed before this looked for the first time.
-            Watcher { watched, loaded: seen, seen, seen_since: None, is_due: true, in_force: false }
+            Watcher { watched, loaded: seen.clone(), seen, seen_since: None, is_due: true, in_force: false }
         });
     loop {
         for watcher in &mut watchers {
@@ -102,10 +102,13 @@ struct Watcher {
 
 impl Watcher {
     async fn look(&mut self, shared: &Arc<Shared>) {
-        let Some(path) = self.watched.path(&shared.settings) else { return };
-        let now = version(path);
+        let paths = self.watched.paths(&shared.settings);
+        if paths.is_empty() {
+            return;
+        }
+        let now = version(&paths);
         if now != self.seen {
-            (self.seen, self.seen_since) = (now, Some(Instant::now()));
+            (self.seen, self.seen_since) = (now.clone(), Some(Instant::now()));
         }
         // By time, not by looks: being asked twice in a row must not make a half-written file stand still.
         let stands_still = self.seen_since.is_none_or(|since| since.elapsed() >= WATCH_INTERVAL);
@@ -134,12 +137,13 @@ impl Watched {
         }
     }
 
-    fn path(self, settings: &config::Proxy) -> Option<&Path> {
+    /// The files that are loaded together; none if the settings name none.
+    fn paths(self, settings: &config::Proxy) -> Vec<&Path> {
         match self {
-            Self::Policy => Some(&settings.policy_file),
-            Self::Candidate => settings.candidate_file.as_deref(),
-            Self::Keys => settings.keys_file.as_deref(),
-            Self::ReceiptKeys => Some(&settings.receipts.keys_file),
+            Self::Policy => vec![&settings.policy_file],
+            Self::Candidate => settings.candidate_file.as_deref().into_iter().collect(),
+            Self::Keys => settings.keys_file.as_deref().into_iter().collect(),
+            Self::ReceiptKeys => vec![&settings.receipts.keys_file],
         }
     }
 }
@@ -265,14 +269,21 @@ fn load_receipt_keys(file: &Path) -> Result<KeySet, FileError> {
 
 fn read(file: &Path) -> Result<String, FileError> {
     let fail = |mistake: String| FileError { file: file.to_owned(), mistakes: vec![mistake] };
-    let before = version(file);
+    let before = version(&[file]);
     let text = std::fs::read_to_string(file).map_err(|error| fail(format!("can't be read: {error}")))?;
-    if version(file) == before { Ok(text) } else { Err(fail("was written to while it was read".to_owned())) }
+    if version(&[file]) == before {
+        Ok(text)
+    } else {
+        Err(fail("was written to while it was read".to_owned()))
+    }
 }
 
-fn version(file: &Path) -> Version {
-    let metadata = std::fs::metadata(file).ok()?;
-    Some((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
+fn version(files: &[&Path]) -> Version {
+    let version_of = |file: &&Path| {
+        let metadata = std::fs::metadata(file).ok()?;
+        Some((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
+    };
+    files.iter().map(version_of).collect()
 }
 
 impl fmt::Display for FileError {

@@ -1,22 +1,18 @@
 //! What is done to a request once it is decided: it is recorded, signed and sent, once.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use config::{Backend, BackendKind, Durability};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use policy::{Call, Permit, Snapshot};
 
 use crate::audit::{Outcome, Record};
 use crate::authorization::challenge;
 use crate::body::Whole;
-use crate::caller::Identity;
-use crate::clock;
 use crate::exchange::Exchange;
 use crate::http_sse::Session;
-use crate::listen::Listening;
 use crate::refusal::Refusal;
 use crate::stamp::stamp;
 use crate::state::{InForce, PolicyInForce, Shared};
@@ -118,18 +114,6 @@ pub(crate) fn check_length(call: &Call<'_>) -> Result<(), Refusal> {
     let length: usize = parts.into_iter().flatten().flat_map(str::bytes).map(in_json).sum();
     let max_bytes = COORDINATES_MAX_BYTES;
     if length > max_bytes { Err(Refusal::CoordinatesTooLong { max_bytes }) } else { Ok(()) }
-}
-
-/// The caller as it is known now. A call that was held for long may be the call of a key that was taken away meanwhile.
-pub(crate) fn still_known(
-    listening: &Listening,
-    in_force: &InForce,
-    identity: &Identity,
-    headers: &HeaderMap,
-) -> Result<Arc<Identity>, Refusal> {
-    let now = in_force.identities.identify(listening.settings.auth, headers, clock::now())?;
-    let is_same = now.caller.id == identity.caller.id && now.tenant(headers)? == identity.tenant(headers)?;
-    if is_same { Ok(now) } else { Err(Refusal::UnknownCredential) }
 }
 
 /// The backend's own path, and the query as it came.

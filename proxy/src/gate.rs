@@ -26,9 +26,10 @@ use crate::body::{Body, Whole};
 use crate::caller::Identity;
 use crate::candidate::compare;
 use crate::clock;
+use crate::connection::Peer;
 use crate::events::{EventStream, response_or_stream};
 use crate::exchange::Exchange;
-use crate::forward::{Inbound, check_length, forward, recorded, still_known, target};
+use crate::forward::{Inbound, check_length, forward, recorded, target};
 use crate::hold::hold;
 use crate::listen::Listening;
 use crate::recognise::{Arrival, Passing, ReplyTo, ToolCall, is_array, recognise};
@@ -45,6 +46,7 @@ use crate::worker::Worker;
 pub(crate) async fn gate(
     worker: Rc<Worker>,
     listening: Rc<Listening>,
+    peer: Arc<Peer>,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let Ok((id, record)) = worker.begin() else {
@@ -54,6 +56,7 @@ pub(crate) async fn gate(
     let mut exchange = Exchange {
         worker,
         listening,
+        peer,
         id,
         stream: stream.clone(),
         reply_to: ReplyTo::Http,
@@ -94,8 +97,9 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
     let path = head.uri.path();
     let (place, rest) = listening.route(&shared.settings.backends, path).ok_or(Refusal::NoBackend)?;
     let backend = shared.settings.backends.get(place).ok_or(Refusal::NoBackend)?;
-    let identity =
-        shared.in_force.load().identities.identify(listening.settings.auth, &head.headers, clock::now())?;
+    let auth = &listening.settings.auth;
+    let identities = Arc::clone(&shared.in_force.load().identities);
+    let identity = identities.identify(auth, &head.headers, &exchange.peer, clock::now())?;
     exchange.identity = Some(Arc::clone(&identity));
     let tenant = identity.tenant(&head.headers)?;
     if *shared.phase.borrow() >= Phase::Drain {
@@ -147,7 +151,7 @@ async fn enforce(
     inbound: &Inbound<'_>,
     tool_call: &ToolCall<'_>,
     call: &Call<'_>,
-    identity: &Identity,
+    identity: &Arc<Identity>,
 ) -> Result<Response<Body>, Refusal> {
     let worker = Rc::clone(&exchange.worker);
     let shared = &worker.shared;
@@ -174,7 +178,7 @@ async fn enforce(
                 let held = exchange.held(policy.snapshot.org(), tool_call, &call, identity, inbound.head);
                 let grant = hold(shared, &ask, held).await?;
                 in_force = shared.in_force.load_full();
-                still_known(&exchange.listening, &in_force, identity, &inbound.head.headers)?;
+                in_force.identities.again(identity, clock::now())?;
                 policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
                 call = shared.definitions.beside(&policy.snapshot, &call);
                 decision = decide(&policy.snapshot, &call, Some(grant), clock::now());

@@ -12,6 +12,7 @@ mod body;
 mod caller;
 mod candidate;
 mod clock;
+mod connection;
 mod definitions;
 mod entropy;
 mod events;

@@ -1,4 +1,4 @@
-//! Listening: sockets, connections under a permit, HTTP/1.1.
+//! Listening: sockets, and connections under a permit.
 
 use std::collections::HashSet;
 use std::io;
@@ -8,30 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Listener;
-use http::Request;
-use http::header::{HOST, UPGRADE};
+use http::header::HOST;
 use http::request::Parts;
 use http::uri::Scheme;
-use hyper::body::Incoming;
-use hyper::server::conn::http1::Builder;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::authorization;
-use crate::gate::gate;
-use crate::metrics::Gauged;
+use crate::connection::{reached, serve};
 use crate::refusal::Refusal;
 use crate::state::Phase;
 use crate::worker::Worker;
 
 /// Connections that wait to be accepted, per listener and worker.
 const BACKLOG: i32 = 4096;
-/// A silent connection is asked whether it is still there after this, and then this often.
-const KEEP_ALIVE_TIME: Duration = Duration::from_secs(60);
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// How long a listener rests when the system gives it no more connections.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -124,12 +115,6 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
-/// Lets the kernel notice a peer that vanished without a word.
-pub(crate) fn keep_alive(stream: &TcpStream) -> io::Result<()> {
-    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE_TIME).with_interval(KEEP_ALIVE_INTERVAL);
-    SockRef::from(stream).set_tcp_keepalive(&keep_alive)
-}
-
 /// Accepts connections until the proxy drains.
 pub(crate) async fn accept(
     worker: Rc<Worker>,
@@ -137,11 +122,12 @@ pub(crate) async fn accept(
     listener: TcpListener,
     permits: Arc<Semaphore>,
 ) {
-    let mut phase = worker.shared.phase.subscribe();
+    let shared = Arc::clone(&worker.shared);
+    let mut draining = std::pin::pin!(reached(&shared, Phase::Drain));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = reached(&mut phase, Phase::Drain) => return,
+            () = draining.as_mut() => return,
         };
         match accepted {
             Ok((stream, _peer)) => {
@@ -158,69 +144,5 @@ pub(crate) async fn accept(
                 tokio::time::sleep(ACCEPT_REST).await;
             }
         }
-    }
-}
-
-/// A connection's place among those that may be open. A WebSocket keeps it after HTTP is over.
-#[derive(Debug)]
-pub(crate) struct ConnectionPlace {
-    _permit: OwnedSemaphorePermit,
-    _counted: Gauged,
-}
-
-/// Serves one connection until it ends, or the proxy stops.
-async fn serve(
-    worker: Rc<Worker>,
-    listening: Rc<Listening>,
-    stream: TcpStream,
-    permit: OwnedSemaphorePermit,
-) {
-    let shared = Arc::clone(&worker.shared);
-    let place =
-        Arc::new(ConnectionPlace { _permit: permit, _counted: Gauged::new(&shared.metrics.connections) });
-    if let Err(error) = stream.set_nodelay(true).and_then(|()| keep_alive(&stream)) {
-        tracing::debug!(%error, "a socket option could not be set");
-    }
-    let limits = shared.settings.limits;
-    let service = service_fn(|mut request: Request<Incoming>| {
-        if request.headers().contains_key(UPGRADE) {
-            request.extensions_mut().insert(Arc::clone(&place));
-        }
-        let passage = gate(Rc::clone(&worker), Rc::clone(&listening), request);
-        async move { Ok::<_, std::convert::Infallible>(passage.await) }
-    });
-    let connection = Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(limits.header_timeout_seconds.into()))
-        .max_headers(usize::try_from(limits.max_headers).unwrap_or(usize::MAX))
-        .max_header_size(usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX))
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let (mut phase, mut last_phase) = (shared.phase.subscribe(), shared.phase.subscribe());
-    let mut draining = false;
-    let ended = loop {
-        tokio::select! {
-            ended = connection.as_mut() => break ended,
-            () = reached(&mut phase, Phase::Drain), if !draining => {
-                connection.as_mut().graceful_shutdown();
-                draining = true;
-            }
-            () = reached(&mut last_phase, Phase::Stop), if draining => break Ok(()),
-        }
-    };
-    if let Err(error) = ended {
-        if error.is_parse() {
-            // hyper has answered and closes; who called is not known, so there is a count and no record.
-            let reason = Refusal::UnreadableRequest.name();
-            shared.metrics.refusals.with_label_values(&[reason]).inc();
-        }
-        tracing::debug!(%error, "a client's connection ended");
-    }
-}
-
-async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
-    if phase.wait_for(|phase| *phase >= wanted).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

@@ -1,5 +1,6 @@
 //! Sending to a backend: the only way out, and it takes a passage by value.
 
+mod connection;
 mod head;
 mod pool;
 
@@ -16,6 +17,7 @@ use policy::Permit;
 use tokio::time::{Instant, timeout_at};
 
 use crate::recognise::Transparent;
+pub(crate) use connection::Connector;
 pub(crate) use head::{Outbound, named_by_connection, remove_hop_by_hop};
 pub(crate) use pool::{Lease, Pool, PoolLimits};
 
@@ -100,7 +102,7 @@ pub(crate) async fn send(
     loop {
         let mut lease = pool.lease(url).await.map_err(SendError::Unreachable)?;
         let kept = lease.was_kept();
-        match timeout_at(deadline, lease.sender().try_send_request(request)).await {
+        match timeout_at(deadline, lease.sender().try_send(request)).await {
             Err(_) => return Err(SendError::Timeout),
             // An upgrade that nobody asked for: what follows is no HTTP.
             Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS && !asks_upgrade => {

@@ -19,10 +19,10 @@ use sha1::{Digest, Sha1};
 
 use crate::audit::{Outcome, Record};
 use crate::body::Body;
+use crate::connection::ConnectionPlace;
 use crate::exchange::Exchange;
 use crate::forward::Inbound;
 use crate::header::is_read_as;
-use crate::listen::ConnectionPlace;
 use crate::refusal::Refusal;
 use crate::state::{Counted, Shared};
 use crate::upstream::{Answer, named_by_connection, remove_hop_by_hop};
@@ -147,9 +147,7 @@ impl<'a> Opening<'a> {
         record.outcome(Outcome::Unknown, Some(head.status.as_u16()));
         let tunnel = Tunnel {
             worker: std::rc::Rc::clone(&exchange.worker),
-            listening: std::rc::Rc::clone(&exchange.listening),
             backend_place: inbound.place,
-            headers: inbound.head.headers.clone(),
             identity,
             standing,
             record,

@@ -12,7 +12,7 @@ use prometheus::IntCounter;
 use crate::audit::{Record, Spool};
 use crate::entropy::{Entropy, NoEntropy};
 use crate::state::Shared;
-use crate::upstream::{Pool, PoolLimits};
+use crate::upstream::{Connector, Pool, PoolLimits};
 
 /// What one worker owns. Never shared with another thread.
 #[derive(Debug)]
@@ -47,8 +47,9 @@ impl Worker {
             idle_max: usize::try_from(limits.max_idle_backend_connections).unwrap_or(usize::MAX),
             idle: Duration::from_secs(limits.backend_idle_seconds.into()),
             connect: Duration::from_secs(limits.connect_timeout_seconds.into()),
-            header_max_bytes: usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX),
         };
+        let connector =
+            Connector { header_max_bytes: usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX) };
         let metrics = &shared.metrics;
         let backend = |backend: &config::Backend| {
             let kind = match backend.kind {
@@ -60,7 +61,7 @@ impl Worker {
                     metrics.calls.with_label_values(&[backend.name.as_str(), kind, verdict.as_str()])
                 });
             Backend {
-                pool: Pool::new(pool_limits, metrics, &backend.name),
+                pool: Pool::new(pool_limits, connector, metrics, &backend.name),
                 transparent: metrics.transparent.with_label_values(&[&backend.name]),
                 hidden: metrics.tools_hidden.with_label_values(&[&backend.name]),
                 calls,

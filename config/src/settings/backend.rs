@@ -9,7 +9,7 @@ use protocol::pointer::Pointer;
 use protocol::rest::Routes;
 
 use super::routes::{Route, routes};
-use super::{Auth, Listener, name};
+use super::{Listener, name};
 use crate::Mistake;
 pub use crate::source::AuthorizationSource as Authorization;
 use crate::source::{BackendSource, GovernSource, KindSource, MappingSource};
@@ -120,7 +120,7 @@ pub(super) fn backends(
 fn check_pass(source: &BackendSource, listeners: &[Listener], path: &str, mistakes: &mut Vec<Mistake>) {
     let is_reached_on =
         |listener: &&Listener| source.listeners.as_ref().is_none_or(|names| names.contains(&listener.name));
-    for listener in listeners.iter().filter(is_reached_on).filter(|listener| listener.auth != Auth::None) {
+    for listener in listeners.iter().filter(is_reached_on).filter(|listener| !listener.auth.is_none()) {
         let what = format!(
             "`pass` needs `auth: none` on every listener of the backend: `{}` takes credentials of its own, and they would \
              reach the backend",

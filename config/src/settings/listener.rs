@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{address, name};
+use super::auth::auth;
+use super::{Auth, address, name};
 use crate::Mistake;
+pub use crate::source::ListSource as ListMode;
 use crate::source::ListenerSource;
-pub use crate::source::{AuthSource as Auth, ListSource as ListMode};
 
 /// One address that callers connect to.
 #[derive(Clone, Debug)]
@@ -44,7 +45,8 @@ pub(super) fn listeners(sources: Vec<ListenerSource>, mistakes: &mut Vec<Mistake
             }
         }
         let Some(address) = address(&source.address, &at("address"), mistakes) else { continue };
-        if source.auth == Auth::None && !is_loopback(address.ip()) && !source.force_no_auth {
+        let auth = auth(&source.auth, &at("auth"), mistakes);
+        if auth.is_none() && !is_loopback(address.ip()) && !source.force_no_auth {
             let what =
                 "`none` on an address that others can reach: use `api-key`, or set `force_no_auth: true`";
             mistakes.push(Mistake::at(at("auth"), what));
@@ -52,7 +54,7 @@ pub(super) fn listeners(sources: Vec<ListenerSource>, mistakes: &mut Vec<Mistake
         listeners.push(Listener {
             name: source.name,
             address,
-            auth: source.auth,
+            auth,
             list: source.list,
             hold_limit_seconds: source.hold_limit_seconds.into(),
             hosts: source.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),

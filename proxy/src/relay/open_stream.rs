@@ -107,7 +107,7 @@ impl OpenStream {
     }
 
     fn is_known(&self) -> bool {
-        self.shared.in_force.load().identities.still_knows(&self.identity, clock::now())
+        self.shared.in_force.load().identities.again(&self.identity, clock::now()).is_ok()
     }
 }
 

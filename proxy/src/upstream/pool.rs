@@ -6,20 +6,15 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use config::BackendUrl;
-use http_body_util::Full;
-use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper_util::rt::TokioIo;
 use prometheus::{IntCounter, IntGauge};
-use tokio::net::TcpStream;
+use tokio::net::lookup_host;
 
+use super::connection::{Connector, Sender};
 use crate::metrics::Metrics;
 
 /// A kept connection that is not ready within this is closed, and another one is used.
 const READY_TIMEOUT: Duration = Duration::from_millis(100);
-
-type Sender = SendRequest<Full<Bytes>>;
 
 /// Limits of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +22,6 @@ pub(crate) struct PoolLimits {
     pub(crate) idle_max: usize,
     pub(crate) idle: Duration,
     pub(crate) connect: Duration,
-    pub(crate) header_max_bytes: usize,
 }
 
 /// The idle connections.
@@ -35,6 +29,7 @@ pub(crate) struct PoolLimits {
 pub(crate) struct Pool {
     idle: RefCell<Vec<Idle>>,
     limits: PoolLimits,
+    connector: Connector,
     opened: IntCounter,
     idle_count: IntGauge,
 }
@@ -54,10 +49,16 @@ pub(crate) struct Lease {
 }
 
 impl Pool {
-    pub(crate) fn new(limits: PoolLimits, metrics: &Arc<Metrics>, backend: &str) -> Rc<Self> {
+    pub(crate) fn new(
+        limits: PoolLimits,
+        connector: Connector,
+        metrics: &Arc<Metrics>,
+        backend: &str,
+    ) -> Rc<Self> {
         Rc::new(Self {
             idle: RefCell::default(),
             limits,
+            connector,
             opened: metrics.backend_connections.with_label_values(&[backend]),
             idle_count: metrics.backend_idle.with_label_values(&[backend]),
         })
@@ -93,21 +94,17 @@ impl Pool {
     }
 
     async fn connect(&self, url: &BackendUrl) -> io::Result<Sender> {
-        let stream = TcpStream::connect((url.host.as_str(), url.port)).await?;
-        stream.set_nodelay(true)?;
-        crate::listen::keep_alive(&stream)?;
-        let (sender, connection) = Builder::new()
-            .max_header_size(self.limits.header_max_bytes)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(io::Error::other)?;
-        self.opened.inc();
-        tokio::task::spawn_local(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(%error, "a backend's connection ended");
+        let mut failed = io::Error::from(io::ErrorKind::NotFound);
+        for address in lookup_host((url.host.as_str(), url.port)).await? {
+            match self.connector.open(address).await {
+                Ok(sender) => {
+                    self.opened.inc();
+                    return Ok(sender);
+                }
+                Err(error) => failed = error,
             }
-        });
-        Ok(sender)
+        }
+        Err(failed)
     }
 }
 

@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use policy::{Call, Decision, decide};
@@ -20,8 +19,7 @@ use super::Standing;
 use crate::audit::{Outcome, Record};
 use crate::caller::Identity;
 use crate::clock;
-use crate::forward::still_known;
-use crate::listen::{ConnectionPlace, Listening};
+use crate::connection::ConnectionPlace;
 use crate::metrics::Gauged;
 use crate::state::{Counted, Phase};
 use crate::worker::Worker;
@@ -39,10 +37,7 @@ const BUFFER_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Tunnel {
     pub(super) worker: Rc<Worker>,
-    pub(super) listening: Rc<Listening>,
     pub(super) backend_place: usize,
-    /// Of the handshake: the credential is in them.
-    pub(super) headers: HeaderMap,
     pub(super) identity: Arc<Identity>,
     pub(super) standing: Standing,
     pub(super) record: Record,
@@ -127,7 +122,7 @@ impl Tunnel {
     fn may_stay(&self) -> Result<(), &'static str> {
         let shared = &self.worker.shared;
         let in_force = shared.in_force.load();
-        let identity = still_known(&self.listening, &in_force, &self.identity, &self.headers);
+        let identity = in_force.identities.again(&self.identity, clock::now());
         let identity = identity.map_err(|refusal| refusal.name())?;
         let policy = in_force.policy.as_ref().ok_or("no-policy")?;
         let backend = shared.settings.backends.get(self.backend_place).ok_or("no-backend")?;

@@ -1,0 +1,78 @@
+use http::HeaderValue;
+
+use super::*;
+
+fn identities() -> Identities {
+    let sha256 = |key: &str| Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let text = format!(
+        "[{{id: a, kind: agent, tenant: t, sha256: {}}},
+          {{id: b, kind: standard, may_name_tenant: true, sha256: {}, expires: 2026-01-01T00:00:00Z}}]",
+        sha256("oak_agent_a"),
+        sha256("oak_live_b")
+    );
+    Identities::new(&Keys::read("keys.yaml", &text, config::Environment::of(|_| None)).unwrap(), None)
+}
+
+fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
+    list.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).fold(
+        HeaderMap::new(),
+        |mut map, (name, value): (http::HeaderName, _)| {
+            map.append(name, value);
+            map
+        },
+    )
+}
+
+const fn api_key() -> Auth {
+    Auth { api_key: true }
+}
+
+#[test]
+fn credentials() {
+    let before_expiry = UnixMillis(1_767_225_599_000);
+    let after_expiry = UnixMillis(1_767_225_600_000);
+    for (list, now, expected) in [
+        (vec![("x-api-key", "oak_agent_a")], after_expiry, Ok("a")),
+        (vec![("authorization", "Bearer oak_agent_a")], after_expiry, Ok("a")),
+        (vec![("authorization", "bearer oak_agent_a"), ("x-api-key", "oak_agent_a")], after_expiry, Ok("a")),
+        (vec![("x-api-key", "oak_live_b")], before_expiry, Ok("b")),
+        (vec![("x-api-key", "oak_live_b")], after_expiry, Err("credential-expired")),
+        (vec![], before_expiry, Err("credential-missing")),
+        (vec![("x-api-key", "oak_agent_A")], before_expiry, Err("credential-unknown")),
+        (vec![("x-api-key", "a")], before_expiry, Err("credential-unknown")),
+        (vec![("authorization", "Basic oak_agent_a")], before_expiry, Err("credential-unknown")),
+        (
+            vec![("authorization", "Bearer oak_live_b"), ("x-api-key", "oak_agent_a")],
+            before_expiry,
+            Err("credential-unknown"),
+        ),
+        (
+            vec![("x-api-key", "oak_agent_a"), ("x-api-key", "oak_live_b")],
+            before_expiry,
+            Err("credential-unknown"),
+        ),
+    ] {
+        let found = identities().identify(&api_key(), &headers(&list), &Peer::default(), now);
+        let found = found.as_ref().map(|identity| identity.caller.id.as_str()).map_err(Refusal::name);
+        assert_eq!(found, expected, "{list:?}");
+    }
+}
+
+#[test]
+fn a_tenant_is_believed_only_from_a_key_that_may_name_one() {
+    let identities = identities();
+    let now = UnixMillis(0);
+    for (key, named, expected) in [
+        ("oak_agent_a", None, Ok(Some("t"))),
+        ("oak_agent_a", Some("other"), Ok(Some("t"))),
+        ("oak_live_b", None, Ok(None)),
+        ("oak_live_b", Some("other"), Ok(Some("other"))),
+    ] {
+        let mut map = headers(&[("x-api-key", key)]);
+        if let Some(named) = named {
+            map.insert(TENANT, HeaderValue::from_static(named));
+        }
+        let identity = identities.identify(&api_key(), &map, &Peer::default(), now).unwrap();
+        assert_eq!(identity.tenant(&map).map_err(|refusal| refusal.name()), expected, "{key} {named:?}");
+    }
+}
