@@ -25,6 +25,7 @@ use crate::http_sse::HttpSse;
 use crate::listen::{self, Listening};
 use crate::listings::Listings;
 use crate::metrics::Metrics;
+use crate::open_files;
 use crate::state::{Buffered, Phase, Shared};
 use crate::worker::Worker;
 
@@ -110,8 +111,10 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     ];
     tasks.extend(handing_out);
     let (running, ended) = mpsc::channel(1);
-    let permits =
-        Arc::new(Semaphore::new(usize::try_from(shared.settings.limits.max_connections).unwrap_or(1)));
+    let max_connections = shared.settings.limits.max_connections;
+    let files = open_files::raise_limit(max_connections);
+    shared.metrics.open_files_limit.set(files.try_into().unwrap_or(i64::MAX));
+    let permits = Arc::new(Semaphore::new(open_files::connections(max_connections, files)));
     let addresses = sockets.iter().map(|(name, address, _)| (name.clone(), *address)).collect();
     let mut workers = Vec::with_capacity(count);
     let mut per_worker: Vec<Vec<(usize, SocketAddr, std::net::TcpListener)>> =

@@ -14,6 +14,7 @@ mod batches;
 mod bypass;
 mod commands;
 mod conformance;
+mod connections;
 mod drain;
 mod harness;
 mod holds;
