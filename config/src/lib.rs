@@ -10,6 +10,7 @@ mod limits;
 mod mistake;
 mod settings;
 pub mod source;
+mod spiffe;
 
 pub use environment::Environment;
 pub use keys::{ApiKey, KeyKind, Keys};
@@ -17,8 +18,10 @@ pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};
 pub use settings::{
     Audit, Auth, Authorization, Backend, BackendKind, BackendUrl, ControlPlane, Drain, Durability, ListMode,
-    Listener, Mapping, OnFull, Proxy, Receipts, Route, Settings,
+    Listener, Mapping, Mtls, OnFull, Proxy, Receipts, Route, Settings, Tls,
 };
+
+pub use spiffe::{NotSpiffeId, SpiffeId, TrustDomain};
 
 /// The JSON Schema (2020-12) of the settings file.
 #[must_use]

@@ -60,6 +60,9 @@ pub struct Limits {
     /// Bytes of the definitions that are remembered.
     #[schemars(range(min = 65_536))]
     pub max_tool_definitions_bytes: u64,
+    /// How long a TLS handshake may take.
+    #[schemars(range(min = 1, max = 3600))]
+    pub handshake_timeout_seconds: u32,
     /// How long a client may take to send a request's head.
     #[schemars(range(min = 1, max = 3600))]
     pub header_timeout_seconds: u32,
@@ -109,6 +112,7 @@ impl Default for Limits {
             max_list_ttl_ms: 60_000,
             max_tool_definitions: 10_000,
             max_tool_definitions_bytes: 64 * 1024 * 1024,
+            handshake_timeout_seconds: 10,
             header_timeout_seconds: 15,
             body_timeout_seconds: 30,
             connect_timeout_seconds: 5,

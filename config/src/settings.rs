@@ -4,6 +4,7 @@ mod auth;
 mod backend;
 mod listener;
 mod routes;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ pub use auth::Auth;
 pub use backend::{Authorization, Backend, BackendKind, BackendUrl, Mapping};
 pub use listener::{ListMode, Listener};
 pub use routes::Route;
+pub use tls::{Mtls, Tls};
 
 pub use crate::source::{DurabilitySource as Durability, OnFullSource as OnFull};
 use crate::source::{ProxySource, SettingsSource};
@@ -132,7 +134,7 @@ impl Settings {
 fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Option<Proxy> {
     name(&source.name, "proxy.name", mistakes);
     let admin = address(&source.admin, "proxy.admin", mistakes);
-    let listeners = listener::listeners(source.listeners, mistakes);
+    let listeners = listener::listeners(source.listeners, folder, mistakes);
     let backends = backend::backends(source.backends, &listeners, folder, mistakes);
     if source.keys_file.is_none() && listeners.iter().any(|listener| listener.auth.api_key) {
         mistakes.push(Mistake::at("proxy.keys_file", "missing: a listener has `auth: api-key`"));

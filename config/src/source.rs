@@ -80,6 +80,34 @@ pub struct ListenerSource {
     /// `auth: none` on an address that is not loopback: say so here.
     #[serde(default)]
     pub force_no_auth: bool,
+    /// TLS; without it the listener speaks plain HTTP.
+    pub tls: Option<TlsSource>,
+    /// Who the callers of `auth: mtls` are.
+    pub mtls: Option<MtlsSource>,
+}
+
+/// TLS on a listener. The files are read again when they change.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSource {
+    /// The certificate, followed by its chain, in PEM.
+    pub cert_file: PathBuf,
+    /// The certificate's private key, in PEM.
+    pub key_file: PathBuf,
+    /// The authorities of client certificates, in PEM. With it clients are asked for a certificate, and must have one
+    /// unless `auth` has `mtls` and another way.
+    pub client_ca_file: Option<PathBuf>,
+}
+
+/// Callers that are known by the SPIFFE id in their certificate.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MtlsSource {
+    /// The SPIFFE trust domains whose workloads may call.
+    #[schemars(length(min = 1))]
+    pub trust_domains: Vec<String>,
+    /// The tenant that they all belong to.
+    pub tenant: Option<String>,
 }
 
 /// One way, or several.
@@ -109,6 +137,8 @@ impl AuthListSource {
 pub enum AuthSource {
     /// `X-API-Key` or `Authorization: Bearer`.
     ApiKey,
+    /// A client certificate with a SPIFFE id (X.509-SVID); needs `tls.client_ca_file` and `mtls`.
+    Mtls,
     /// Not at all.
     None,
 }

@@ -207,13 +207,14 @@ fn addresses(inbound: &Inbound<'_>) -> (Address, Address) {
     let theirs =
         Address { origin: format!("http://{}", backend.url.authority), path: backend.url.path.clone() };
     let path = backend.path.trim_end_matches('/').to_owned();
-    (theirs, Address { origin: own_origin(&inbound.head.headers), path })
+    (theirs, Address { origin: own_origin(&inbound.head.headers, inbound.is_secure), path })
 }
 
 /// The listener's origin as the caller addressed it; `Host` was checked.
-fn own_origin(headers: &HeaderMap) -> String {
+fn own_origin(headers: &HeaderMap, is_secure: bool) -> String {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    format!("http://{host}")
+    let scheme = if is_secure { "https" } else { "http" };
+    format!("{scheme}://{host}")
 }
 
 #[cfg(test)]

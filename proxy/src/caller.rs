@@ -1,5 +1,6 @@
 //! Who is calling: from a credential to an identity. The credential itself goes no further than this.
 
+mod certificate;
 mod key;
 mod load;
 
@@ -14,9 +15,10 @@ use subtle::ConstantTimeEq;
 
 use crate::connection::Peer;
 use crate::refusal::Refusal;
+use crate::tls::{ByListener, PeerCertificate};
 pub(crate) use key::{API_KEY, has_key};
 use key::{KEY_PREFIXES, presented_key};
-pub(crate) use load::Load;
+pub(crate) use load::{Load, Loads};
 
 /// Header in which some callers may name their tenant.
 pub(crate) const TENANT: &str = "oakgate-tenant";
@@ -28,6 +30,8 @@ const TENANT_MAX_BYTES: usize = 256;
 pub(crate) struct Identities {
     by_sha256: HashMap<[u8; 32], Arc<Identity>>,
     anonymous: Arc<Identity>,
+    /// Of callers that no file lists.
+    loads: Arc<Loads>,
 }
 
 /// One caller.
@@ -42,12 +46,14 @@ pub(crate) struct Identity {
 }
 
 /// What an identity was known by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Credential {
     /// Nothing: the listener asks for nothing.
     None,
     /// The SHA-256 of an API key.
     Key([u8; 32]),
+    /// A client certificate.
+    Certificate(Arc<PeerCertificate>),
 }
 
 impl Identities {
@@ -70,21 +76,27 @@ impl Identities {
             (*sha256, Arc::new(identity))
         });
         let anonymous = before.map_or_else(Identity::anonymous, |before| Arc::clone(&before.anonymous));
-        Self { by_sha256: by_sha256.collect(), anonymous }
+        let loads = before.map_or_else(Arc::default, |before| Arc::clone(&before.loads));
+        Self { by_sha256: by_sha256.collect(), anonymous, loads }
     }
 
-    /// The caller of a request.
+    /// The caller of a request. Each credential that it presents must be good; the one in its head counts.
     pub(crate) fn identify(
         &self,
         auth: &Auth,
         headers: &HeaderMap,
-        _peer: &Peer,
+        peer: &Peer,
         now: UnixMillis,
     ) -> Result<Arc<Identity>, Refusal> {
         if auth.is_none() {
             return Ok(Arc::clone(&self.anonymous));
         }
-        self.by_key(presented_key(headers)?, now)
+        let by_certificate = peer.caller()?;
+        let key = if auth.api_key { presented_key(headers) } else { Err(Refusal::NoCredential) };
+        match (key, by_certificate) {
+            (Err(Refusal::NoCredential), Some(identity)) => Ok(Arc::clone(identity)),
+            (key, _) => self.by_key(key?, now),
+        }
     }
 
     fn by_key(&self, key: &str, now: UnixMillis) -> Result<Arc<Identity>, Refusal> {
@@ -102,11 +114,20 @@ impl Identities {
 
     /// A caller that was identified earlier, as its credential makes it known now. A call that was held for long, or a
     /// stream that is open for long, may be that of a credential that was taken away meanwhile.
-    pub(crate) fn again(&self, earlier: &Arc<Identity>, now: UnixMillis) -> Result<Arc<Identity>, Refusal> {
+    pub(crate) fn again(
+        &self,
+        earlier: &Arc<Identity>,
+        tls: &ByListener,
+        now: UnixMillis,
+    ) -> Result<Arc<Identity>, Refusal> {
         let identity = match &earlier.credential {
             Credential::None => Arc::clone(earlier),
             Credential::Key(sha256) => {
                 Arc::clone(self.by_sha256.get(sha256).ok_or(Refusal::UnknownCredential)?)
+            }
+            Credential::Certificate(certificate) => {
+                certificate.check(tls, now)?;
+                Arc::clone(earlier)
             }
         };
         identity.check_expiry(now)?;

@@ -1,5 +1,7 @@
 //! One client's connection, from its first byte to its last: what it speaks, and what is known of its other end.
 
+mod peer;
+
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
@@ -22,18 +24,15 @@ use crate::listen::Listening;
 use crate::metrics::Gauged;
 use crate::refusal::Refusal;
 use crate::state::{Phase, Shared};
+use crate::tls;
 use crate::worker::Worker;
+pub(crate) use peer::Peer;
 
 /// A silent connection is asked whether it is still there after this, and then this often.
 const KEEP_ALIVE_TIME: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
-
-/// The other end of a connection: what is known of it before its first request.
-#[derive(Debug, Default)]
-pub(crate) struct Peer {
-    /// Whether it came over TLS.
-    pub(crate) is_secure: bool,
-}
+/// Calls that are under way when a client's certificate ceases to be good may finish within this.
+const REFUSED_LINGER: Duration = Duration::from_secs(30);
 
 /// A connection's place among those that may be open. A WebSocket keeps it after HTTP is over.
 #[derive(Debug)]
@@ -62,8 +61,22 @@ pub(crate) async fn serve(
     if let Err(error) = stream.set_nodelay(true).and_then(|()| keep_alive(&stream)) {
         tracing::debug!(%error, "a socket option could not be set");
     }
-    let peer = Arc::new(Peer { is_secure: false });
+    if listening.settings.tls.is_some() {
+        // On the heap, so that plain connections stay as small as they are.
+        return Box::pin(serve_tls(worker, listening, stream, place)).await;
+    }
+    let peer = Arc::new(Peer::default());
     Connection { worker, listening, peer, place }.http1(stream).await;
+}
+
+async fn serve_tls(
+    worker: Rc<Worker>,
+    listening: Rc<Listening>,
+    stream: TcpStream,
+    place: Arc<ConnectionPlace>,
+) {
+    let Some((stream, peer)) = tls::handshake(&worker.shared, &listening, stream).await else { return };
+    Connection { worker, listening, peer: Arc::new(peer), place }.http1(stream).await;
 }
 
 /// Lets the kernel notice a peer that vanished without a word.
@@ -92,7 +105,8 @@ impl Connection {
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = pin!(connection);
-        let mut ending = pin!(ending(&shared));
+        let mut ending = pin!(ending(&shared, &self.peer));
+        let mut cut = pin!(cut(&shared, &self.peer));
         let mut is_ending = false;
         let ended = loop {
             tokio::select! {
@@ -101,7 +115,7 @@ impl Connection {
                     connection.as_mut().graceful_shutdown();
                     is_ending = true;
                 }
-                () = reached(&shared, Phase::Stop), if is_ending => break Ok(()),
+                () = cut.as_mut(), if is_ending => break Ok(()),
             }
         };
         if let Err(error) = ended {
@@ -111,8 +125,23 @@ impl Connection {
 }
 
 /// Over when no further request may begin.
-async fn ending(shared: &Shared) {
-    reached(shared, Phase::Drain).await;
+async fn ending(shared: &Shared, peer: &Peer) {
+    tokio::select! {
+        () = reached(shared, Phase::Drain) => {}
+        () = peer.refused(shared) => {}
+    }
+}
+
+/// Over when those that have begun may not go on.
+async fn cut(shared: &Shared, peer: &Peer) {
+    let refused = async {
+        peer.refused(shared).await;
+        tokio::time::sleep(REFUSED_LINGER).await;
+    };
+    tokio::select! {
+        () = reached(shared, Phase::Stop) => {}
+        () = refused => {}
+    }
 }
 
 /// Notes why a connection ended early.

@@ -1,5 +1,6 @@
-//! The watched files: policy, API keys, receipt keys. A version that does not load changes nothing but a metric.
+//! The watched files: policy, API keys, receipt keys, TLS. A version that does not load changes nothing but a metric.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::caller::Identities;
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::state::{InForce, PolicyInForce, Shared};
+use crate::tls::{self, ByListener, ListenerTls};
 
 /// How often files are looked at. A change is loaded once it has stood still for one interval: a file that is being
 /// written may be a shorter, looser policy for a moment.
@@ -38,18 +40,21 @@ enum Watched {
     Candidate,
     Keys,
     ReceiptKeys,
+    /// The files of a listener's TLS; its place in the settings.
+    Tls(usize),
 }
 
 /// What tells one version of a file from another without reading it; of each file that is loaded together.
 type Version = Vec<Option<(u64, u64, i64, i64)>>;
 
-/// Loads all files for the first time. Keys must load; without a policy the proxy starts, and refuses every call. The
+/// Loads all files for the first time. Keys and TLS must load; without a policy the proxy starts, and refuses every call. The
 /// watcher's first look follows at once, and counts these loads.
 pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<InForce, Vec<FileError>> {
     let keys = load_keys(settings.keys_file.as_deref());
     let receipt_keys = load_receipt_keys(&settings.receipts.keys_file);
-    match (keys, receipt_keys) {
-        (Ok(keys), Ok(receipt_keys)) => {
+    let tls = tls::load_first(&settings.listeners);
+    match (keys, receipt_keys, tls) {
+        (Ok(keys), Ok(receipt_keys), Ok(tls)) => {
             let policy = load_policy(&settings.policy_file, 0);
             Ok(InForce {
                 policy: policy.ok().map(|policy| Arc::new(in_force(metrics, policy))),
@@ -57,20 +62,26 @@ pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<
                 candidate: None,
                 identities: Arc::new(Identities::new(&keys, None)),
                 receipt_keys: Arc::new(receipt_keys),
+                tls,
             })
         }
-        (keys, receipt_keys) => Err(keys.err().into_iter().chain(receipt_keys.err()).collect()),
+        (keys, receipt_keys, tls) => {
+            let errors = keys.err().into_iter().chain(receipt_keys.err());
+            Err(errors.chain(tls.err().into_iter().flatten()).collect())
+        }
     }
 }
 
 /// Watches the files until the proxy stops. `reread` asks for a look at once.
 pub(crate) async fn watch(shared: Arc<Shared>, mut reread: watch::Receiver<()>) {
-    let mut watchers =
-        [Watched::Policy, Watched::Candidate, Watched::Keys, Watched::ReceiptKeys].map(|watched| {
-            let seen = version(&watched.paths(&shared.settings));
-            // What was loaded at the start is loaded again: it may have changed before this looked for the first time.
-            Watcher { watched, loaded: seen.clone(), seen, seen_since: None, is_due: true, in_force: false }
-        });
+    let listeners = (0..shared.settings.listeners.len()).map(Watched::Tls);
+    let all = [Watched::Policy, Watched::Candidate, Watched::Keys, Watched::ReceiptKeys];
+    let watchers = all.into_iter().chain(listeners).map(|watched| {
+        let seen = version(&watched.paths(&shared.settings));
+        // What was loaded at the start is loaded again: it may have changed before this looked for the first time.
+        Watcher { watched, loaded: seen.clone(), seen, seen_since: None, is_due: true, in_force: false }
+    });
+    let mut watchers: Vec<Watcher> = watchers.collect();
     loop {
         for watcher in &mut watchers {
             watcher.look(&shared).await;
@@ -118,7 +129,7 @@ impl Watcher {
             // Reading and compiling a large policy takes a while: not on this thread.
             let reloaded = tokio::task::spawn_blocking(move || reload(&shared, watched)).await;
             self.in_force = reloaded.unwrap_or_else(|_| {
-                tracing::error!(file = watched.name(), "loading the file failed in an unforeseen way");
+                tracing::error!(?watched, "loading the file failed in an unforeseen way");
                 false
             });
         } else if self.watched == Watched::Policy && self.in_force && now == self.loaded {
@@ -128,12 +139,17 @@ impl Watcher {
 }
 
 impl Watched {
-    const fn name(self) -> &'static str {
+    /// Its name in metrics.
+    fn name(self, settings: &config::Proxy) -> Cow<'static, str> {
         match self {
-            Self::Policy => "policy",
-            Self::Candidate => "candidate",
-            Self::Keys => "keys",
-            Self::ReceiptKeys => "receipt_keys",
+            Self::Policy => "policy".into(),
+            Self::Candidate => "candidate".into(),
+            Self::Keys => "keys".into(),
+            Self::ReceiptKeys => "receipt_keys".into(),
+            Self::Tls(place) => {
+                let listener = settings.listeners.get(place).map_or("", |listener| &listener.name);
+                format!("tls:{listener}").into()
+            }
         }
     }
 
@@ -144,6 +160,16 @@ impl Watched {
             Self::Candidate => settings.candidate_file.as_deref().into_iter().collect(),
             Self::Keys => settings.keys_file.as_deref().into_iter().collect(),
             Self::ReceiptKeys => vec![&settings.receipts.keys_file],
+            Self::Tls(place) => {
+                match settings.listeners.get(place).and_then(|listener| listener.tls.as_ref()) {
+                    Some(tls) => [Some(&tls.cert_file), Some(&tls.key_file), tls.client_ca_file.as_ref()]
+                        .into_iter()
+                        .flatten()
+                        .map(PathBuf::as_path)
+                        .collect(),
+                    None => Vec::new(),
+                }
+            }
         }
     }
 }
@@ -173,15 +199,22 @@ fn reload(shared: &Shared, watched: Watched) -> bool {
         }),
         Watched::ReceiptKeys => load_receipt_keys(&settings.receipts.keys_file)
             .map(|keys| InForce { receipt_keys: Arc::new(keys), ..InForce::clone(&before) }),
+        Watched::Tls(place) => {
+            load_tls(shared, place, &before.tls).map(|tls| InForce { tls, ..InForce::clone(&before) })
+        }
     };
-    let noted = note(metrics, watched, loaded, |next| {
+    let noted = note(metrics, &watched.name(settings), loaded, |next| {
         let same_policy = match (&before.policy, &next.policy) {
             (Some(before), Some(next)) => Arc::ptr_eq(before, next),
             (before, next) => before.is_none() && next.is_none(),
         };
         let same_keys = Arc::ptr_eq(&before.identities, &next.identities);
+        let same_authorities = before.tls.iter().zip(next.tls.iter()).all(|(before, next)| {
+            let of = |tls: &Option<Arc<ListenerTls>>| tls.as_ref()?.authorities.as_ref().map(Arc::as_ptr);
+            of(before) == of(next)
+        });
         shared.in_force.store(Arc::new(next));
-        if !(same_policy && same_keys) {
+        if !(same_policy && same_keys && same_authorities) {
             shared.changes.send_modify(|change| *change = change.wrapping_add(1));
         }
     });
@@ -210,16 +243,12 @@ fn in_force(metrics: &Metrics, policy: PolicyInForce) -> PolicyInForce {
 /// Uses what was loaded, or logs every mistake; counts either. Whoever sees the count sees it in force.
 fn note<T>(
     metrics: &Metrics,
-    watched: Watched,
+    watched: &str,
     loaded: Result<T, FileError>,
     put_in_force: impl FnOnce(T),
 ) -> bool {
     let mistakes = loaded.as_ref().err().map_or(0, |error| error.mistakes.len());
-    metrics
-        .files
-        .load_errors
-        .with_label_values(&[watched.name()])
-        .set(mistakes.try_into().unwrap_or(i64::MAX));
+    metrics.files.load_errors.with_label_values(&[watched]).set(mistakes.try_into().unwrap_or(i64::MAX));
     let result = match loaded {
         Ok(loaded) => {
             put_in_force(loaded);
@@ -232,7 +261,7 @@ fn note<T>(
             "refused"
         }
     };
-    metrics.files.loads.with_label_values(&[watched.name(), result]).inc();
+    metrics.files.loads.with_label_values(&[watched, result]).inc();
     mistakes == 0
 }
 
@@ -267,7 +296,25 @@ fn load_receipt_keys(file: &Path) -> Result<KeySet, FileError> {
     }
 }
 
-fn read(file: &Path) -> Result<String, FileError> {
+/// Loads the TLS of one listener; that of the others stays.
+fn load_tls(shared: &Shared, place: usize, before: &ByListener) -> Result<ByListener, FileError> {
+    let listener = shared.settings.listeners.get(place);
+    let Some((listener, files)) = listener.and_then(|listener| Some((listener, listener.tls.as_ref()?)))
+    else {
+        return Ok(Arc::clone(before));
+    };
+    let loaded = tls::load(listener, files, before.get(place).and_then(Option::as_deref))?;
+    let expiry = shared.metrics.tls.expiry.with_label_values(&[&listener.name]);
+    expiry.set(loaded.expires_unix_seconds);
+    let mut all = before.to_vec();
+    if let Some(tls) = all.get_mut(place) {
+        *tls = Some(Arc::new(loaded));
+    }
+    Ok(all.into())
+}
+
+/// Reads a text that stands still while it is read.
+pub(crate) fn read(file: &Path) -> Result<String, FileError> {
     let fail = |mistake: String| FileError { file: file.to_owned(), mistakes: vec![mistake] };
     let before = version(&[file]);
     let text = std::fs::read_to_string(file).map_err(|error| fail(format!("can't be read: {error}")))?;

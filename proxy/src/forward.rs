@@ -31,6 +31,8 @@ pub(crate) struct Inbound<'a> {
     pub(crate) backend: &'a Backend,
     /// The backend's place in the settings.
     pub(crate) place: usize,
+    /// Whether it came over TLS.
+    pub(crate) is_secure: bool,
     /// The session of the old HTTP+SSE transport that it belongs to.
     pub(crate) session: Option<&'a Session>,
 }

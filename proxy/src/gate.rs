@@ -93,13 +93,14 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
 
     // 2. Who is calling, and the whole body.
     let (head, incoming) = request.into_parts();
-    listening.check_host_and_origin(&head)?;
+    listening.check_host_and_origin(&head, exchange.peer.is_secure)?;
     let path = head.uri.path();
     let (place, rest) = listening.route(&shared.settings.backends, path).ok_or(Refusal::NoBackend)?;
     let backend = shared.settings.backends.get(place).ok_or(Refusal::NoBackend)?;
     let auth = &listening.settings.auth;
-    let identities = Arc::clone(&shared.in_force.load().identities);
-    let identity = identities.identify(auth, &head.headers, &exchange.peer, clock::now())?;
+    let known = shared.in_force.load_full();
+    exchange.peer.check(&known.tls, clock::now())?;
+    let identity = known.identities.identify(auth, &head.headers, &exchange.peer, clock::now())?;
     exchange.identity = Some(Arc::clone(&identity));
     let tenant = identity.tenant(&head.headers)?;
     if *shared.phase.borrow() >= Phase::Drain {
@@ -122,7 +123,9 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
         && SessionKey::of(place, &identity, &head.headers)
             .is_some_and(|key| shared.batch_sessions.may_batch(&key));
     let arrival = recognise(backend, &head, rest, (&body.bytes, may_batch), &mut exchange.reply_to)?;
-    let inbound = Inbound { head: &head, rest, body: &body, backend, place, session: session.as_deref() };
+    let is_secure = exchange.peer.is_secure;
+    let inbound =
+        Inbound { head: &head, rest, body: &body, backend, place, is_secure, session: session.as_deref() };
     let tool_call = match arrival {
         Arrival::Absorbed => return Ok(respond::accepted()),
         Arrival::Transparent(proof, passing) => {
@@ -178,7 +181,7 @@ async fn enforce(
                 let held = exchange.held(policy.snapshot.org(), tool_call, &call, identity, inbound.head);
                 let grant = hold(shared, &ask, held).await?;
                 in_force = shared.in_force.load_full();
-                in_force.identities.again(identity, clock::now())?;
+                in_force.identities.again(identity, &in_force.tls, clock::now())?;
                 policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
                 call = shared.definitions.beside(&policy.snapshot, &call);
                 decision = decide(&policy.snapshot, &call, Some(grant), clock::now());

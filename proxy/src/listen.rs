@@ -30,6 +30,8 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) settings: Listener,
+    /// Its place in the settings.
+    pub(crate) place: usize,
     /// Host names it answers to, in lower case, without and with its port.
     hosts: HashSet<String>,
     /// Path and place in the settings of each backend, the longest path first.
@@ -39,7 +41,11 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    pub(crate) fn new(settings: &Listener, address: SocketAddr, backends: &[config::Backend]) -> Self {
+    pub(crate) fn new(
+        (place, settings): (usize, &Listener),
+        address: SocketAddr,
+        backends: &[config::Backend],
+    ) -> Self {
         let ip = match address.ip() {
             std::net::IpAddr::V4(ip) => ip.to_string(),
             std::net::IpAddr::V6(ip) => format!("[{ip}]"),
@@ -59,26 +65,28 @@ impl Listening {
             .collect();
         routes.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
         let documents = authorization::documents(backends, &routes);
-        Self { settings: settings.clone(), hosts, routes, documents }
+        Self { settings: settings.clone(), place, hosts, routes, documents }
     }
 
     /// Whether this listener is who the caller believes to speak to, and the caller's page, if it is one, may (DNS
     /// rebinding).
-    pub(crate) fn check_host_and_origin(&self, head: &Parts) -> Result<(), Refusal> {
+    pub(crate) fn check_host_and_origin(&self, head: &Parts, is_secure: bool) -> Result<(), Refusal> {
         let mut hosts = head.headers.get_all(HOST).iter();
         let host = match (hosts.next().map(|host| host.to_str()), hosts.next()) {
             (Some(Ok(host)), None) => host.to_ascii_lowercase(),
             _ => return Err(Refusal::BadHost),
         };
+        let (scheme, prefix) =
+            if is_secure { (Scheme::HTTPS, "https://") } else { (Scheme::HTTP, "http://") };
         // A target in absolute form says it once more (RFC 9112, section 3.2.2).
         let says_same = head.uri.authority().is_none_or(|named| named.as_str().eq_ignore_ascii_case(&host))
-            && head.uri.scheme().is_none_or(|scheme| *scheme == Scheme::HTTP);
+            && head.uri.scheme().is_none_or(|named| *named == scheme);
         if !says_same || !self.hosts.contains(&host) {
             return Err(Refusal::BadHost);
         }
         let allowed = |origin: &str| {
             self.settings.origins.iter().any(|allowed| allowed == origin)
-                || origin.strip_prefix("http://").is_some_and(|authority| authority == host)
+                || origin.strip_prefix(prefix).is_some_and(|authority| authority == host)
         };
         for origin in head.headers.get_all(http::header::ORIGIN) {
             if !origin.to_str().is_ok_and(|origin| allowed(&origin.to_ascii_lowercase())) {

@@ -39,6 +39,14 @@ pub(crate) struct Metrics {
     pub(crate) holds: Holds,
     pub(crate) audit: Audit,
     pub(crate) definitions: Definitions,
+    pub(crate) tls: Tls,
+}
+
+/// TLS on listeners.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    pub(crate) handshakes: IntCounterVec,
+    pub(crate) expiry: IntGaugeVec,
 }
 
 /// What backends show of their tools.
@@ -175,6 +183,7 @@ impl Metrics {
             holds: Holds::new(&r)?,
             audit: Audit::new(&r)?,
             definitions: Definitions::new(&r)?,
+            tls: Tls::new(&r)?,
             registry: r,
         })
     }
@@ -253,6 +262,16 @@ impl Definitions {
         Ok(Self {
             changes: counters(r, "tool_definition_changes_total", changes, &["backend"])?,
             changed: gauge(r, "tools_changed", "Tools whose definition is not the accepted one")?,
+        })
+    }
+}
+
+impl Tls {
+    fn new(r: &Registry) -> Result<Self, prometheus::Error> {
+        let expiry = "When the certificate of a listener ends, in seconds since 1970";
+        Ok(Self {
+            handshakes: counters(r, "tls_handshakes_total", "TLS handshakes", &["listener", "result"])?,
+            expiry: gauges(r, "certificate_expiry_timestamp_seconds", expiry, &["listener"])?,
         })
     }
 }

@@ -10,6 +10,8 @@ use protocol::mcp::HeaderMismatch;
 use protocol::pointer::NotText;
 use protocol::rest::RestRefused;
 
+use crate::tls::CertificateRefused;
+
 pub use table::{RefusalRow, refusals};
 pub(crate) use wire::{Mcp, REFUSED, Retry, Wire};
 
@@ -102,6 +104,10 @@ pub(crate) enum Refusal {
     /// The caller took the held call back (`notifications/cancelled`).
     #[error("the caller took the call back")]
     Cancelled,
+    /// The client's certificate is not good here, or not any more: it has expired, its authority was removed, it does not
+    /// name exactly one SPIFFE id, or its trust domain is not one of `mtls.trust_domains`.
+    #[error("that client certificate is not accepted: {0}")]
+    CertificateRefused(#[from] CertificateRefused),
     /// The body is compressed.
     #[error("compressed bodies are not accepted; send it as it is")]
     Compressed,

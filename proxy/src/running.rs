@@ -195,7 +195,7 @@ fn carry(
         let worker = Rc::new(Worker::new(Arc::clone(&shared), spool));
         for (place, address, socket) in listeners {
             let Some(settings) = shared.settings.listeners.get(place) else { continue };
-            let listening = Rc::new(Listening::new(settings, address, &shared.settings.backends));
+            let listening = Rc::new(Listening::new((place, settings), address, &shared.settings.backends));
             match TcpListener::from_std(socket) {
                 Ok(socket) => {
                     tokio::task::spawn_local(listen::accept(

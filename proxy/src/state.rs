@@ -18,6 +18,7 @@ use crate::definitions::Definitions;
 use crate::http_sse::HttpSse;
 use crate::listings::Listings;
 use crate::metrics::Metrics;
+use crate::tls::ByListener;
 
 /// Shared by every worker, the admin address and the watchers of files.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) settings: config::Proxy,
     /// Loaded once per call and kept for as long as that call looks at it.
     pub(crate) in_force: ArcSwap<InForce>,
-    /// Moves on each time that another policy, or other keys, are in force.
+    /// Moves on each time that another policy, other keys, or other authorities of client certificates are in force.
     pub(crate) changes: watch::Sender<u64>,
     pub(crate) approvals: Approvals,
     pub(crate) batch_sessions: BatchSessions,
@@ -52,6 +53,7 @@ pub(crate) struct InForce {
     pub(crate) candidate: Option<Arc<PolicyInForce>>,
     pub(crate) identities: Arc<Identities>,
     pub(crate) receipt_keys: Arc<KeySet>,
+    pub(crate) tls: ByListener,
 }
 
 /// The policy in force, and where it came from.

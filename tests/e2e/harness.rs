@@ -1,5 +1,6 @@
 //! Starts programs, waits for them, and stops them; what tests read like is up to the tests.
 
+pub(crate) mod certificates;
 mod client;
 mod gate;
 mod http;

@@ -1,9 +1,11 @@
 //! Listeners: where callers connect.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 use super::auth::auth;
-use super::{Auth, address, name};
+use super::tls::{mtls, tls};
+use super::{Auth, Tls, address, name};
 use crate::Mistake;
 pub use crate::source::ListSource as ListMode;
 use crate::source::ListenerSource;
@@ -25,9 +27,15 @@ pub struct Listener {
     pub hosts: Vec<String>,
     /// Origins of web pages that may call it, in lower case.
     pub origins: Vec<String>,
+    /// TLS; `None` is plain HTTP.
+    pub tls: Option<Tls>,
 }
 
-pub(super) fn listeners(sources: Vec<ListenerSource>, mistakes: &mut Vec<Mistake>) -> Vec<Listener> {
+pub(super) fn listeners(
+    sources: Vec<ListenerSource>,
+    folder: &Path,
+    mistakes: &mut Vec<Mistake>,
+) -> Vec<Listener> {
     let mut listeners: Vec<Listener> = Vec::with_capacity(sources.len());
     for (position, source) in sources.into_iter().enumerate() {
         let at = |field: &str| format!("proxy.listeners[{position}].{field}");
@@ -45,13 +53,15 @@ pub(super) fn listeners(sources: Vec<ListenerSource>, mistakes: &mut Vec<Mistake
             }
         }
         let Some(address) = address(&source.address, &at("address"), mistakes) else { continue };
-        let auth = auth(&source.auth, &at("auth"), mistakes);
+        let mtls = mtls(&source, &at, mistakes);
+        let auth = Auth { mtls, ..auth(&source.auth, &at("auth"), mistakes) };
         if auth.is_none() && !is_loopback(address.ip()) && !source.force_no_auth {
             let what =
                 "`none` on an address that others can reach: use `api-key`, or set `force_no_auth: true`";
             mistakes.push(Mistake::at(at("auth"), what));
         }
         listeners.push(Listener {
+            tls: source.tls.as_ref().map(|source| tls(source, folder)),
             name: source.name,
             address,
             auth,

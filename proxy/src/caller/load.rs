@@ -1,11 +1,16 @@
 //! What one caller has under way, and how much it may.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use policy::UnixMillis;
 
+use crate::clock;
 use crate::refusal::Refusal;
 use crate::state::{Count, Counted};
+
+/// From so many callers on, those whose loads do not matter any more are forgotten.
+const FORGET_FROM: usize = 1024;
 
 /// What one caller has under way; kept when keys are read again.
 #[derive(Debug, Default)]
@@ -19,6 +24,36 @@ pub(crate) struct Load {
 struct ApprovalWindow {
     minute: u64,
     asked: u32,
+}
+
+/// The loads of callers that no file lists, by their id.
+#[derive(Debug, Default)]
+pub(crate) struct Loads(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    by_id: HashMap<String, Arc<Load>>,
+    /// How many were left when those that no longer matter were last forgotten.
+    left: usize,
+}
+
+impl Loads {
+    /// The load of one caller. It is remembered for as long as anything that it counts matters, so there are about as
+    /// many as there are callers.
+    pub(crate) fn of(&self, id: &str) -> Arc<Load> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(load) = known.by_id.get(id) {
+            return Arc::clone(load);
+        }
+        if known.by_id.len() >= known.left.saturating_mul(2).max(FORGET_FROM) {
+            let now = clock::now();
+            known.by_id.retain(|_, load| Arc::strong_count(load) > 1 || load.has_asked(now));
+            known.left = known.by_id.len();
+        }
+        let load = Arc::default();
+        known.by_id.insert(id.to_owned(), Arc::clone(&load));
+        load
+    }
 }
 
 impl Load {
@@ -43,6 +78,12 @@ impl Load {
         window.asked += 1;
         Ok(())
     }
+
+    /// Whether an approval was asked for in this minute.
+    fn has_asked(&self, now: UnixMillis) -> bool {
+        let window = self.approvals.lock().unwrap_or_else(PoisonError::into_inner);
+        window.asked > 0 && window.minute == now.seconds() / 60
+    }
 }
 
 #[cfg(test)]
@@ -55,5 +96,19 @@ mod tests {
         assert!(load.ask_approval(UnixMillis(0), 1).is_ok());
         assert!(load.ask_approval(UnixMillis(59_999), 1).is_err());
         assert!(load.ask_approval(UnixMillis(60_000), 1).is_ok());
+    }
+
+    #[test]
+    fn loads_are_one_for_each_caller_and_forgotten_when_they_do_not_matter() {
+        let loads = Loads::default();
+        let kept = loads.of("kept");
+        let asked = Arc::as_ptr(&loads.of("asked"));
+        loads.of("asked").ask_approval(clock::now(), 1).unwrap();
+        for number in 0..3 * FORGET_FROM {
+            loads.of(&number.to_string());
+        }
+        assert!(Arc::ptr_eq(&kept, &loads.of("kept")));
+        assert_eq!(asked, Arc::as_ptr(&loads.of("asked")));
+        assert!(loads.0.lock().unwrap().by_id.len() <= FORGET_FROM + 2);
     }
 }

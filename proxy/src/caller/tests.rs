@@ -24,7 +24,7 @@ fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
 }
 
 const fn api_key() -> Auth {
-    Auth { api_key: true }
+    Auth { api_key: true, mtls: None }
 }
 
 #[test]

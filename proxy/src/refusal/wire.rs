@@ -94,6 +94,7 @@ impl Reason {
             Self::BodyTooLarge => ("body-too-large", 413, Mcp::Http, never),
             Self::BodyUnreadable => ("body-unreadable", 400, Mcp::Http, never),
             Self::Cancelled => ("cancelled", 409, Mcp::Result, never),
+            Self::CertificateRefused => ("certificate-refused", 401, Mcp::Http, never),
             Self::Compressed => ("compressed", 415, Mcp::Http, never),
             Self::CoordinatesTooLong => ("coordinates-too-long", 400, Mcp::Error(INVALID_PARAMS), never),
             Self::Denied => ("denied", 403, Mcp::Result, never),

@@ -107,7 +107,8 @@ impl OpenStream {
     }
 
     fn is_known(&self) -> bool {
-        self.shared.in_force.load().identities.again(&self.identity, clock::now()).is_ok()
+        let in_force = self.shared.in_force.load();
+        in_force.identities.again(&self.identity, &in_force.tls, clock::now()).is_ok()
     }
 }
 

@@ -122,7 +122,7 @@ impl Tunnel {
     fn may_stay(&self) -> Result<(), &'static str> {
         let shared = &self.worker.shared;
         let in_force = shared.in_force.load();
-        let identity = in_force.identities.again(&self.identity, clock::now());
+        let identity = in_force.identities.again(&self.identity, &in_force.tls, clock::now());
         let identity = identity.map_err(|refusal| refusal.name())?;
         let policy = in_force.policy.as_ref().ok_or("no-policy")?;
         let backend = shared.settings.backends.get(self.backend_place).ok_or("no-backend")?;
