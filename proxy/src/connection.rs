@@ -1,5 +1,10 @@
 //! One client's connection, from its first byte to its last: what it speaks, and what is known of its other end.
 
+mod answers;
+mod frames;
+mod http2;
+mod preface;
+
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
@@ -17,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use self::preface::{Spoken, spoken};
 use crate::gate::gate;
 use crate::listen::Listening;
 use crate::metrics::Gauged;
@@ -63,7 +69,7 @@ pub(crate) async fn serve(
         tracing::debug!(%error, "a socket option could not be set");
     }
     let peer = Arc::new(Peer { is_secure: false });
-    Connection { worker, listening, peer, place }.http1(stream).await;
+    Connection { worker, listening, peer, place }.http(stream).await;
 }
 
 /// Lets the kernel notice a peer that vanished without a word.
@@ -73,6 +79,28 @@ pub(crate) fn keep_alive(stream: &TcpStream) -> io::Result<()> {
 }
 
 impl Connection {
+    /// Serves what the client speaks, by its first bytes. HTTP/2 without TLS is spoken with prior knowledge only (RFC
+    /// 9113, section 3.3).
+    async fn http(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        if !self.listening.settings.http2 {
+            return self.http1(stream).await;
+        }
+        let shared = Arc::clone(&self.worker.shared);
+        let limit = Duration::from_secs(shared.settings.limits.header_timeout_seconds.into());
+        let spoken = tokio::select! {
+            spoken = tokio::time::timeout(limit, spoken(stream)) => spoken,
+            () = ending(&shared) => return,
+        };
+        match spoken {
+            Ok(Ok((Spoken::Http1, stream))) => self.http1(stream).await,
+            Ok(Ok((Spoken::Http2, stream))) => self.http2(stream).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a client's connection ended"),
+            Err(_) => {
+                shared.metrics.limits_reached.with_label_values(&["header_timeout_seconds"]).inc();
+            }
+        }
+    }
+
     async fn http1(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let shared = Arc::clone(&self.worker.shared);
         let limits = shared.settings.limits;

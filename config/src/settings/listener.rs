@@ -25,6 +25,8 @@ pub struct Listener {
     pub hosts: Vec<String>,
     /// Origins of web pages that may call it, in lower case.
     pub origins: Vec<String>,
+    /// Whether HTTP/2 is spoken here beside HTTP/1.1.
+    pub http2: bool,
 }
 
 pub(super) fn listeners(sources: Vec<ListenerSource>, mistakes: &mut Vec<Mistake>) -> Vec<Listener> {
@@ -59,6 +61,7 @@ pub(super) fn listeners(sources: Vec<ListenerSource>, mistakes: &mut Vec<Mistake
             hold_limit_seconds: source.hold_limit_seconds.into(),
             hosts: source.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             origins: source.origins.iter().map(|origin| origin.to_ascii_lowercase()).collect(),
+            http2: source.http2,
         });
     }
     listeners
