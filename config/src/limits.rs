@@ -87,6 +87,41 @@ pub struct Limits {
     /// How long a WebSocket may stay silent in both directions.
     #[schemars(range(min = 1, max = 86_400))]
     pub websocket_idle_seconds: u32,
+    /// HTTP/2: most requests under way at once on one connection; further ones are refused (`REFUSED_STREAM`).
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_http2_streams: u32,
+    /// HTTP/2: largest frame.
+    #[schemars(range(min = 16_384, max = 1_048_576))]
+    pub max_http2_frame_bytes: u32,
+    /// HTTP/2: how much of one body a client may send before any of it was read.
+    #[schemars(range(min = 16_384, max = 16_777_216))]
+    pub http2_stream_window_bytes: u32,
+    /// HTTP/2: the same of all bodies on one connection together, and so, times `max_connections`, of all that wait
+    /// before they count in `max_buffered_body_bytes`.
+    #[schemars(range(min = 65_535, max = 268_435_456))]
+    pub http2_connection_window_bytes: u32,
+    /// HTTP/2: most requests that were taken back before they were looked at; the connection is closed beyond.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_http2_early_resets: u32,
+    /// HTTP/2: most malformed or refused requests on one connection that are remembered at once; it is closed beyond.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_http2_error_resets: u32,
+    /// HTTP/2: most frames at once that carry no request and no data, such as `PING`, `SETTINGS` and `RST_STREAM`; the
+    /// connection is cut beyond. A tenth of them is allowed anew each second, and four for each frame of an answer.
+    #[schemars(range(min = 10, max = 1_000_000))]
+    pub max_http2_control_frames: u32,
+    /// HTTP/2: how often a client is asked whether it is still there.
+    #[schemars(range(min = 1, max = 3600))]
+    pub http2_ping_seconds: u32,
+    /// HTTP/2: how long it may take to answer that.
+    #[schemars(range(min = 1, max = 3600))]
+    pub http2_ping_timeout_seconds: u32,
+    /// HTTP/2: how long a connection is kept on which nothing is under way.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub http2_idle_seconds: u32,
+    /// HTTP/2: how long a client may leave the next piece of an answer (16 KiB) untaken before that answer is cut.
+    #[schemars(range(min = 1, max = 3600))]
+    pub http2_stall_seconds: u32,
     /// Bytes of audit records on this disk; what happens beyond is `audit.on_full`.
     #[schemars(range(min = 1_048_576))]
     pub max_audit_bytes: u64,
@@ -121,6 +156,17 @@ impl Default for Limits {
             backend_idle_seconds: 4,
             max_websockets: 4096,
             websocket_idle_seconds: 300,
+            max_http2_streams: 128,
+            max_http2_frame_bytes: 16 * 1024,
+            http2_stream_window_bytes: 65_535,
+            http2_connection_window_bytes: 256 * 1024,
+            max_http2_early_resets: 20,
+            max_http2_error_resets: 100,
+            max_http2_control_frames: 1000,
+            http2_ping_seconds: 30,
+            http2_ping_timeout_seconds: 15,
+            http2_idle_seconds: 300,
+            http2_stall_seconds: 30,
             max_audit_bytes: 4 * 1024 * 1024 * 1024,
         }
     }

@@ -77,6 +77,9 @@ pub struct ListenerSource {
     /// Origins of web pages that may call it.
     #[serde(default)]
     pub origins: Vec<String>,
+    /// Whether HTTP/2 is spoken here beside HTTP/1.1.
+    #[serde(default = "default_http2")]
+    pub http2: bool,
     /// `auth: none` on an address that is not loopback: say so here.
     #[serde(default)]
     pub force_no_auth: bool,
@@ -362,6 +365,10 @@ pub struct ControlPlaneSource {
     pub address: String,
     /// `sqlite://FILE`.
     pub store: String,
+}
+
+const fn default_http2() -> bool {
+    true
 }
 
 const fn default_hold_limit_seconds() -> u32 {

@@ -1,6 +1,10 @@
 //! One client's connection, from its first byte to its last: what it speaks, and what is known of its other end.
 
+mod answers;
+mod frames;
+mod http2;
 mod peer;
+mod preface;
 
 use std::io;
 use std::pin::pin;
@@ -19,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use self::preface::{Spoken, spoken};
 use crate::gate::gate;
 use crate::listen::Listening;
 use crate::metrics::Gauged;
@@ -66,7 +71,7 @@ pub(crate) async fn serve(
         return Box::pin(serve_tls(worker, listening, stream, place)).await;
     }
     let peer = Arc::new(Peer::default());
-    Connection { worker, listening, peer, place }.http1(stream).await;
+    Connection { worker, listening, peer, place }.http(stream).await;
 }
 
 async fn serve_tls(
@@ -76,7 +81,9 @@ async fn serve_tls(
     place: Arc<ConnectionPlace>,
 ) {
     let Some((stream, peer)) = tls::handshake(&worker.shared, &listening, stream).await else { return };
-    Connection { worker, listening, peer: Arc::new(peer), place }.http1(stream).await;
+    let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2);
+    let connection = Connection { worker, listening, peer: Arc::new(peer), place };
+    if speaks_http2 { connection.http2(stream).await } else { connection.http1(stream).await }
 }
 
 /// Lets the kernel notice a peer that vanished without a word.
@@ -86,6 +93,28 @@ pub(crate) fn keep_alive(stream: &TcpStream) -> io::Result<()> {
 }
 
 impl Connection {
+    /// Serves what the client speaks, by its first bytes. HTTP/2 without TLS is spoken with prior knowledge only (RFC
+    /// 9113, section 3.3).
+    async fn http(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        if !self.listening.settings.http2 {
+            return self.http1(stream).await;
+        }
+        let shared = Arc::clone(&self.worker.shared);
+        let limit = Duration::from_secs(shared.settings.limits.header_timeout_seconds.into());
+        let spoken = tokio::select! {
+            spoken = tokio::time::timeout(limit, spoken(stream)) => spoken,
+            () = ending(&shared, &self.peer) => return,
+        };
+        match spoken {
+            Ok(Ok((Spoken::Http1, stream))) => self.http1(stream).await,
+            Ok(Ok((Spoken::Http2, stream))) => self.http2(stream).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a client's connection ended"),
+            Err(_) => {
+                shared.metrics.limits_reached.with_label_values(&["header_timeout_seconds"]).inc();
+            }
+        }
+    }
+
     async fn http1(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let shared = Arc::clone(&self.worker.shared);
         let limits = shared.settings.limits;

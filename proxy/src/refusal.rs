@@ -175,6 +175,9 @@ pub(crate) enum Refusal {
     /// The caller has reached `max_calls_per_caller`.
     #[error("this caller has too many calls under way")]
     TooManyCalls,
+    /// HTTP/2: the request has more headers than `max_headers`.
+    #[error("the request has more than {max} headers")]
+    TooManyHeaders { max: u32 },
     /// The caller has reached `max_holds_per_caller`, or all of them together `max_holds`.
     #[error("this caller, or all of them together, have too many calls waiting for approval")]
     TooManyHolds,
@@ -193,7 +196,8 @@ pub(crate) enum Refusal {
     /// A message to a session of the old HTTP+SSE transport that is over, or is another caller's.
     #[error("there is no such session, or it is over")]
     UnknownSession,
-    /// The request's head is not HTTP/1.1 that is accepted, or too large (431): answered without a body, and closed.
+    /// The request's head is not HTTP that is accepted, or too large (431). In HTTP/1.1 it is answered without a body and
+    /// the connection is closed; in HTTP/2 it is answered, or its stream is reset.
     #[error("the request is not one that can be read")]
     UnreadableRequest,
     /// Something that some server would take for the opening handshake of a WebSocket, and that is not one.

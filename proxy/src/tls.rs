@@ -16,8 +16,9 @@ pub(crate) use handshake::handshake;
 pub(crate) use load::{load, load_first};
 pub(crate) use peer::{CertificateRefused, PeerCertificate};
 
-/// The protocols that clients are offered, the best first (RFC 7301). One that offers none speaks HTTP/1.1.
-const ALPN: [&[u8]; 1] = [b"http/1.1"];
+/// The protocols that clients are offered (RFC 7301). One that offers none speaks HTTP/1.1.
+pub(crate) const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
 
 /// TLS in force, by the place of the listener in the settings; `None` where it speaks plain HTTP.
 pub(crate) type ByListener = Arc<[Option<Arc<ListenerTls>>]>;

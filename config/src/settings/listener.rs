@@ -29,6 +29,8 @@ pub struct Listener {
     pub origins: Vec<String>,
     /// TLS; `None` is plain HTTP.
     pub tls: Option<Tls>,
+    /// Whether HTTP/2 is spoken here beside HTTP/1.1.
+    pub http2: bool,
 }
 
 pub(super) fn listeners(
@@ -69,6 +71,7 @@ pub(super) fn listeners(
             hold_limit_seconds: source.hold_limit_seconds.into(),
             hosts: source.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             origins: source.origins.iter().map(|origin| origin.to_ascii_lowercase()).collect(),
+            http2: source.http2,
         });
     }
     listeners

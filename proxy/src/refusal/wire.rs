@@ -113,6 +113,7 @@ impl Reason {
             Self::ReceiptFailed => ("receipt-failed", 503, Mcp::Result, later),
             Self::TooManyApprovals => ("too-many-approvals", 429, Mcp::Result, minute),
             Self::TooManyCalls => ("too-many-calls", 429, Mcp::Result, later),
+            Self::TooManyHeaders => ("too-many-headers", 431, Mcp::Http, never),
             Self::TooManyHolds => ("too-many-holds", 429, Mcp::Result, minute),
             Self::TooManyPending => ("too-many-pending", 503, Mcp::Result, minute),
             Self::TooManyWebsockets => ("too-many-websockets", 503, Mcp::Http, later),

@@ -12,7 +12,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use super::peer::ends;
-use super::{ALPN, Authorities, ByListener, ListenerTls};
+use super::{Authorities, ByListener, HTTP1, HTTP2, ListenerTls};
 use crate::clock;
 use crate::files::{self, FileError};
 
@@ -55,7 +55,8 @@ pub(crate) fn load(
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
         .map_err(unusable)?;
-    server.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
+    let spoken: &[&[u8]] = if listener.http2 { &[HTTP2, HTTP1] } else { &[HTTP1] };
+    server.alpn_protocols = spoken.iter().map(|protocol| protocol.to_vec()).collect();
     // A ticket holds the client's certificate as it was verified: each version of the files has keys of its own for them.
     server.ticketer = ring::Ticketer::new().map_err(unusable)?;
     // What comes in early data can be played back (RFC 8446, section 8).
