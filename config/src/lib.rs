@@ -18,8 +18,8 @@ pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};
 pub use rates::{Rate, Rates};
 pub use settings::{
-    Audit, Auth, Authorization, Backend, BackendKind, BackendUrl, ControlPlane, Cors, Drain, Durability, ListMode,
-    Listener, Mapping, OnFull, Proxy, Receipts, Route, Settings,
+    Audit, Auth, Authorization, Backend, BackendKind, BackendUrl, ControlPlane, Cors, Drain, Durability,
+    ListMode, Listener, Mapping, OnFull, Proxy, Receipts, Route, Settings,
 };
 
 /// The JSON Schema (2020-12) of the settings file.

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use super::auth::auth;
 use super::{Auth, address, name};
 use crate::Mistake;
-pub use crate::source::{CorsSource as Cors, ListSource as ListMode};
 use crate::source::ListenerSource;
+pub use crate::source::{CorsSource as Cors, ListSource as ListMode};
 
 /// One address that callers connect to.
 #[derive(Clone, Debug)]
@@ -80,7 +80,8 @@ fn read_each(
         match read(text) {
             Ok(value) => all.push(value),
             Err(what) => {
-                mistakes.push(Mistake::at(format!("{at}[{number}]"), format!("must be {what}, not `{text}`")));
+                mistakes
+                    .push(Mistake::at(format!("{at}[{number}]"), format!("must be {what}, not `{text}`")));
             }
         }
     }

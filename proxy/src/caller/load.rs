@@ -1,9 +1,11 @@
 //! What one caller has under way, and how much it may.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use policy::UnixMillis;
 
+use crate::rates::Meter;
 use crate::refusal::Refusal;
 use crate::state::{Count, Counted};
 
@@ -13,6 +15,10 @@ pub(crate) struct Load {
     calls: Arc<Count>,
     holds: Arc<Count>,
     approvals: Mutex<ApprovalWindow>,
+    /// How often it makes requests.
+    pub(crate) requests: Meter,
+    /// The second of its last refusal for a rate or a limit that left a record.
+    recorded_seconds: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +49,12 @@ impl Load {
         window.asked += 1;
         Ok(())
     }
+
+    /// Whether a refusal for a rate or a limit leaves a record: of one caller at most one a second does. Else a caller could
+    /// fill the disk with what it may not do.
+    pub(crate) fn may_record(&self, now: UnixMillis) -> bool {
+        self.recorded_seconds.swap(now.seconds(), Ordering::Relaxed) != now.seconds()
+    }
 }
 
 #[cfg(test)]
@@ -55,5 +67,13 @@ mod tests {
         assert!(load.ask_approval(UnixMillis(0), 1).is_ok());
         assert!(load.ask_approval(UnixMillis(59_999), 1).is_err());
         assert!(load.ask_approval(UnixMillis(60_000), 1).is_ok());
+    }
+
+    #[test]
+    fn one_refusal_a_second_leaves_a_record() {
+        let load = Load::default();
+        for (now_ms, expected) in [(1000, true), (1001, false), (1999, false), (2000, true), (2000, false)] {
+            assert_eq!(load.may_record(UnixMillis(now_ms)), expected, "{now_ms}");
+        }
     }
 }
