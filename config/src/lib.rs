@@ -8,6 +8,7 @@ mod environment;
 mod keys;
 mod limits;
 mod mistake;
+mod rates;
 mod settings;
 pub mod source;
 mod spiffe;
@@ -16,9 +17,10 @@ pub use environment::Environment;
 pub use keys::{ApiKey, KeyKind, Keys};
 pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};
+pub use rates::{Rate, Rates};
 pub use settings::{
-    Audit, Auth, Authorization, Backend, BackendKind, BackendUrl, ControlPlane, Drain, Durability, ListMode,
-    Listener, Mapping, Mtls, OnFull, Proxy, Receipts, Route, Settings, Tls,
+    Audit, Auth, Authorization, Backend, BackendKind, BackendUrl, ControlPlane, Cors, Drain, Durability,
+    ListMode, Listener, Mapping, Mtls, OnFull, Proxy, Receipts, Route, Settings, Tls,
 };
 
 pub use spiffe::{NotSpiffeId, SpiffeId, TrustDomain};

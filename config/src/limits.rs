@@ -22,6 +22,16 @@ pub struct Limits {
     /// Most client connections at once, over all listeners.
     #[schemars(range(min = 1))]
     pub max_connections: u32,
+    /// Most client connections at once from one address; of IPv6, from one network of 64 bits. Behind a load balancer
+    /// all of them come from its address: then as many as `max_connections`.
+    #[schemars(range(min = 1))]
+    pub max_connections_per_address: u32,
+    /// Most calls and open streams under way at once; 503 beyond.
+    #[schemars(range(min = 1))]
+    pub max_calls: u32,
+    /// Most calls of one tool of one backend under way at once, held ones among them.
+    #[schemars(range(min = 1))]
+    pub max_calls_per_tool: u32,
     /// Most calls under way at once for one caller.
     #[schemars(range(min = 1))]
     pub max_calls_per_caller: u32,
@@ -40,6 +50,10 @@ pub struct Limits {
     /// Largest single event of a stream that is read to be looked into.
     #[schemars(range(min = 1024, max = 1_073_741_824))]
     pub max_event_bytes: u32,
+    /// Bytes of responses that are read to be looked into and wait in memory for the rest of a list or an event, all
+    /// together.
+    #[schemars(range(min = 65_536))]
+    pub max_buffered_response_bytes: u64,
     /// Most sessions that are remembered because they may send batches (revision 2025-03-26), and as many again of the
     /// old HTTP+SSE transport.
     #[schemars(range(min = 1))]
@@ -135,12 +149,16 @@ impl Default for Limits {
             max_header_bytes: 64 * 1024,
             max_headers: 100,
             max_connections: 16_384,
+            max_connections_per_address: 4096,
+            max_calls: 16_384,
+            max_calls_per_tool: 4096,
             max_calls_per_caller: 1024,
             max_holds_per_caller: 100,
             max_holds: 10_000,
             max_approvals_per_caller_per_minute: 60,
             max_tools_list_bytes: 16 * 1024 * 1024,
             max_event_bytes: 16 * 1024 * 1024,
+            max_buffered_response_bytes: 256 * 1024 * 1024,
             max_sessions: 10_000,
             max_sessions_per_caller: 1000,
             session_idle_seconds: 3600,

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 
 pub use auth::Auth;
 pub use backend::{Authorization, Backend, BackendKind, BackendUrl, Mapping};
-pub use listener::{ListMode, Listener};
+pub use listener::{Cors, ListMode, Listener};
 pub use routes::Route;
 pub use tls::{Mtls, Tls};
 
 pub use crate::source::{DurabilitySource as Durability, OnFullSource as OnFull};
 use crate::source::{ProxySource, SettingsSource};
-use crate::{Environment, Limits, Mistake, Mistakes, document};
+use crate::{Environment, Limits, Mistake, Mistakes, Rates, document};
 
 /// A whole settings file.
 #[derive(Debug)]
@@ -53,6 +53,8 @@ pub struct Proxy {
     pub candidate_file: Option<PathBuf>,
     /// Limits.
     pub limits: Limits,
+    /// Rates.
+    pub rates: Rates,
     /// How it stops.
     pub drain: Drain,
 }
@@ -159,6 +161,7 @@ fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Opt
         policy_file: folder.join(source.policy.file),
         candidate_file: source.policy.candidate_file.map(|file| folder.join(file)),
         limits: source.limits,
+        rates: source.rates,
         drain: Drain {
             announce_seconds: source.drain.announce_seconds.into(),
             limit_seconds: source.drain.limit_seconds.into(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::Limits;
+use crate::{Limits, Rates};
 
 /// One file for either program, or for both.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -46,6 +46,9 @@ pub struct ProxySource {
     /// Limits; every one has a default.
     #[serde(default)]
     pub limits: Limits,
+    /// How often calls may come; as often as they like unless set.
+    #[serde(default)]
+    pub rates: Rates,
     /// How it stops.
     #[serde(default)]
     pub drain: DrainSource,
@@ -80,6 +83,9 @@ pub struct ListenerSource {
     /// Whether HTTP/2 is spoken here beside HTTP/1.1.
     #[serde(default = "default_http2")]
     pub http2: bool,
+    /// What pages of those origins may do beyond calling it (CORS, the Fetch standard).
+    #[serde(default)]
+    pub cors: CorsSource,
     /// `auth: none` on an address that is not loopback: say so here.
     #[serde(default)]
     pub force_no_auth: bool,
@@ -111,6 +117,33 @@ pub struct MtlsSource {
     pub trust_domains: Vec<String>,
     /// The tenant that they all belong to.
     pub tenant: Option<String>,
+}
+
+/// What pages of a listener's `origins` may do.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CorsSource {
+    /// Whether they may send cookies and client certificates. API keys and tokens in headers need no such leave.
+    pub allow_credentials: bool,
+    /// Whether a page of the public internet may call into a private network.
+    pub allow_private_network: bool,
+    /// Response headers that they may read beyond the usual ones.
+    #[schemars(length(max = 32))]
+    pub expose_headers: Vec<String>,
+    /// How long a browser may remember that it may call.
+    #[schemars(range(max = 86_400))]
+    pub max_age_seconds: u32,
+}
+
+impl Default for CorsSource {
+    fn default() -> Self {
+        Self {
+            allow_credentials: false,
+            allow_private_network: false,
+            expose_headers: Vec::new(),
+            max_age_seconds: 600,
+        }
+    }
 }
 
 /// One way, or several.

@@ -16,6 +16,9 @@ use thiserror::Error;
 /// The longest event, in bytes, where nothing else is configured.
 pub const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Between two events, no more memory than this is kept.
+const CAPACITY_KEPT_BYTES: usize = 64 * 1024;
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An event is longer than the limit. The stream cannot be read on.
@@ -74,6 +77,12 @@ impl Splitter {
         self.scanned = self.scanned.saturating_sub(self.start);
         self.start = 0;
         self.buffer.extend_from_slice(chunk);
+    }
+
+    /// Bytes that wait in memory for the end of their event.
+    #[must_use]
+    pub const fn waiting_bytes(&self) -> usize {
+        self.buffer.len().saturating_sub(self.start)
     }
 
     /// The next piece that is complete; `None` until more bytes come.
@@ -163,6 +172,12 @@ impl Splitter {
     fn wait(&mut self) -> Result<Option<Event>, EventTooLong> {
         if self.buffer.len().saturating_sub(self.start) > self.event_bytes_max {
             return Err(self.too_long());
+        }
+        if self.start == self.buffer.len() && self.buffer.capacity() > CAPACITY_KEPT_BYTES {
+            // A long event is over: its room is not for the rest of the stream.
+            self.buffer = Vec::new();
+            self.start = 0;
+            self.next_line(0);
         }
         Ok(None)
     }

@@ -10,7 +10,8 @@ use policy::{Permission, Verdict};
 use serde::Serialize;
 
 use crate::clock;
-use crate::state::Counted;
+use crate::keyed_count::KeyCounted;
+use crate::state::UnderWay;
 pub(crate) use spool::{AuditFailed, Spool, SpoolError, Total};
 
 /// What became of a forwarded call.
@@ -95,8 +96,8 @@ pub(crate) struct Record {
     status: Option<u16>,
     /// The intent to write if the record is dropped now: its caller left while the call was held.
     if_left: Option<Vec<u8>>,
-    /// The call's place among those that its caller has under way.
-    under_way: Option<Counted>,
+    /// The call's places among those under way.
+    under_way: Option<UnderWay>,
     /// The other calls of its batch: they share its outcome.
     others: Vec<Self>,
 }
@@ -161,9 +162,16 @@ impl Record {
         self.spool.write(line, durability).await
     }
 
-    /// Holds the call's place until its answer is through.
-    pub(crate) fn keep(&mut self, under_way: Counted) {
+    /// Holds the call's places until its answer is through.
+    pub(crate) fn keep(&mut self, under_way: UnderWay) {
         self.under_way = Some(under_way);
+    }
+
+    /// Holds the call's place at its tool as well.
+    pub(crate) fn keep_of_tool(&mut self, of_tool: KeyCounted) {
+        if let Some(under_way) = &mut self.under_way {
+            under_way.of_tool = Some(of_tool);
+        }
     }
 
     /// What to write if the record is dropped before the call is decided: nothing else will run then.

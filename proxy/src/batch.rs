@@ -17,17 +17,19 @@ use protocol::mcp::Revision;
 
 use crate::audit::Record;
 use crate::body::Body;
+use crate::caller::Identity;
 use crate::candidate::compare;
 use crate::clock;
 use crate::exchange::Exchange;
 use crate::forward::{check_length, forward, recorded, target};
 use crate::header::values;
+use crate::keyed_count::KeyCounted;
 use crate::listings::Owed;
 use crate::metrics::Metrics;
 use crate::recognise::{Arrival, Passing, ReplyTo, ToolCall, Transparent};
 use crate::refusal::Refusal;
 use crate::relay::{Look, Visible};
-use crate::state::{Counted, InForce, PolicyInForce, Shared};
+use crate::state::{InForce, PolicyInForce, Shared, UnderWay};
 use crate::transparent::{Message, back, cancel, lists};
 use crate::upstream::{Outbound, Passage};
 
@@ -75,7 +77,7 @@ impl BatchSessions {
 
 impl SessionKey {
     /// The session that the one `Mcp-Session-Id` of some headers names.
-    pub(crate) fn of(place: usize, identity: &crate::caller::Identity, headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn of(place: usize, identity: &Identity, headers: &HeaderMap) -> Option<Self> {
         let mut ids = values(headers, "mcp-session-id");
         let (Some(id), None) = (ids.next(), ids.next()) else { return None };
         Some(Self { place, caller: identity.caller.id.clone(), id: id.to_vec() })
@@ -133,6 +135,7 @@ pub(crate) async fn batch(
         }
     }
     exchange.refuses(None);
+    rates(exchange, inbound.place, identity, &calls)?;
     for id in &sorted.cancelled {
         cancel(exchange, inbound, identity, id);
     }
@@ -156,6 +159,29 @@ pub(crate) async fn batch(
     back(shared, answer, record, look, None).await
 }
 
+/// Every call of a batch counts; the first did when its request came.
+fn rates(
+    exchange: &Exchange,
+    place: usize,
+    identity: &Identity,
+    calls: &[(usize, Call<'_>)],
+) -> Result<(), Refusal> {
+    let rates = &exchange.worker.shared.rates;
+    let count = |calls: usize| u32::try_from(calls).unwrap_or(u32::MAX);
+    let further = count(calls.len()).saturating_sub(1);
+    if further > 0 {
+        rates.requests(&identity.load, further)?;
+    }
+    let mut by_tool: Vec<&Call<'_>> = calls.iter().map(|(_, call)| call).collect();
+    by_tool.sort_unstable_by_key(|call| call.tool);
+    for of_tool in by_tool.chunk_by(|a, b| a.tool == b.tool) {
+        if let Some(call) = of_tool.first() {
+            rates.calls(place, call, count(of_tool.len()))?;
+        }
+    }
+    Ok(())
+}
+
 /// Each call has a record and a receipt of its own; the records end together.
 async fn records(
     exchange: &mut Exchange,
@@ -167,11 +193,14 @@ async fn records(
     exchange.enter(message.identity)?;
     // All of them have a place, or none is recorded as one that may go.
     let further = calls.iter().skip(1).map(|_| exchange.enter_one(message.identity));
-    let mut further = further.collect::<Result<Vec<Counted>, Refusal>>()?.into_iter();
+    let mut further = further.collect::<Result<Vec<UnderWay>, Refusal>>()?.into_iter();
+    let place = message.inbound.place;
+    let of_tools = calls.iter().map(|(_, call)| exchange.enter_one_of_tool(place, call));
+    let of_tools = of_tools.collect::<Result<Vec<KeyCounted>, Refusal>>()?;
     let body = &message.inbound.body.bytes;
     let mut receipts = Vec::with_capacity(calls.len());
     let mut records: Vec<Record> = Vec::with_capacity(calls.len());
-    for ((_, call), permit) in calls.iter().zip(permits) {
+    for (((_, call), permit), of_tool) in calls.iter().zip(permits).zip(of_tools) {
         // The first call goes by the request's own id.
         let (nonce, mut record) = match exchange.record.take() {
             Some(record) => (exchange.id.nonce, record),
@@ -181,6 +210,7 @@ async fn records(
                 (id.nonce, record)
             }
         };
+        record.keep_of_tool(of_tool);
         receipts.push(recorded(exchange, in_force, (call, permit), (&mut record, nonce), body).await?);
         records.push(record);
     }

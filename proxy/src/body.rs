@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use crate::events::Events;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
-use crate::state::Shared;
+use crate::state::{Room, Shared};
 
 /// Of a body that is refused, this much is still read, for this long.
 const DISCARD_MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -48,8 +48,7 @@ pub(crate) enum BodyError {
 #[derive(Debug)]
 pub(crate) struct Whole {
     pub(crate) bytes: Bytes,
-    shared: Arc<Shared>,
-    room_bytes: u64,
+    room: Room,
 }
 
 impl http_body::Body for Body {
@@ -115,7 +114,8 @@ impl Whole {
             }
             return Err(too_large());
         }
-        let mut whole = Self { bytes: Bytes::new(), shared: Arc::clone(shared), room_bytes: 0 };
+        let room = Room::new(Arc::clone(&shared.buffered_bodies));
+        let mut whole = Self { bytes: Bytes::new(), room };
         let deadline = Duration::from_secs(limits.body_timeout_seconds.into());
         match tokio::time::timeout(deadline, whole.fill(&mut incoming, max_bytes)).await {
             Ok(Ok(())) => Ok(whole),
@@ -141,11 +141,9 @@ impl Whole {
             if length > max_bytes {
                 return Err(Filling::TooLarge);
             }
-            let room_bytes = data.len().try_into().unwrap_or(u64::MAX);
-            if !self.shared.buffered.take(room_bytes) {
+            if !self.room.take(data.len()) {
                 return Err(Filling::NoRoom);
             }
-            self.room_bytes += room_bytes;
             // The usual body comes in one piece and is never copied.
             match &mut more {
                 Some(more) => more.extend_from_slice(&data),
@@ -185,12 +183,6 @@ enum Filling {
     Broken,
     NoRoom,
     TooLarge,
-}
-
-impl Drop for Whole {
-    fn drop(&mut self) {
-        self.shared.buffered.give_back(self.room_bytes);
-    }
 }
 
 /// For code that is generic over errors: a full body has none.

@@ -21,12 +21,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 use self::preface::{Spoken, spoken};
 use crate::gate::gate;
 use crate::listen::Listening;
 use crate::metrics::Gauged;
+use crate::places::Place;
 use crate::refusal::Refusal;
 use crate::state::{Phase, Shared};
 use crate::tls;
@@ -42,7 +43,7 @@ const REFUSED_LINGER: Duration = Duration::from_secs(30);
 /// A connection's place among those that may be open. A WebSocket keeps it after HTTP is over.
 #[derive(Debug)]
 pub(crate) struct ConnectionPlace {
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
     _counted: Gauged,
 }
 
@@ -55,14 +56,9 @@ struct Connection {
 }
 
 /// Serves one connection until it ends, or the proxy stops.
-pub(crate) async fn serve(
-    worker: Rc<Worker>,
-    listening: Rc<Listening>,
-    stream: TcpStream,
-    permit: OwnedSemaphorePermit,
-) {
+pub(crate) async fn serve(worker: Rc<Worker>, listening: Rc<Listening>, stream: TcpStream, place: Place) {
     let counted = Gauged::new(&worker.shared.metrics.connections);
-    let place = Arc::new(ConnectionPlace { _permit: permit, _counted: counted });
+    let place = Arc::new(ConnectionPlace { _place: place, _counted: counted });
     if let Err(error) = stream.set_nodelay(true).and_then(|()| keep_alive(&stream)) {
         tracing::debug!(%error, "a socket option could not be set");
     }

@@ -20,6 +20,7 @@ use protocol::sse;
 use crate::body::{Body, BodyError};
 use crate::http_sse::{self, Session};
 use crate::respond;
+use crate::state::{Room, Shared};
 
 /// A response that is not a stream is read whole, up to here, to become one event.
 const EVENT_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -80,7 +81,11 @@ impl EventStream {
 }
 
 /// Waits for a underway's response, or for the opening of its stream, whichever comes first.
-pub(crate) async fn response_or_stream(mut underway: Underway, stream: EventStream) -> Response<Body> {
+pub(crate) async fn response_or_stream(
+    shared: &Shared,
+    mut underway: Underway,
+    stream: EventStream,
+) -> Response<Body> {
     let done = std::future::poll_fn(|context| match underway.as_mut().poll(context) {
         Poll::Ready(response) => Poll::Ready(Some(response)),
         Poll::Pending if stream.is_open() => Poll::Ready(None),
@@ -94,8 +99,9 @@ pub(crate) async fn response_or_stream(mut underway: Underway, stream: EventStre
             respond::accepted()
         }
         (None, None) => {
-            let mut response =
-                Response::new(Body::Events(Events { stream, source: Source::Underway(underway) }));
+            let room = Room::new(Arc::clone(&shared.buffered_responses));
+            let source = Source::Underway(underway);
+            let mut response = Response::new(Body::Events(Events { stream, source, room }));
             let headers = response.headers_mut();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -109,6 +115,8 @@ pub(crate) async fn response_or_stream(mut underway: Underway, stream: EventStre
 pub(crate) struct Events {
     stream: EventStream,
     source: Source,
+    /// For an answer that becomes one event.
+    room: Room,
 }
 
 enum Source {
@@ -146,7 +154,7 @@ impl Events {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Some(Ok(frame))) => {
                         let Ok(data) = frame.into_data() else { continue };
-                        if read.len() + data.len() > EVENT_MAX_BYTES {
+                        if read.len() + data.len() > EVENT_MAX_BYTES || !self.room.take(data.len()) {
                             return Poll::Ready(Some(Err(BodyError::TooLarge)));
                         }
                         read.extend_from_slice(&data);

@@ -15,15 +15,17 @@ use crate::approvals::RequestKey;
 use crate::audit::{Intent, Record, VerdictFields};
 use crate::body::Body;
 use crate::caller::Identity;
+use crate::clock;
 use crate::connection::Peer;
 use crate::events::EventStream;
 use crate::hold::Held;
 use crate::http_sse::Session;
+use crate::keyed_count::KeyCounted;
 use crate::listen::Listening;
 use crate::recognise::{ReplyTo, ToolCall};
 use crate::refusal::Refusal;
 use crate::respond;
-use crate::state::Counted;
+use crate::state::UnderWay;
 use crate::worker::{CallId, Worker};
 
 /// One request, from its first byte to its answer.
@@ -41,7 +43,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Counts the call among those that its caller has under way, until its answer is through.
+    /// Counts the call among those under way, of its caller and in all, until its answer is through.
     pub(crate) fn enter(&mut self, identity: &Identity) -> Result<(), Refusal> {
         let entered = self.enter_one(identity)?;
         if let Some(record) = &mut self.record {
@@ -50,13 +52,35 @@ impl Exchange {
         Ok(())
     }
 
-    /// Counts one more call among those that its caller has under way.
-    pub(crate) fn enter_one(&self, identity: &Identity) -> Result<Counted, Refusal> {
+    /// Counts one more call among those under way, of its caller and in all.
+    pub(crate) fn enter_one(&self, identity: &Identity) -> Result<UnderWay, Refusal> {
         let shared = &self.worker.shared;
-        let max = shared.settings.limits.max_calls_per_caller;
-        identity.load.enter_call(max).inspect_err(|_| {
-            shared.metrics.limits_reached.with_label_values(&["max_calls_per_caller"]).inc();
-        })
+        let limits = &shared.settings.limits;
+        let of_caller = identity.load.enter_call(limits.max_calls_per_caller);
+        let of_caller = of_caller.inspect_err(|_| self.reached("max_calls_per_caller"))?;
+        let of_all = shared.calls.enter(limits.max_calls).ok_or(Refusal::CallsFull);
+        let of_all = of_all.inspect_err(|_| self.reached("max_calls"))?;
+        Ok(UnderWay { _of_all: of_all, _of_caller: of_caller, of_tool: None })
+    }
+
+    /// Counts a call that policy lets through, or holds, at its tool: once, before anybody is asked to approve it.
+    pub(crate) fn enter_tool(&mut self, place: usize, call: &Call<'_>) -> Result<(), Refusal> {
+        let of_tool = self.enter_one_of_tool(place, call)?;
+        self.worker.shared.rates.calls(place, call, 1)?;
+        if let Some(record) = &mut self.record {
+            record.keep_of_tool(of_tool);
+        }
+        Ok(())
+    }
+
+    /// Counts one more call among those of its tool under way.
+    pub(crate) fn enter_one_of_tool(&self, place: usize, call: &Call<'_>) -> Result<KeyCounted, Refusal> {
+        let entered = self.worker.shared.tool_calls.enter((place, call.tool)).ok_or(Refusal::ToolFull);
+        entered.inspect_err(|_| self.reached("max_calls_per_tool"))
+    }
+
+    fn reached(&self, limit: &str) {
+        self.worker.shared.metrics.limits_reached.with_label_values(&[limit]).inc();
     }
 
     /// Step 7, and the record of a refusal that came before there was a call.
@@ -92,6 +116,11 @@ impl Exchange {
     /// Writes the intent of a refused request. It is refused in any case, so a failure only counts.
     pub(crate) async fn record_refusal(&mut self, refusal: &Refusal, call: Option<&Call<'_>>) {
         let Some(mut record) = self.record.take() else { return };
+        let may_record = |identity: &Arc<Identity>| identity.load.may_record(clock::now());
+        if refusal.is_of_load() && !self.identity.as_ref().is_some_and(may_record) {
+            self.worker.shared.metrics.refusals_unrecorded.inc();
+            return;
+        }
         let approval = refusal.reference().map(Reference::as_str);
         let intent = Intent { approval, ..self.refused(refusal.name(), call) };
         if record.intent(&intent, Durability::Batched).await.is_err() {

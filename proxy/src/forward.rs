@@ -11,6 +11,7 @@ use policy::{Call, Permit, Snapshot};
 use crate::audit::{Outcome, Record};
 use crate::authorization::challenge;
 use crate::body::Whole;
+use crate::cors::remove_theirs;
 use crate::exchange::Exchange;
 use crate::http_sse::Session;
 use crate::refusal::Refusal;
@@ -97,6 +98,9 @@ pub(crate) async fn forward(
         refusal
     })?;
     challenge(&worker.shared, inbound, &mut answer.response);
+    if exchange.listening.cors.is_some() {
+        remove_theirs(answer.response.headers_mut());
+    }
     let status = answer.response.status();
     let leads_away = status.is_redirection() && status != StatusCode::NOT_MODIFIED;
     if leads_away && matches!(backend.kind, BackendKind::Mcp { .. }) {

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use config::BackendKind;
 use http::header::{CONNECTION, TRANSFER_ENCODING};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use policy::{Call, Decision, decide};
 
@@ -52,6 +52,8 @@ pub(crate) async fn gate(
     let Ok((id, record)) = worker.begin() else {
         return respond::refused(&Refusal::ReceiptFailed, None, &ReplyTo::Http, "");
     };
+    let cors = listening.cors.clone().map(|cors| (cors, listening.hosts.foreign_origin(request.headers())));
+    let shared = Arc::clone(&worker.shared);
     let stream = EventStream::default();
     let mut exchange = Exchange {
         worker,
@@ -72,9 +74,12 @@ pub(crate) async fn gate(
             Err(refusal) => exchange.refuse(&refusal).await,
         }
     };
-    let mut response = response_or_stream(Box::pin(passage), stream).await;
+    let mut response = response_or_stream(&shared, Box::pin(passage), stream).await;
     if let Ok(name) = name {
         response.headers_mut().insert(respond::CALL, name);
+    }
+    if let Some((cors, origin)) = cors {
+        cors.mark(origin, response.headers_mut());
     }
     if is_chunked {
         // hyper drops a `Content-Length` beside it, so where the request ends for others is never beyond doubt (RFC 9112,
@@ -93,7 +98,14 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
 
     // 2. Who is calling, and the whole body.
     let (head, incoming) = request.into_parts();
-    listening.check_host_and_origin(&head, exchange.peer.is_secure)?;
+    listening.hosts.check(&head, exchange.peer.is_secure)?;
+    if let Some(cors) = &listening.cors
+        && listening.hosts.foreign_origin(&head.headers).is_some()
+        && let Some(response) = cors.preflight(&head)?
+    {
+        metrics.preflights.inc();
+        return Ok(response);
+    }
     let path = head.uri.path();
     let (place, rest) = listening.route(&shared.settings.backends, path).ok_or(Refusal::NoBackend)?;
     let backend = shared.settings.backends.get(place).ok_or(Refusal::NoBackend)?;
@@ -106,6 +118,12 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
     if *shared.phase.borrow() >= Phase::Drain {
         return Err(Refusal::Draining);
     }
+    // What is refused as a message needs to be read first.
+    let is_mcp = matches!(backend.kind, BackendKind::Mcp { .. });
+    let mut over = shared.rates.requests(&identity.load, 1).err();
+    if let Some(refusal) = over.take_if(|_| !is_mcp || head.method != Method::POST) {
+        return Err(refusal);
+    }
     let body = Whole::read(shared, &head.headers, incoming).await?;
     metrics.phases.read.observe(started.elapsed().as_secs_f64());
 
@@ -113,7 +131,6 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
     let in_force = shared.in_force.load_full();
 
     // 4. Bytes to a call.
-    let is_mcp = matches!(backend.kind, BackendKind::Mcp { .. });
     let session = if is_mcp { shared.http_sse.session(&head, place, &identity)? } else { None };
     if let Some(session) = &session {
         exchange.stream.is_of(Arc::clone(session));
@@ -123,6 +140,9 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
         && SessionKey::of(place, &identity, &head.headers)
             .is_some_and(|key| shared.batch_sessions.may_batch(&key));
     let arrival = recognise(backend, &head, rest, (&body.bytes, may_batch), &mut exchange.reply_to)?;
+    if let Some(refusal) = over {
+        return Err(refusal);
+    }
     let is_secure = exchange.peer.is_secure;
     let inbound =
         Inbound { head: &head, rest, body: &body, backend, place, is_secure, session: session.as_deref() };
@@ -171,6 +191,10 @@ async fn enforce(
     exchange.count(inbound.place, decision.verdict());
     compare(shared, &in_force, &call, decision.verdict(), clock::now());
     shared.metrics.phases.decide.observe(deciding.elapsed().as_secs_f64());
+    if !matches!(decision, Decision::Deny(_)) {
+        exchange.verdict = Some(decision.verdict().clone());
+        exchange.enter_tool(inbound.place, &call)?;
+    }
     let permit = loop {
         exchange.verdict = Some(decision.verdict().clone());
         match decision {

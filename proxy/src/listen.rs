@@ -1,6 +1,5 @@
 //! Listening: sockets, and connections under a permit.
 
-use std::collections::HashSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
@@ -8,16 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Listener;
-use http::header::HOST;
-use http::request::Parts;
-use http::uri::Scheme;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use crate::authorization;
 use crate::connection::{reached, serve};
-use crate::refusal::Refusal;
+use crate::cors::Cors;
+use crate::host::Hosts;
+use crate::places::Places;
 use crate::state::Phase;
 use crate::worker::Worker;
 
@@ -32,8 +29,9 @@ pub(crate) struct Listening {
     pub(crate) settings: Listener,
     /// Its place in the settings.
     pub(crate) place: usize,
-    /// Host names it answers to, in lower case, without and with its port.
-    hosts: HashSet<String>,
+    pub(crate) hosts: Hosts,
+    /// Where pages of other origins may call it.
+    pub(crate) cors: Option<Rc<Cors>>,
     /// Path and place in the settings of each backend, the longest path first.
     routes: Vec<(String, usize)>,
     /// Path and backend of each document about authorization.
@@ -46,13 +44,6 @@ impl Listening {
         address: SocketAddr,
         backends: &[config::Backend],
     ) -> Self {
-        let ip = match address.ip() {
-            std::net::IpAddr::V4(ip) => ip.to_string(),
-            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-        };
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned(), ip];
-        let names = names.into_iter().chain(settings.hosts.iter().cloned());
-        let hosts = names.flat_map(|name| [format!("{name}:{}", address.port()), name]).collect();
         let serves = |backend: &config::Backend| match &backend.listeners {
             None => true,
             Some(names) => names.contains(&settings.name),
@@ -65,35 +56,9 @@ impl Listening {
             .collect();
         routes.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
         let documents = authorization::documents(backends, &routes);
-        Self { settings: settings.clone(), place, hosts, routes, documents }
-    }
-
-    /// Whether this listener is who the caller believes to speak to, and the caller's page, if it is one, may (DNS
-    /// rebinding).
-    pub(crate) fn check_host_and_origin(&self, head: &Parts, is_secure: bool) -> Result<(), Refusal> {
-        let mut hosts = head.headers.get_all(HOST).iter();
-        let host = match (hosts.next().map(|host| host.to_str()), hosts.next()) {
-            (Some(Ok(host)), None) => host.to_ascii_lowercase(),
-            _ => return Err(Refusal::BadHost),
-        };
-        let (scheme, prefix) =
-            if is_secure { (Scheme::HTTPS, "https://") } else { (Scheme::HTTP, "http://") };
-        // A target in absolute form says it once more (RFC 9112, section 3.2.2).
-        let says_same = head.uri.authority().is_none_or(|named| named.as_str().eq_ignore_ascii_case(&host))
-            && head.uri.scheme().is_none_or(|named| *named == scheme);
-        if !says_same || !self.hosts.contains(&host) {
-            return Err(Refusal::BadHost);
-        }
-        let allowed = |origin: &str| {
-            self.settings.origins.iter().any(|allowed| allowed == origin)
-                || origin.strip_prefix(prefix).is_some_and(|authority| authority == host)
-        };
-        for origin in head.headers.get_all(http::header::ORIGIN) {
-            if !origin.to_str().is_ok_and(|origin| allowed(&origin.to_ascii_lowercase())) {
-                return Err(Refusal::BadOrigin);
-            }
-        }
-        Ok(())
+        let cors = Cors::new(settings).map(Rc::new);
+        let hosts = Hosts::new(settings, address);
+        Self { settings: settings.clone(), place, hosts, cors, routes, documents }
     }
 
     /// The backend for a path (its place in the settings), and what of the path is the backend's own.
@@ -128,7 +93,7 @@ pub(crate) async fn accept(
     worker: Rc<Worker>,
     listening: Rc<Listening>,
     listener: TcpListener,
-    permits: Arc<Semaphore>,
+    places: Arc<Places>,
 ) {
     let shared = Arc::clone(&worker.shared);
     let mut draining = std::pin::pin!(reached(&shared, Phase::Drain));
@@ -138,14 +103,16 @@ pub(crate) async fn accept(
             () = draining.as_mut() => return,
         };
         match accepted {
-            Ok((stream, _peer)) => {
-                let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-                    worker.shared.metrics.limits_reached.with_label_values(&["max_connections"]).inc();
+            Ok((stream, address)) => match places.take(address.ip()) {
+                Ok(place) => {
+                    let serving = serve(Rc::clone(&worker), Rc::clone(&listening), stream, place);
+                    tokio::task::spawn_local(serving);
+                }
+                Err(limit) => {
+                    worker.shared.metrics.limits_reached.with_label_values(&[limit]).inc();
                     worker.shared.metrics.connections_refused.inc();
-                    continue;
-                };
-                tokio::task::spawn_local(serve(Rc::clone(&worker), Rc::clone(&listening), stream, permit));
-            }
+                }
+            },
             Err(error) => {
                 worker.shared.metrics.connections_refused.inc();
                 tracing::warn!(%error, listener = listening.settings.name, "a connection could not be accepted");

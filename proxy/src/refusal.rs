@@ -78,14 +78,20 @@ pub(crate) enum Refusal {
     #[error("the header `{header}`, which policy decides on, is not one line of text")]
     BadDimensionHeader { header: String },
     /// `Host` is not one of the listener's names (DNS rebinding).
-    #[error("this address does not answer to that host name; add it to the listener's `hosts`")]
-    BadHost,
+    #[error("this address does not answer to the host `{host}`; add it to the listener's `hosts`")]
+    BadHost { host: String },
     /// `Origin` is foreign.
-    #[error("pages of that origin may not call this address; add it to the listener's `origins`")]
-    BadOrigin,
+    #[error("pages of the origin `{origin}` may not call this address; add it to the listener's `origins`")]
+    BadOrigin { origin: String },
+    /// The preflight of a web page asks for headers in a way that browsers don't, or for too many.
+    #[error("the headers that the page asks for are no list of names, or too many")]
+    BadPreflight,
     /// `Oakgate-Tenant` is not one line of text.
     #[error("`Oakgate-Tenant` is not one line of text")]
     BadTenant,
+    /// A batch has more calls than a rate ever lets through at once (`burst`): send fewer in each.
+    #[error("its batch has more calls than a rate lets through at once; send fewer in each")]
+    BatchOverRate,
     /// Another message of the same batch was refused.
     #[error("another message of its batch was refused; send it without that one")]
     BatchRefused,
@@ -101,6 +107,9 @@ pub(crate) enum Refusal {
     /// The body broke off, or there is one where none belongs.
     #[error("the body did not arrive whole")]
     BodyUnreadable,
+    /// As many calls are under way as `max_calls` allows.
+    #[error("too many calls are under way")]
+    CallsFull,
     /// The caller took the held call back (`notifications/cancelled`).
     #[error("the caller took the call back")]
     Cancelled,
@@ -163,6 +172,15 @@ pub(crate) enum Refusal {
     /// A header such as `X-HTTP-Method-Override` or `X-Original-URL`, by which some backends see another call.
     #[error("the header `{header}` would make another call of it")]
     Override { header: &'static str },
+    /// All callers together make more requests than `rates.all` allows.
+    #[error("more calls come in than the rate of this proxy allows")]
+    RateLimited { seconds: u32 },
+    /// The caller makes more requests than `rates.caller` allows.
+    #[error("this caller makes more calls than its rate allows")]
+    RateLimitedCaller { seconds: u32 },
+    /// The tool is called more often than `rates.tool` or `rates.tools` allows, or by this caller than `rates.caller_tool`.
+    #[error("this tool is called more often than its rate allows")]
+    RateLimitedTool { seconds: u32 },
     /// The receipt could not be signed.
     #[error("the receipt could not be made")]
     ReceiptFailed,
@@ -184,9 +202,15 @@ pub(crate) enum Refusal {
     /// Too many approvals are pending in the control plane.
     #[error("too many approvals are pending")]
     TooManyPending,
+    /// As many calls of this tool are under way as `max_calls_per_tool` allows.
+    #[error("too many calls of this tool are under way")]
+    ToolFull,
     /// `max_websockets` are open.
     #[error("too many WebSockets are open")]
     TooManyWebsockets,
+    /// The request names no host, several, or another one in its target (RFC 9112, section 3.2).
+    #[error("a request names one host, in `Host`")]
+    UnclearHost,
     /// The key is not known, or two different ones were sent.
     #[error("that key is not known here")]
     UnknownCredential,
@@ -212,6 +236,20 @@ impl Refusal {
     /// The reason's stable name: metric label, audit reason, problem code.
     pub(crate) fn name(&self) -> &'static str {
         self.wire().name
+    }
+
+    /// Whether it is refused because of how much there is, and not because of what it is: that may be as often as its
+    /// caller can send.
+    pub(crate) const fn is_of_load(&self) -> bool {
+        matches!(
+            self,
+            Self::CallsFull
+                | Self::RateLimited { .. }
+                | Self::RateLimitedCaller { .. }
+                | Self::RateLimitedTool { .. }
+                | Self::TooManyCalls
+                | Self::ToolFull
+        )
     }
 
     /// The approval that the caller can be told about.

@@ -105,10 +105,7 @@ impl Relay {
                 match reading.next() {
                     Ok(Some(chunk)) => return Poll::Ready(Some(Ok(Frame::data(chunk)))),
                     Ok(None) => {}
-                    Err(why) => {
-                        tracing::warn!(why, "a message in a stream can't be read; the stream is cut");
-                        return Poll::Ready(Some(Err(BodyError::MessageUnreadable)));
-                    }
+                    Err(why) => return cut(why),
                 }
             }
             // Only whole events were passed on so far: here another one fits in.
@@ -124,10 +121,10 @@ impl Relay {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(frame))) => {
                     let frame = match (&mut self.way.reading, frame.into_data()) {
-                        (Some(reading), Ok(data)) => {
-                            reading.push(&data);
-                            continue;
-                        }
+                        (Some(reading), Ok(data)) => match reading.push(&data) {
+                            Ok(()) => continue,
+                            Err(why) => return cut(why),
+                        },
                         (None, Ok(data)) => Frame::data(data),
                         (_, Err(trailers)) => {
                             self.end();
@@ -169,6 +166,12 @@ impl Relay {
             self.record.outcome(outcome, Some(self.status.as_u16()));
         }
     }
+}
+
+/// Ends a stream where something in it can't be read.
+fn cut(why: &'static str) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    tracing::warn!(why, "a message in a stream can't be read; the stream is cut");
+    Poll::Ready(Some(Err(BodyError::MessageUnreadable)))
 }
 
 impl std::fmt::Debug for Relay {

@@ -159,6 +159,9 @@ fn details(refusal: &Refusal, wire: Wire, verdict: Option<&Verdict>, call: &str)
     let mut details = Map::new();
     details.insert("reason".to_owned(), wire.name.into());
     details.insert("call".to_owned(), call.into());
+    if let Some(seconds) = wire.retry.after_seconds() {
+        details.insert("retry_after_seconds".to_owned(), seconds.into());
+    }
     if let Some(reference) = refusal.reference() {
         details.insert("reference".to_owned(), reference.as_str().into());
     }

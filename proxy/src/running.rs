@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use policy_sync::ProxyEnd;
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::admin;
@@ -22,10 +22,13 @@ use crate::candidate::Samples;
 use crate::definitions::Definitions;
 use crate::files::{self, FileError};
 use crate::http_sse::HttpSse;
+use crate::keyed_count::KeyedCount;
 use crate::listen::{self, Listening};
 use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::open_files;
+use crate::places::Places;
+use crate::rates::Rates;
 use crate::state::{Buffered, Phase, Shared};
 use crate::worker::Worker;
 
@@ -87,7 +90,11 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     let (approvals, handing_out) = Approvals::over(link, &metrics);
     let shared = Arc::new(Shared {
         audit_total: Arc::new(Total::new(settings.limits.max_audit_bytes)),
-        buffered: Buffered::new(settings.limits.max_buffered_body_bytes),
+        buffered_bodies: Arc::new(Buffered::new(settings.limits.max_buffered_body_bytes)),
+        buffered_responses: Arc::new(Buffered::new(settings.limits.max_buffered_response_bytes)),
+        calls: Arc::default(),
+        tool_calls: KeyedCount::new(settings.limits.max_calls_per_tool),
+        rates: Rates::new(&settings.rates, settings.backends.len(), &metrics),
         definitions: Definitions::new(&settings.limits),
         in_force: ArcSwap::from_pointee(in_force),
         phase: watch::Sender::new(Phase::Run),
@@ -114,7 +121,8 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     let max_connections = shared.settings.limits.max_connections;
     let files = open_files::raise_limit(max_connections);
     shared.metrics.open_files_limit.set(files.try_into().unwrap_or(i64::MAX));
-    let permits = Arc::new(Semaphore::new(open_files::connections(max_connections, files)));
+    let max_connections = open_files::connections(max_connections, files);
+    let places = Arc::new(Places::new(max_connections, &shared.settings.limits));
     let addresses = sockets.iter().map(|(name, address, _)| (name.clone(), *address)).collect();
     let mut workers = Vec::with_capacity(count);
     let mut per_worker: Vec<Vec<(usize, SocketAddr, std::net::TcpListener)>> =
@@ -125,9 +133,9 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         }
     }
     for (number, (listeners, spool)) in per_worker.into_iter().zip(spools).enumerate() {
-        let (shared, permits, running) = (Arc::clone(&shared), Arc::clone(&permits), running.clone());
+        let (shared, places, running) = (Arc::clone(&shared), Arc::clone(&places), running.clone());
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
-        let body = move || carry(shared, spool, listeners, permits, running);
+        let body = move || carry(shared, spool, listeners, places, running);
         workers.push(thread.spawn(body).map_err(StartError::Worker)?);
     }
     Ok(Running { shared, addresses, admin, reread, workers, ended, tasks })
@@ -178,7 +186,7 @@ fn carry(
     shared: Arc<Shared>,
     spool: Spool,
     listeners: Vec<(usize, SocketAddr, std::net::TcpListener)>,
-    permits: Arc<Semaphore>,
+    places: Arc<Places>,
     running: mpsc::Sender<()>,
 ) {
     let runtime =
@@ -202,7 +210,7 @@ fn carry(
                         Rc::clone(&worker),
                         listening,
                         socket,
-                        Arc::clone(&permits),
+                        Arc::clone(&places),
                     ));
                 }
                 Err(error) => tracing::error!(%error, listener = settings.name, "a socket could not be used"),

@@ -16,8 +16,10 @@ use crate::caller::Identities;
 use crate::candidate::Samples;
 use crate::definitions::Definitions;
 use crate::http_sse::HttpSse;
+use crate::keyed_count::{KeyCounted, KeyedCount};
 use crate::listings::Listings;
 use crate::metrics::Metrics;
+use crate::rates::Rates;
 use crate::tls::ByListener;
 
 /// Shared by every worker, the admin address and the watchers of files.
@@ -36,7 +38,15 @@ pub(crate) struct Shared {
     pub(crate) audit_total: Arc<Total>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) candidate_samples: Samples,
-    pub(crate) buffered: Buffered,
+    /// Request bodies.
+    pub(crate) buffered_bodies: Arc<Buffered>,
+    /// Lists and events of backends that are read whole.
+    pub(crate) buffered_responses: Arc<Buffered>,
+    /// Calls and open streams under way.
+    pub(crate) calls: Arc<Count>,
+    /// Calls under way, of each tool of each backend.
+    pub(crate) tool_calls: KeyedCount,
+    pub(crate) rates: Rates,
     /// Where backends said that their metadata is.
     pub(crate) announced: Announced,
     /// WebSockets that are open, or being opened.
@@ -80,11 +90,18 @@ pub(crate) enum Phase {
     Stop,
 }
 
-/// Bytes of request bodies in memory, and their limit.
+/// Bytes in memory, and their limit; whoever holds some has [`Room`].
 #[derive(Debug)]
 pub(crate) struct Buffered {
     bytes: AtomicU64,
     max_bytes: u64,
+}
+
+/// Room in memory, given back on drop.
+#[derive(Debug)]
+pub(crate) struct Room {
+    of: Arc<Buffered>,
+    bytes: u64,
 }
 
 impl Buffered {
@@ -92,23 +109,54 @@ impl Buffered {
         Self { bytes: AtomicU64::new(0), max_bytes }
     }
 
-    /// Takes room for `bytes`, or takes nothing and says no.
-    pub(crate) fn take(&self, bytes: u64) -> bool {
-        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let fits = before.saturating_add(bytes) <= self.max_bytes;
-        if !fits {
-            self.give_back(bytes);
+    /// Bytes that are taken now.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl Room {
+    /// Room for nothing yet.
+    pub(crate) const fn new(of: Arc<Buffered>) -> Self {
+        Self { of, bytes: 0 }
+    }
+
+    /// Takes room for so many bytes more, or takes nothing and says no.
+    pub(crate) fn take(&mut self, bytes: usize) -> bool {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let before = self.of.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let fits = before.saturating_add(bytes) <= self.of.max_bytes;
+        if fits {
+            self.bytes += bytes;
+        } else {
+            self.of.bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
         fits
     }
 
-    pub(crate) fn give_back(&self, bytes: u64) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    /// Gives back all but the room for so many bytes.
+    pub(crate) fn keep(&mut self, bytes: usize) {
+        let surplus = self.bytes.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
+        if surplus > 0 {
+            self.of.bytes.fetch_sub(surplus, Ordering::Relaxed);
+            self.bytes -= surplus;
+        }
     }
+}
 
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.keep(0);
     }
+}
+
+/// A call's places among those under way, given back on drop.
+#[derive(Debug)]
+pub(crate) struct UnderWay {
+    pub(crate) _of_all: Counted,
+    pub(crate) _of_caller: Counted,
+    /// Once policy has let it through, or holds it.
+    pub(crate) of_tool: Option<KeyCounted>,
 }
 
 /// A count with a limit; whoever is counted in holds a [`Counted`].
@@ -127,6 +175,10 @@ impl Count {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < max).then_some(count + 1));
         entered.is_ok().then(|| Counted(Arc::clone(self)))
     }
+
+    pub(crate) fn now(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Counted {
@@ -141,12 +193,18 @@ mod tests {
 
     #[test]
     fn room_is_taken_and_given_back() {
-        let buffered = Buffered::new(10);
-        assert!(buffered.take(6));
-        assert!(!buffered.take(5));
-        assert!(buffered.take(4));
-        buffered.give_back(6);
+        let buffered = Arc::new(Buffered::new(10));
+        let mut room = Room::new(Arc::clone(&buffered));
+        assert!(room.take(6));
+        assert!(!room.take(5));
+        assert!(room.take(4));
+        room.keep(20);
+        assert_eq!(buffered.bytes(), 10);
+        room.keep(4);
         assert_eq!(buffered.bytes(), 4);
+        assert!(Room::new(Arc::clone(&buffered)).take(6));
+        drop(room);
+        assert_eq!(buffered.bytes(), 0);
     }
 
     #[test]
@@ -157,7 +215,7 @@ mod tests {
         assert!(first.is_some() && second.is_some());
         assert!(count.enter(2).is_none());
         drop(first);
-        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(count.now(), 1);
         assert!(count.enter(2).is_some());
     }
 }

@@ -28,7 +28,7 @@ use crate::refusal::Refusal;
 use crate::relay::{
     Look, OpenStream, Reading, Visible, Way, content_type, is_event_stream, is_json, is_plain, relay,
 };
-use crate::state::{InForce, Shared};
+use crate::state::{InForce, Room, Shared};
 use crate::upstream::{Answer, Outbound, Passage};
 
 /// A message to pass on, and whose it is.
@@ -244,12 +244,17 @@ async fn one_message(
     let (mut head, mut incoming) = answer.response.into_parts();
     record.outcome(Outcome::Unknown, Some(head.status.as_u16()));
     let mut read = BytesMut::new();
+    let mut room = Room::new(Arc::clone(&shared.buffered_responses));
     while let Some(frame) = incoming.frame().await {
         let frame = frame.map_err(|_| Refusal::ListUnreadable { why: "broken-off" })?;
         let Ok(data) = frame.into_data() else { continue };
         if read.len() + data.len() > max_bytes {
             shared.metrics.limits_reached.with_label_values(&["max_tools_list_bytes"]).inc();
             return Err(Refusal::ListUnreadable { why: "too-large" });
+        }
+        if !room.take(data.len()) {
+            shared.metrics.limits_reached.with_label_values(&["max_buffered_response_bytes"]).inc();
+            return Err(Refusal::ListUnreadable { why: "no-room" });
         }
         read.extend_from_slice(&data);
     }

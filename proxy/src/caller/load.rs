@@ -1,11 +1,13 @@
 //! What one caller has under way, and how much it may.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use policy::UnixMillis;
 
 use crate::clock;
+use crate::rates::Meter;
 use crate::refusal::Refusal;
 use crate::state::{Count, Counted};
 
@@ -18,6 +20,10 @@ pub(crate) struct Load {
     calls: Arc<Count>,
     holds: Arc<Count>,
     approvals: Mutex<ApprovalWindow>,
+    /// How often it makes requests.
+    pub(crate) requests: Meter,
+    /// The second of its last refusal for a rate or a limit that left a record.
+    recorded_seconds: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -47,7 +53,7 @@ impl Loads {
         }
         if known.by_id.len() >= known.left.saturating_mul(2).max(FORGET_FROM) {
             let now = clock::now();
-            known.by_id.retain(|_, load| Arc::strong_count(load) > 1 || load.has_asked(now));
+            known.by_id.retain(|_, load| Arc::strong_count(load) > 1 || load.matters(now));
             known.left = known.by_id.len();
         }
         let load = Arc::default();
@@ -79,10 +85,17 @@ impl Load {
         Ok(())
     }
 
-    /// Whether an approval was asked for in this minute.
-    fn has_asked(&self, now: UnixMillis) -> bool {
+    /// Whether anything that it counts would be another number if it began anew.
+    fn matters(&self, now: UnixMillis) -> bool {
         let window = self.approvals.lock().unwrap_or_else(PoisonError::into_inner);
-        window.asked > 0 && window.minute == now.seconds() / 60
+        let has_asked = window.asked > 0 && window.minute == now.seconds() / 60;
+        has_asked || !self.requests.is_full(clock::uptime())
+    }
+
+    /// Whether a refusal for a rate or a limit leaves a record: of one caller at most one a second does. Else a caller could
+    /// fill the disk with what it may not do.
+    pub(crate) fn may_record(&self, now: UnixMillis) -> bool {
+        self.recorded_seconds.swap(now.seconds(), Ordering::Relaxed) != now.seconds()
     }
 }
 
@@ -110,5 +123,13 @@ mod tests {
         assert!(Arc::ptr_eq(&kept, &loads.of("kept")));
         assert_eq!(asked, Arc::as_ptr(&loads.of("asked")));
         assert!(loads.0.lock().unwrap().by_id.len() <= FORGET_FROM + 2);
+    }
+
+    #[test]
+    fn one_refusal_a_second_leaves_a_record() {
+        let load = Load::default();
+        for (now_ms, expected) in [(1000, true), (1001, false), (1999, false), (2000, true), (2000, false)] {
+            assert_eq!(load.may_record(UnixMillis(now_ms)), expected, "{now_ms}");
+        }
     }
 }

@@ -166,7 +166,7 @@ fn readable(request: &mut Request<Incoming>, shared: &Shared) -> Result<(), Refu
     if let Some(authority) = request.uri().authority()
         && !request.headers().contains_key(HOST)
     {
-        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::BadHost)?;
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::UnclearHost)?;
         request.headers_mut().insert(HOST, host);
     }
     let crumbs: Vec<&[u8]> = request.headers().get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();

@@ -45,6 +45,10 @@ fn rows(reason: Reason) -> Vec<RefusalRow> {
             rows.extend(named::<PathRefused>(|why| Wire { name: why.name(), ..wire }));
             rows
         }
+        Reason::RateLimited | Reason::RateLimitedCaller | Reason::RateLimitedTool => {
+            let row = RefusalRow::new(wire, reason.get_documentation());
+            vec![RefusalRow { retry: "when it says".to_owned(), ..row }]
+        }
         reason => vec![RefusalRow::new(wire, reason.get_documentation())],
     }
 }

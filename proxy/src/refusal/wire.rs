@@ -54,6 +54,9 @@ impl Refusal {
             Self::HeaderMismatch(why) => Wire { name: why.name(), ..wire },
             Self::Malformed(why) => Wire { name: why.name(), mcp: Mcp::Error(why.code()), ..wire },
             Self::NotText(why) => Wire { name: why.name(), ..wire },
+            Self::RateLimited { seconds }
+            | Self::RateLimitedCaller { seconds }
+            | Self::RateLimitedTool { seconds } => Wire { retry: Retry::Later { seconds: *seconds }, ..wire },
             Self::Rest(why) => Wire { name: why.name(), ..wire },
             _ => wire,
         }
@@ -62,6 +65,7 @@ impl Refusal {
 
 impl Reason {
     /// The one table from reason to wire.
+    #[expect(clippy::too_many_lines, reason = "one table, a line for each reason")]
     pub(super) const fn wire(self) -> Wire {
         let later = Retry::Later { seconds: 5 };
         let minute = Retry::Later { seconds: 60 };
@@ -87,12 +91,15 @@ impl Reason {
             Self::BadDimensionHeader => ("bad-dimension-header", 400, Mcp::Error(INVALID_PARAMS), never),
             Self::BadHost => ("bad-host", 403, Mcp::Http, never),
             Self::BadOrigin => ("bad-origin", 403, Mcp::Http, never),
+            Self::BadPreflight => ("bad-preflight", 400, Mcp::Http, never),
             Self::BadTenant => ("bad-tenant", 400, Mcp::Http, never),
+            Self::BatchOverRate => ("batch-over-rate", 429, Mcp::Result, never),
             Self::BatchRefused => ("batch-refused", 403, Mcp::Result, never),
             Self::BodiesFull => ("bodies-full", 503, Mcp::Http, later),
             Self::BodyTimeout => ("body-timeout", 408, Mcp::Http, later),
             Self::BodyTooLarge => ("body-too-large", 413, Mcp::Http, never),
             Self::BodyUnreadable => ("body-unreadable", 400, Mcp::Http, never),
+            Self::CallsFull => ("calls-full", 503, Mcp::Result, later),
             Self::Cancelled => ("cancelled", 409, Mcp::Result, never),
             Self::CertificateRefused => ("certificate-refused", 401, Mcp::Http, never),
             Self::Compressed => ("compressed", 415, Mcp::Http, never),
@@ -110,6 +117,9 @@ impl Reason {
             Self::NoCredential => ("credential-missing", 401, Mcp::Http, never),
             Self::NoPolicy => ("no-policy", 503, Mcp::Result, later),
             Self::Override => ("override-header", 400, Mcp::Error(INVALID_PARAMS), never),
+            Self::RateLimited => ("rate-limited", 429, Mcp::Result, later),
+            Self::RateLimitedCaller => ("rate-limited-caller", 429, Mcp::Result, later),
+            Self::RateLimitedTool => ("rate-limited-tool", 429, Mcp::Result, later),
             Self::ReceiptFailed => ("receipt-failed", 503, Mcp::Result, later),
             Self::TooManyApprovals => ("too-many-approvals", 429, Mcp::Result, minute),
             Self::TooManyCalls => ("too-many-calls", 429, Mcp::Result, later),
@@ -117,6 +127,8 @@ impl Reason {
             Self::TooManyHolds => ("too-many-holds", 429, Mcp::Result, minute),
             Self::TooManyPending => ("too-many-pending", 503, Mcp::Result, minute),
             Self::TooManyWebsockets => ("too-many-websockets", 503, Mcp::Http, later),
+            Self::ToolFull => ("tool-full", 429, Mcp::Result, later),
+            Self::UnclearHost => ("unclear-host", 400, Mcp::Http, never),
             Self::UnknownCredential => ("credential-unknown", 401, Mcp::Http, never),
             Self::UnknownSession => ("unknown-session", 404, Mcp::Http, never),
             Self::UnknownMethod => ("unknown-method", 404, Mcp::Error(METHOD_NOT_FOUND), never),

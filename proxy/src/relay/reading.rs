@@ -1,5 +1,7 @@
 //! A backend's answer that is looked into on its way: what is looked for, and how a stream is taken apart for it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use prometheus::IntCounter;
 use protocol::sse::{Event, Splitter};
@@ -7,7 +9,7 @@ use protocol::sse::{Event, Splitter};
 use super::list::Visible;
 use crate::batch::SessionStart;
 use crate::http_sse::PendingSession;
-use crate::state::Shared;
+use crate::state::{Room, Shared};
 
 /// What is looked for in the messages of an answer.
 #[derive(Debug, Default)]
@@ -29,6 +31,8 @@ pub(crate) struct Look {
 pub(crate) struct Reading {
     look: Look,
     splitter: Splitter,
+    room: Room,
+    no_room: IntCounter,
     too_long: IntCounter,
     /// Whether a message has passed.
     pub(crate) has_begun: bool,
@@ -61,11 +65,19 @@ impl Reading {
     pub(crate) fn new(look: Look, shared: &Shared) -> Self {
         let event_max_bytes = usize::try_from(shared.settings.limits.max_event_bytes).unwrap_or(usize::MAX);
         let too_long = shared.metrics.limits_reached.with_label_values(&["max_event_bytes"]);
-        Self { look, splitter: Splitter::new(event_max_bytes), too_long, has_begun: false }
+        let no_room = shared.metrics.limits_reached.with_label_values(&["max_buffered_response_bytes"]);
+        let room = Room::new(Arc::clone(&shared.buffered_responses));
+        let splitter = Splitter::new(event_max_bytes);
+        Self { look, splitter, room, no_room, too_long, has_begun: false }
     }
 
-    pub(crate) fn push(&mut self, chunk: &[u8]) {
+    pub(crate) fn push(&mut self, chunk: &[u8]) -> Result<(), &'static str> {
+        if !self.room.take(chunk.len()) {
+            self.no_room.inc();
+            return Err("no-room");
+        }
         self.splitter.push(chunk);
+        Ok(())
     }
 
     /// The next whole event, as it goes to the caller.
@@ -74,7 +86,10 @@ impl Reading {
             self.too_long.inc();
             "event-too-long"
         })?;
-        let Some(event) = event else { return Ok(None) };
+        let Some(event) = event else {
+            self.room.keep(self.splitter.waiting_bytes());
+            return Ok(None);
+        };
         let changed = self.look.event(&event)?;
         self.has_begun |= event.data().is_some();
         let chunk = match changed {
