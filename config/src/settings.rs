@@ -2,6 +2,7 @@
 
 mod auth;
 mod backend;
+mod jwt;
 mod listener;
 mod routes;
 
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 pub use auth::Auth;
 pub use backend::{Authorization, Backend, BackendKind, BackendUrl, Mapping};
+pub use jwt::{AgentWhen, Algorithm, FetchUrl, JwksPlace, Jwt};
 pub use listener::{ListMode, Listener};
 pub use routes::Route;
 
@@ -132,7 +134,7 @@ impl Settings {
 fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Option<Proxy> {
     name(&source.name, "proxy.name", mistakes);
     let admin = address(&source.admin, "proxy.admin", mistakes);
-    let listeners = listener::listeners(source.listeners, mistakes);
+    let listeners = listener::listeners(source.listeners, folder, mistakes);
     let backends = backend::backends(source.backends, &listeners, folder, mistakes);
     if source.keys_file.is_none() && listeners.iter().any(|listener| listener.auth.api_key) {
         mistakes.push(Mistake::at("proxy.keys_file", "missing: a listener has `auth: api-key`"));

@@ -75,6 +75,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
         let changed = shared.definitions.changed_count(&policy.snapshot);
         metrics.definitions.changed.set(changed.try_into().unwrap_or(i64::MAX));
     }
+    shared.issuers.measure(clock::now());
     metrics.buffered_body_bytes.set(shared.buffered.bytes().try_into().unwrap_or(i64::MAX));
     match metrics.text() {
         Ok(text) => ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),

@@ -1,10 +1,13 @@
 //! Who is calling: from a credential to an identity. The credential itself goes no further than this.
 
+mod issuers;
+mod jwt;
 mod key;
 mod load;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use config::{Auth, Keys};
 use http::HeaderMap;
@@ -14,8 +17,11 @@ use subtle::ConstantTimeEq;
 
 use crate::connection::Peer;
 use crate::refusal::Refusal;
+pub(crate) use issuers::{Issuers, JwksFileError, Loaded, jwks_files};
+use jwt::Token;
+pub(crate) use jwt::{Issuer, TokenRefused};
 pub(crate) use key::{API_KEY, has_key};
-use key::{KEY_PREFIXES, presented_key};
+use key::{Presented, is_own_key, presented};
 pub(crate) use load::Load;
 
 /// Header in which some callers may name their tenant.
@@ -42,12 +48,21 @@ pub(crate) struct Identity {
 }
 
 /// What an identity was known by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Credential {
     /// Nothing: the listener asks for nothing.
     None,
     /// The SHA-256 of an API key.
     Key([u8; 32]),
+    /// A token of an issuer.
+    Token(Token),
+}
+
+/// Whose tokens are taken, and for which resource: the URL of what is called, if the settings say how callers reach it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Audience<'a> {
+    pub(crate) issuer: &'a Issuer,
+    pub(crate) resource: Option<&'a str>,
 }
 
 impl Identities {
@@ -73,10 +88,11 @@ impl Identities {
         Self { by_sha256: by_sha256.collect(), anonymous }
     }
 
-    /// The caller of a request.
-    pub(crate) fn identify(
+    /// The caller of a request. Only a token may have to wait: for its issuer's keys.
+    pub(crate) async fn identify(
         &self,
         auth: &Auth,
+        audience: Option<Audience<'_>>,
         headers: &HeaderMap,
         _peer: &Peer,
         now: UnixMillis,
@@ -84,11 +100,17 @@ impl Identities {
         if auth.is_none() {
             return Ok(Arc::clone(&self.anonymous));
         }
-        self.by_key(presented_key(headers)?, now)
+        match (presented(headers)?, audience) {
+            (Presented::Bearer(token), Some(Audience { issuer, resource })) if !is_own_key(token) => {
+                issuer.identify(token, resource, now).await
+            }
+            (Presented::Key(key) | Presented::Bearer(key), _) if auth.api_key => self.by_key(key, now),
+            _ => Err(Refusal::UnknownCredential),
+        }
     }
 
     fn by_key(&self, key: &str, now: UnixMillis) -> Result<Arc<Identity>, Refusal> {
-        if !KEY_PREFIXES.iter().any(|prefix| key.starts_with(prefix)) {
+        if !is_own_key(key) {
             return Err(Refusal::UnknownCredential);
         }
         let sha256: [u8; 32] = Sha256::digest(key.as_bytes()).into();
@@ -107,6 +129,10 @@ impl Identities {
             Credential::None => Arc::clone(earlier),
             Credential::Key(sha256) => {
                 Arc::clone(self.by_sha256.get(sha256).ok_or(Refusal::UnknownCredential)?)
+            }
+            Credential::Token(token) => {
+                token.key.check(now)?;
+                Arc::clone(earlier)
             }
         };
         identity.check_expiry(now)?;
@@ -131,6 +157,18 @@ impl Identity {
             credential: Credential::None,
             load: Arc::default(),
         })
+    }
+
+    /// Whether a token's identity can be used as it is.
+    fn is_good(&self, now: UnixMillis) -> bool {
+        let Credential::Token(token) = &self.credential else { return false };
+        token.key.check(now).is_ok() && self.check_expiry(now).is_ok()
+    }
+
+    /// How long it is good at most.
+    pub(crate) fn expires_in(&self, now: UnixMillis) -> Option<Duration> {
+        let expires = u64::try_from(self.expires_unix_seconds?).unwrap_or(0);
+        Some(Duration::from_millis(expires.saturating_mul(1000).saturating_sub(now.0)))
     }
 
     fn check_expiry(&self, now: UnixMillis) -> Result<(), Refusal> {

@@ -13,7 +13,7 @@ use receipt::KeySet;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use crate::caller::Identities;
+use crate::caller::{Identities, Issuers, JwksFileError, Loaded, jwks_files};
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::state::{InForce, PolicyInForce, Shared};
@@ -38,6 +38,7 @@ enum Watched {
     Candidate,
     Keys,
     ReceiptKeys,
+    Jwks,
 }
 
 /// What tells one version of a file from another without reading it; of each file that is loaded together.
@@ -45,11 +46,17 @@ type Version = Vec<Option<(u64, u64, i64, i64)>>;
 
 /// Loads all files for the first time. Keys must load; without a policy the proxy starts, and refuses every call. The
 /// watcher's first look follows at once, and counts these loads.
-pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<InForce, Vec<FileError>> {
+pub(crate) fn load_first(
+    settings: &config::Proxy,
+    issuers: &Issuers,
+    metrics: &Metrics,
+) -> Result<InForce, Vec<FileError>> {
+    let jwks = load_jwks(issuers);
     let keys = load_keys(settings.keys_file.as_deref());
     let receipt_keys = load_receipt_keys(&settings.receipts.keys_file);
-    match (keys, receipt_keys) {
-        (Ok(keys), Ok(receipt_keys)) => {
+    match (keys, receipt_keys, jwks) {
+        (Ok(keys), Ok(receipt_keys), Ok(jwks)) => {
+            jwks.put();
             let policy = load_policy(&settings.policy_file, 0);
             Ok(InForce {
                 policy: policy.ok().map(|policy| Arc::new(in_force(metrics, policy))),
@@ -59,18 +66,29 @@ pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<
                 receipt_keys: Arc::new(receipt_keys),
             })
         }
-        (keys, receipt_keys) => Err(keys.err().into_iter().chain(receipt_keys.err()).collect()),
+        (keys, receipt_keys, jwks) => {
+            Err(keys.err().into_iter().chain(receipt_keys.err()).chain(jwks.err()).collect())
+        }
     }
 }
 
 /// Watches the files until the proxy stops. `reread` asks for a look at once.
 pub(crate) async fn watch(shared: Arc<Shared>, mut reread: watch::Receiver<()>) {
     let mut watchers =
-        [Watched::Policy, Watched::Candidate, Watched::Keys, Watched::ReceiptKeys].map(|watched| {
-            let seen = version(&watched.paths(&shared.settings));
-            // What was loaded at the start is loaded again: it may have changed before this looked for the first time.
-            Watcher { watched, loaded: seen.clone(), seen, seen_since: None, is_due: true, in_force: false }
-        });
+        [Watched::Policy, Watched::Candidate, Watched::Keys, Watched::ReceiptKeys, Watched::Jwks].map(
+            |watched| {
+                let seen = version(&watched.paths(&shared.settings));
+                // What was loaded at the start is loaded again: it may have changed before this looked for the first time.
+                Watcher {
+                    watched,
+                    loaded: seen.clone(),
+                    seen,
+                    seen_since: None,
+                    is_due: true,
+                    in_force: false,
+                }
+            },
+        );
     loop {
         for watcher in &mut watchers {
             watcher.look(&shared).await;
@@ -134,6 +152,7 @@ impl Watched {
             Self::Candidate => "candidate",
             Self::Keys => "keys",
             Self::ReceiptKeys => "receipt_keys",
+            Self::Jwks => "jwks",
         }
     }
 
@@ -144,6 +163,7 @@ impl Watched {
             Self::Candidate => settings.candidate_file.as_deref().into_iter().collect(),
             Self::Keys => settings.keys_file.as_deref().into_iter().collect(),
             Self::ReceiptKeys => vec![&settings.receipts.keys_file],
+            Self::Jwks => jwks_files(settings),
         }
     }
 }
@@ -171,6 +191,13 @@ fn reload(shared: &Shared, watched: Watched) -> bool {
             let identities = Arc::new(Identities::new(&keys, Some(&before.identities)));
             InForce { identities, ..InForce::clone(&before) }
         }),
+        Watched::Jwks => {
+            return note(metrics, watched, load_jwks(&shared.issuers), |loaded| {
+                if loaded.put() {
+                    changed(shared);
+                }
+            });
+        }
         Watched::ReceiptKeys => load_receipt_keys(&settings.receipts.keys_file)
             .map(|keys| InForce { receipt_keys: Arc::new(keys), ..InForce::clone(&before) }),
     };
@@ -182,13 +209,18 @@ fn reload(shared: &Shared, watched: Watched) -> bool {
         let same_keys = Arc::ptr_eq(&before.identities, &next.identities);
         shared.in_force.store(Arc::new(next));
         if !(same_policy && same_keys) {
-            shared.changes.send_modify(|change| *change = change.wrapping_add(1));
+            changed(shared);
         }
     });
     if noted && watched == Watched::Policy {
         confirm(shared);
     }
     noted
+}
+
+/// Open streams look again whether they may stay.
+fn changed(shared: &Shared) {
+    shared.changes.send_modify(|change| *change = change.wrapping_add(1));
 }
 
 /// The source still has the policy in force.
@@ -265,6 +297,12 @@ fn load_receipt_keys(file: &Path) -> Result<KeySet, FileError> {
             Err(fail("no key in it signs: one needs `\"state\": \"signing\"` and its secret part".to_owned()))
         }
     }
+}
+
+fn load_jwks(issuers: &Issuers) -> Result<Loaded, FileError> {
+    let fail =
+        |(file, error): (PathBuf, JwksFileError)| FileError { file, mistakes: vec![error.to_string()] };
+    issuers.load().map_err(fail)
 }
 
 fn read(file: &Path) -> Result<String, FileError> {

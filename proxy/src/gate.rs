@@ -61,6 +61,7 @@ pub(crate) async fn gate(
         stream: stream.clone(),
         reply_to: ReplyTo::Http,
         identity: None,
+        challenge: None,
         verdict: None,
         record: Some(record),
     };
@@ -94,12 +95,17 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
     // 2. Who is calling, and the whole body.
     let (head, incoming) = request.into_parts();
     listening.check_host_and_origin(&head)?;
+    if let Some(document) = listening.protected.as_ref().and_then(|own| own.document(&head, &exchange.peer)) {
+        return document;
+    }
     let path = head.uri.path();
     let (place, rest) = listening.route(&shared.settings.backends, path).ok_or(Refusal::NoBackend)?;
     let backend = shared.settings.backends.get(place).ok_or(Refusal::NoBackend)?;
     let auth = &listening.settings.auth;
     let identities = Arc::clone(&shared.in_force.load().identities);
-    let identity = identities.identify(auth, &head.headers, &exchange.peer, clock::now())?;
+    let audience = listening.protected.as_ref().map(|protected| protected.audience(place));
+    let identity = identities.identify(auth, audience, &head.headers, &exchange.peer, clock::now()).await;
+    let identity = identity.inspect_err(|refusal| exchange.challenge(place, &head, refusal))?;
     exchange.identity = Some(Arc::clone(&identity));
     let tenant = identity.tenant(&head.headers)?;
     if *shared.phase.borrow() >= Phase::Drain {
@@ -178,7 +184,8 @@ async fn enforce(
                 let held = exchange.held(policy.snapshot.org(), tool_call, &call, identity, inbound.head);
                 let grant = hold(shared, &ask, held).await?;
                 in_force = shared.in_force.load_full();
-                in_force.identities.again(identity, clock::now())?;
+                let again = in_force.identities.again(identity, clock::now());
+                again.inspect_err(|refusal| exchange.challenge(inbound.place, inbound.head, refusal))?;
                 policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
                 call = shared.definitions.beside(&policy.snapshot, &call);
                 decision = decide(&policy.snapshot, &call, Some(grant), clock::now());

@@ -26,6 +26,7 @@ mod http_sse;
 mod listen;
 mod listings;
 mod metrics;
+mod protected;
 mod recognise;
 mod refusal;
 mod relay;

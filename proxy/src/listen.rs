@@ -17,8 +17,9 @@ use tokio::sync::Semaphore;
 
 use crate::authorization;
 use crate::connection::{reached, serve};
+use crate::protected::Protected;
 use crate::refusal::Refusal;
-use crate::state::Phase;
+use crate::state::{Phase, Shared};
 use crate::worker::Worker;
 
 /// Connections that wait to be accepted, per listener and worker.
@@ -36,10 +37,13 @@ pub(crate) struct Listening {
     routes: Vec<(String, usize)>,
     /// Path and backend of each document about authorization.
     documents: Vec<(String, usize)>,
+    /// Its backends as OAuth resources, if it takes tokens.
+    pub(crate) protected: Option<Protected>,
 }
 
 impl Listening {
-    pub(crate) fn new(settings: &Listener, address: SocketAddr, backends: &[config::Backend]) -> Self {
+    pub(crate) fn new(settings: &Listener, address: SocketAddr, shared: &Shared) -> Self {
+        let backends = &shared.settings.backends;
         let ip = match address.ip() {
             std::net::IpAddr::V4(ip) => ip.to_string(),
             std::net::IpAddr::V6(ip) => format!("[{ip}]"),
@@ -59,7 +63,9 @@ impl Listening {
             .collect();
         routes.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
         let documents = authorization::documents(backends, &routes);
-        Self { settings: settings.clone(), hosts, routes, documents }
+        let issuer = shared.issuers.of(&settings.name);
+        let protected = issuer.map(|issuer| Protected::new(issuer, settings, backends, &routes));
+        Self { settings: settings.clone(), hosts, routes, documents, protected }
     }
 
     /// Whether this listener is who the caller believes to speak to, and the caller's page, if it is one, may (DNS
