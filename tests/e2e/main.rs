@@ -18,6 +18,7 @@ mod drain;
 mod harness;
 mod holds;
 mod http_sse;
+mod jwt;
 mod limits;
 mod lists;
 mod mcp;
