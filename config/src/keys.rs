@@ -12,6 +12,8 @@ use crate::{Environment, Mistake, Mistakes, document};
 const KEYS_MAX: usize = 100_000;
 /// A key's id is no longer than this.
 const ID_MAX_BYTES: usize = 128;
+/// How the ids of callers begin that are known in other ways: no key may pass for one of them.
+const RESERVED_IDS: [&str; 2] = ["jwt:", "spiffe:"];
 
 /// API keys, found by the SHA-256 of the whole key.
 #[derive(Clone, Debug, Default)]
@@ -105,6 +107,10 @@ impl Keys {
             let at = |field: &str| format!("[{position}].{field}");
             if source.id.is_empty() || source.id.len() > ID_MAX_BYTES {
                 mistakes.push(Mistake::at(at("id"), format!("must have 1 to {ID_MAX_BYTES} bytes")));
+            }
+            if let Some(prefix) = RESERVED_IDS.iter().find(|prefix| source.id.starts_with(**prefix)) {
+                let what = format!("must not begin with `{prefix}`, which callers without a key have");
+                mistakes.push(Mistake::at(at("id"), what));
             }
             if !ids.insert(source.id.clone()) {
                 mistakes

@@ -44,6 +44,15 @@ pub struct Limits {
     /// Most approvals that one caller may ask for in a minute.
     #[schemars(range(min = 1))]
     pub max_approvals_per_caller_per_minute: u32,
+    /// Largest token (`auth: jwt`).
+    #[schemars(range(min = 1024, max = 65_536))]
+    pub max_token_bytes: u32,
+    /// Most tokens that are remembered as verified, per listener; others are verified again each time.
+    #[schemars(range(max = 1_000_000))]
+    pub max_tokens: u32,
+    /// Most requests that wait at once, per listener, for the issuer's keys; 503 beyond.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_waits_for_keys: u32,
     /// Largest list of tools that is read whole to be looked into.
     #[schemars(range(min = 1024, max = 1_073_741_824))]
     pub max_tools_list_bytes: u32,
@@ -156,6 +165,9 @@ impl Default for Limits {
             max_holds_per_caller: 100,
             max_holds: 10_000,
             max_approvals_per_caller_per_minute: 60,
+            max_token_bytes: 16 * 1024,
+            max_tokens: 10_000,
+            max_waits_for_keys: 256,
             max_tools_list_bytes: 16 * 1024 * 1024,
             max_event_bytes: 16 * 1024 * 1024,
             max_buffered_response_bytes: 256 * 1024 * 1024,

@@ -2,6 +2,7 @@
 
 mod auth;
 mod backend;
+mod jwt;
 mod listener;
 mod routes;
 mod tls;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub use auth::Auth;
 pub use backend::{Authorization, Backend, BackendKind, BackendUrl, Mapping};
+pub use jwt::{AgentWhen, Algorithm, FetchUrl, JwksPlace, Jwt};
 pub use listener::{Cors, ListMode, Listener};
 pub use routes::Route;
 pub use tls::{Mtls, Tls};

@@ -1,11 +1,14 @@
 //! The settings file as written. `config.md` describes each key; the JSON Schema is generated from these types.
 
+mod jwt;
+
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{Limits, Rates};
+pub use jwt::{AgentWhenSource, AlgorithmSource, JwtSource, TextsSource};
 
 /// One file for either program, or for both.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -64,6 +67,11 @@ pub struct ListenerSource {
     pub address: String,
     /// How callers prove who they are: one way, or a list of which one is enough. `none` is for loopback only.
     pub auth: AuthListSource,
+    /// Whose tokens are taken, where `auth` names `jwt`.
+    pub jwt: Option<JwtSource>,
+    /// Scheme, host and port by which callers reach this listener, such as `https://tools.example.com`; what its metadata
+    /// says of its backends' URLs.
+    pub public_url: Option<String>,
     /// What a caller sees in `tools/list` of what policy will do with its calls.
     #[serde(default)]
     pub list: ListSource,
@@ -175,6 +183,8 @@ pub enum AuthSource {
     ApiKey,
     /// A client certificate with a SPIFFE id (X.509-SVID); needs `tls.client_ca_file` and `mtls`.
     Mtls,
+    /// `Authorization: Bearer`, a token of the issuer that `jwt` names.
+    Jwt,
     /// Not at all.
     None,
 }

@@ -75,6 +75,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
         let changed = shared.definitions.changed_count(&policy.snapshot);
         metrics.definitions.changed.set(changed.try_into().unwrap_or(i64::MAX));
     }
+    shared.issuers.measure(clock::now());
     metrics.buffered_body_bytes.set(shared.buffered_bodies.bytes().try_into().unwrap_or(i64::MAX));
     metrics.buffered_response_bytes.set(shared.buffered_responses.bytes().try_into().unwrap_or(i64::MAX));
     metrics.calls_under_way.set(shared.calls.now().into());

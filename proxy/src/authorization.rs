@@ -23,6 +23,7 @@ use hyper::body::Incoming;
 use crate::body::Body;
 use crate::exchange::Exchange;
 use crate::forward::{Inbound, forward};
+use crate::protected::PROTECTED_RESOURCE;
 use crate::recognise::Transparent;
 use crate::refusal::Refusal;
 use crate::relay::{Way, is_plain, relay};
@@ -30,8 +31,6 @@ use crate::state::Shared;
 use crate::upstream::{Answer, Outbound, Passage, remove_hop_by_hop};
 use rewrite::Address;
 
-/// Metadata of a protected resource (RFC 9728).
-const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
 /// Documents that OAuth clients ask a resource's origin for: its metadata, and the metadata of an authorization server
 /// (RFC 8414, OpenID Connect Discovery) that is one with it, as in MCP 2025-03-26.
 const DOCUMENTS: [&str; 3] =

@@ -1,11 +1,14 @@
 //! Who is calling: from a credential to an identity. The credential itself goes no further than this.
 
 mod certificate;
+mod issuers;
+mod jwt;
 mod key;
 mod load;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use config::{Auth, Keys};
 use http::HeaderMap;
@@ -16,8 +19,11 @@ use subtle::ConstantTimeEq;
 use crate::connection::Peer;
 use crate::refusal::Refusal;
 use crate::tls::{ByListener, PeerCertificate};
+pub(crate) use issuers::{Issuers, JwksFileError, Loaded, jwks_files};
+use jwt::Token;
+pub(crate) use jwt::{Issuer, TokenRefused};
 pub(crate) use key::{API_KEY, has_key};
-use key::{KEY_PREFIXES, presented_key};
+use key::{Presented, is_own_key, presented};
 pub(crate) use load::{Load, Loads};
 
 /// Header in which some callers may name their tenant.
@@ -54,6 +60,15 @@ enum Credential {
     Key([u8; 32]),
     /// A client certificate.
     Certificate(Arc<PeerCertificate>),
+    /// A token of an issuer.
+    Token(Token),
+}
+
+/// Whose tokens are taken, and for which resource: the URL of what is called, if the settings say how callers reach it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Audience<'a> {
+    pub(crate) issuer: &'a Issuer,
+    pub(crate) resource: Option<&'a str>,
 }
 
 impl Identities {
@@ -80,10 +95,12 @@ impl Identities {
         Self { by_sha256: by_sha256.collect(), anonymous, loads }
     }
 
-    /// The caller of a request. Each credential that it presents must be good; the one in its head counts.
-    pub(crate) fn identify(
+    /// The caller of a request. Each credential that it presents must be good; the one in its head counts. Only a token may
+    /// have to wait: for its issuer's keys.
+    pub(crate) async fn identify(
         &self,
         auth: &Auth,
+        audience: Option<Audience<'_>>,
         headers: &HeaderMap,
         peer: &Peer,
         now: UnixMillis,
@@ -92,15 +109,23 @@ impl Identities {
             return Ok(Arc::clone(&self.anonymous));
         }
         let by_certificate = peer.caller()?;
-        let key = if auth.api_key { presented_key(headers) } else { Err(Refusal::NoCredential) };
-        match (key, by_certificate) {
-            (Err(Refusal::NoCredential), Some(identity)) => Ok(Arc::clone(identity)),
-            (key, _) => self.by_key(key?, now),
+        let looks_into_head = auth.api_key || auth.jwt.is_some();
+        let presented = if looks_into_head { presented(headers) } else { Err(Refusal::NoCredential) };
+        let presented = match (presented, by_certificate) {
+            (Err(Refusal::NoCredential), Some(identity)) => return Ok(Arc::clone(identity)),
+            (presented, _) => presented?,
+        };
+        match (presented, audience) {
+            (Presented::Bearer(token), Some(Audience { issuer, resource })) if !is_own_key(token) => {
+                issuer.identify(token, resource, now).await
+            }
+            (Presented::Key(key) | Presented::Bearer(key), _) if auth.api_key => self.by_key(key, now),
+            _ => Err(Refusal::UnknownCredential),
         }
     }
 
     fn by_key(&self, key: &str, now: UnixMillis) -> Result<Arc<Identity>, Refusal> {
-        if !KEY_PREFIXES.iter().any(|prefix| key.starts_with(prefix)) {
+        if !is_own_key(key) {
             return Err(Refusal::UnknownCredential);
         }
         let sha256: [u8; 32] = Sha256::digest(key.as_bytes()).into();
@@ -129,6 +154,10 @@ impl Identities {
                 certificate.check(tls, now)?;
                 Arc::clone(earlier)
             }
+            Credential::Token(token) => {
+                token.key.check(now)?;
+                Arc::clone(earlier)
+            }
         };
         identity.check_expiry(now)?;
         let is_same = identity.caller.id == earlier.caller.id
@@ -152,6 +181,18 @@ impl Identity {
             credential: Credential::None,
             load: Arc::default(),
         })
+    }
+
+    /// Whether a token's identity can be used as it is.
+    fn is_good(&self, now: UnixMillis) -> bool {
+        let Credential::Token(token) = &self.credential else { return false };
+        token.key.check(now).is_ok() && self.check_expiry(now).is_ok()
+    }
+
+    /// How long it is good at most.
+    pub(crate) fn expires_in(&self, now: UnixMillis) -> Option<Duration> {
+        let expires = u64::try_from(self.expires_unix_seconds?).unwrap_or(0);
+        Some(Duration::from_millis(expires.saturating_mul(1000).saturating_sub(now.0)))
     }
 
     fn check_expiry(&self, now: UnixMillis) -> Result<(), Refusal> {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Durability, ListMode};
-use http::Response;
+use http::header::WWW_AUTHENTICATE;
 use http::request::Parts;
+use http::{HeaderValue, Response};
 use policy::approval::Reference;
 use policy::{Call, Denial, Permit, Snapshot, Verdict};
 use protocol::sse;
@@ -38,6 +39,8 @@ pub(crate) struct Exchange {
     pub(crate) stream: EventStream,
     pub(crate) reply_to: ReplyTo,
     pub(crate) identity: Option<Arc<Identity>>,
+    /// What a caller is told of how to be let in, if it is refused for its credential.
+    pub(crate) challenge: Option<HeaderValue>,
     pub(crate) verdict: Option<Verdict>,
     pub(crate) record: Option<Record>,
 }
@@ -83,6 +86,12 @@ impl Exchange {
         self.worker.shared.metrics.limits_reached.with_label_values(&[limit]).inc();
     }
 
+    /// Notes what a caller who is refused for its credential is told of how to be let in.
+    pub(crate) fn challenge(&mut self, place: usize, head: &Parts, refusal: &Refusal) {
+        let protected = self.listening.protected.as_ref();
+        self.challenge = protected.and_then(|own| own.challenge((place, head, &self.peer), refusal));
+    }
+
     /// Step 7, and the record of a refusal that came before there was a call.
     pub(crate) async fn refuse(&mut self, refusal: &Refusal) -> Response<Body> {
         self.worker.shared.metrics.refusals.with_label_values(&[refusal.name()]).inc();
@@ -91,7 +100,10 @@ impl Exchange {
             self.record_refusal(refusal, None).await;
         }
         tracing::debug!(reason = refusal.name(), call = self.id.text, "refused");
-        let response = respond::refused(refusal, self.verdict.as_ref(), &self.reply_to, &self.id.text);
+        let mut response = respond::refused(refusal, self.verdict.as_ref(), &self.reply_to, &self.id.text);
+        if let Some(challenge) = self.challenge.take() {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
         match self.stream.session() {
             Some(session) => self.in_its_session(&session, response).await,
             None => response,

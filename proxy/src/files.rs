@@ -14,7 +14,7 @@ use receipt::KeySet;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use crate::caller::Identities;
+use crate::caller::{Identities, Issuers, JwksFileError, Loaded, jwks_files};
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::state::{InForce, PolicyInForce, Shared};
@@ -40,6 +40,7 @@ enum Watched {
     Candidate,
     Keys,
     ReceiptKeys,
+    Jwks,
     /// The files of a listener's TLS; its place in the settings.
     Tls(usize),
 }
@@ -49,12 +50,18 @@ type Version = Vec<Option<(u64, u64, i64, i64)>>;
 
 /// Loads all files for the first time. Keys and TLS must load; without a policy the proxy starts, and refuses every call. The
 /// watcher's first look follows at once, and counts these loads.
-pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<InForce, Vec<FileError>> {
+pub(crate) fn load_first(
+    settings: &config::Proxy,
+    issuers: &Issuers,
+    metrics: &Metrics,
+) -> Result<InForce, Vec<FileError>> {
+    let jwks = load_jwks(issuers);
     let keys = load_keys(settings.keys_file.as_deref());
     let receipt_keys = load_receipt_keys(&settings.receipts.keys_file);
     let tls = tls::load_first(&settings.listeners);
-    match (keys, receipt_keys, tls) {
-        (Ok(keys), Ok(receipt_keys), Ok(tls)) => {
+    match (keys, receipt_keys, jwks, tls) {
+        (Ok(keys), Ok(receipt_keys), Ok(jwks), Ok(tls)) => {
+            jwks.put();
             let policy = load_policy(&settings.policy_file, 0);
             Ok(InForce {
                 policy: policy.ok().map(|policy| Arc::new(in_force(metrics, policy))),
@@ -65,8 +72,8 @@ pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<
                 tls,
             })
         }
-        (keys, receipt_keys, tls) => {
-            let errors = keys.err().into_iter().chain(receipt_keys.err());
+        (keys, receipt_keys, jwks, tls) => {
+            let errors = keys.err().into_iter().chain(receipt_keys.err()).chain(jwks.err());
             Err(errors.chain(tls.err().into_iter().flatten()).collect())
         }
     }
@@ -75,7 +82,7 @@ pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<
 /// Watches the files until the proxy stops. `reread` asks for a look at once.
 pub(crate) async fn watch(shared: Arc<Shared>, mut reread: watch::Receiver<()>) {
     let listeners = (0..shared.settings.listeners.len()).map(Watched::Tls);
-    let all = [Watched::Policy, Watched::Candidate, Watched::Keys, Watched::ReceiptKeys];
+    let all = [Watched::Policy, Watched::Candidate, Watched::Keys, Watched::ReceiptKeys, Watched::Jwks];
     let watchers = all.into_iter().chain(listeners).map(|watched| {
         let seen = version(&watched.paths(&shared.settings));
         // What was loaded at the start is loaded again: it may have changed before this looked for the first time.
@@ -146,6 +153,7 @@ impl Watched {
             Self::Candidate => "candidate".into(),
             Self::Keys => "keys".into(),
             Self::ReceiptKeys => "receipt_keys".into(),
+            Self::Jwks => "jwks".into(),
             Self::Tls(place) => {
                 let listener = settings.listeners.get(place).map_or("", |listener| &listener.name);
                 format!("tls:{listener}").into()
@@ -160,6 +168,7 @@ impl Watched {
             Self::Candidate => settings.candidate_file.as_deref().into_iter().collect(),
             Self::Keys => settings.keys_file.as_deref().into_iter().collect(),
             Self::ReceiptKeys => vec![&settings.receipts.keys_file],
+            Self::Jwks => jwks_files(settings),
             Self::Tls(place) => {
                 match settings.listeners.get(place).and_then(|listener| listener.tls.as_ref()) {
                     Some(tls) => [Some(&tls.cert_file), Some(&tls.key_file), tls.client_ca_file.as_ref()]
@@ -197,6 +206,13 @@ fn reload(shared: &Shared, watched: Watched) -> bool {
             let identities = Arc::new(Identities::new(&keys, Some(&before.identities)));
             InForce { identities, ..InForce::clone(&before) }
         }),
+        Watched::Jwks => {
+            return note(metrics, &watched.name(settings), load_jwks(&shared.issuers), |loaded| {
+                if loaded.put() {
+                    changed(shared);
+                }
+            });
+        }
         Watched::ReceiptKeys => load_receipt_keys(&settings.receipts.keys_file)
             .map(|keys| InForce { receipt_keys: Arc::new(keys), ..InForce::clone(&before) }),
         Watched::Tls(place) => {
@@ -215,13 +231,18 @@ fn reload(shared: &Shared, watched: Watched) -> bool {
         });
         shared.in_force.store(Arc::new(next));
         if !(same_policy && same_keys && same_authorities) {
-            shared.changes.send_modify(|change| *change = change.wrapping_add(1));
+            changed(shared);
         }
     });
     if noted && watched == Watched::Policy {
         confirm(shared);
     }
     noted
+}
+
+/// Open streams look again whether they may stay.
+fn changed(shared: &Shared) {
+    shared.changes.send_modify(|change| *change = change.wrapping_add(1));
 }
 
 /// The source still has the policy in force.
@@ -311,6 +332,12 @@ fn load_tls(shared: &Shared, place: usize, before: &ByListener) -> Result<ByList
         *tls = Some(Arc::new(loaded));
     }
     Ok(all.into())
+}
+
+fn load_jwks(issuers: &Issuers) -> Result<Loaded, FileError> {
+    let fail =
+        |(file, error): (PathBuf, JwksFileError)| FileError { file, mistakes: vec![error.to_string()] };
+    issuers.load().map_err(fail)
 }
 
 /// Reads a text that stands still while it is read.

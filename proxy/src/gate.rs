@@ -63,6 +63,7 @@ pub(crate) async fn gate(
         stream: stream.clone(),
         reply_to: ReplyTo::Http,
         identity: None,
+        challenge: None,
         verdict: None,
         record: Some(record),
     };
@@ -106,13 +107,19 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
         metrics.preflights.inc();
         return Ok(response);
     }
+    if let Some(document) = listening.protected.as_ref().and_then(|own| own.document(&head, &exchange.peer)) {
+        return document;
+    }
     let path = head.uri.path();
     let (place, rest) = listening.route(&shared.settings.backends, path).ok_or(Refusal::NoBackend)?;
     let backend = shared.settings.backends.get(place).ok_or(Refusal::NoBackend)?;
     let auth = &listening.settings.auth;
     let known = shared.in_force.load_full();
     exchange.peer.check(&known.tls, clock::now())?;
-    let identity = known.identities.identify(auth, &head.headers, &exchange.peer, clock::now())?;
+    let audience = listening.protected.as_ref().map(|protected| protected.audience(place));
+    let identity =
+        known.identities.identify(auth, audience, &head.headers, &exchange.peer, clock::now()).await;
+    let identity = identity.inspect_err(|refusal| exchange.challenge(place, &head, refusal))?;
     exchange.identity = Some(Arc::clone(&identity));
     let tenant = identity.tenant(&head.headers)?;
     if *shared.phase.borrow() >= Phase::Drain {
@@ -205,7 +212,8 @@ async fn enforce(
                 let held = exchange.held(policy.snapshot.org(), tool_call, &call, identity, inbound.head);
                 let grant = hold(shared, &ask, held).await?;
                 in_force = shared.in_force.load_full();
-                in_force.identities.again(identity, &in_force.tls, clock::now())?;
+                let again = in_force.identities.again(identity, &in_force.tls, clock::now());
+                again.inspect_err(|refusal| exchange.challenge(inbound.place, inbound.head, refusal))?;
                 policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
                 call = shared.definitions.beside(&policy.snapshot, &call);
                 decision = decide(&policy.snapshot, &call, Some(grant), clock::now());

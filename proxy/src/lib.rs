@@ -31,6 +31,7 @@ mod listings;
 mod metrics;
 mod open_files;
 mod places;
+mod protected;
 mod rates;
 mod recognise;
 mod refusal;

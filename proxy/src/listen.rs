@@ -15,7 +15,8 @@ use crate::connection::{reached, serve};
 use crate::cors::Cors;
 use crate::host::Hosts;
 use crate::places::Places;
-use crate::state::Phase;
+use crate::protected::Protected;
+use crate::state::{Phase, Shared};
 use crate::worker::Worker;
 
 /// Connections that wait to be accepted, per listener and worker.
@@ -36,14 +37,13 @@ pub(crate) struct Listening {
     routes: Vec<(String, usize)>,
     /// Path and backend of each document about authorization.
     documents: Vec<(String, usize)>,
+    /// Its backends as OAuth resources, if it takes tokens.
+    pub(crate) protected: Option<Protected>,
 }
 
 impl Listening {
-    pub(crate) fn new(
-        (place, settings): (usize, &Listener),
-        address: SocketAddr,
-        backends: &[config::Backend],
-    ) -> Self {
+    pub(crate) fn new((place, settings): (usize, &Listener), address: SocketAddr, shared: &Shared) -> Self {
+        let backends = &shared.settings.backends;
         let serves = |backend: &config::Backend| match &backend.listeners {
             None => true,
             Some(names) => names.contains(&settings.name),
@@ -58,7 +58,9 @@ impl Listening {
         let documents = authorization::documents(backends, &routes);
         let cors = Cors::new(settings).map(Rc::new);
         let hosts = Hosts::new(settings, address);
-        Self { settings: settings.clone(), place, hosts, cors, routes, documents }
+        let issuer = shared.issuers.of(&settings.name);
+        let protected = issuer.map(|issuer| Protected::new(issuer, settings, backends, &routes));
+        Self { settings: settings.clone(), place, hosts, cors, routes, documents, protected }
     }
 
     /// The backend for a path (its place in the settings), and what of the path is the backend's own.

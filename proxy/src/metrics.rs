@@ -46,6 +46,7 @@ pub(crate) struct Metrics {
     pub(crate) audit: Audit,
     pub(crate) definitions: Definitions,
     pub(crate) tls: Tls,
+    pub(crate) tokens: Tokens,
 }
 
 /// TLS on listeners.
@@ -60,6 +61,16 @@ pub(crate) struct Tls {
 pub(crate) struct Definitions {
     pub(crate) changes: IntCounterVec,
     pub(crate) changed: IntGauge,
+}
+
+/// Callers' tokens, and their issuers' keys.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    pub(crate) verifications: IntCounterVec,
+    pub(crate) remembered: IntGaugeVec,
+    pub(crate) jwks_fetches: IntCounterVec,
+    pub(crate) jwks_keys: IntGaugeVec,
+    pub(crate) jwks_age_seconds: IntGaugeVec,
 }
 
 /// What the watched files say.
@@ -209,6 +220,7 @@ impl Metrics {
             audit: Audit::new(&r)?,
             definitions: Definitions::new(&r)?,
             tls: Tls::new(&r)?,
+            tokens: Tokens::new(&r)?,
             registry: r,
         })
     }
@@ -233,6 +245,25 @@ impl Phases {
             record: phase("record"),
             backend: phase("backend"),
             total: phase("total"),
+        })
+    }
+}
+
+impl Tokens {
+    fn new(r: &Registry) -> Result<Self, prometheus::Error> {
+        let fetches = "Fetches of issuers' keys, by how they ended";
+        let age = "Seconds since the issuer's keys were last fetched or read";
+        Ok(Self {
+            verifications: counters(
+                r,
+                "tokens_total",
+                "Tokens presented, by what became of them",
+                &["result"],
+            )?,
+            remembered: gauges(r, "tokens_remembered", "Verified tokens that are remembered", &["listener"])?,
+            jwks_fetches: counters(r, "jwks_fetches_total", fetches, &["listener", "result"])?,
+            jwks_keys: gauges(r, "jwks_keys", "Keys of the issuer that can verify tokens", &["listener"])?,
+            jwks_age_seconds: gauges(r, "jwks_age_seconds", age, &["listener"])?,
         })
     }
 }

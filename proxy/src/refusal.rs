@@ -10,6 +10,7 @@ use protocol::mcp::HeaderMismatch;
 use protocol::pointer::NotText;
 use protocol::rest::RestRefused;
 
+use crate::caller::TokenRefused;
 use crate::tls::CertificateRefused;
 
 pub use table::{RefusalRow, refusals};
@@ -132,8 +133,8 @@ pub(crate) enum Refusal {
     /// The proxy is stopping.
     #[error("this proxy is stopping")]
     Draining,
-    /// The key has expired.
-    #[error("that key has expired")]
+    /// The key, or the token, has expired.
+    #[error("that key or token has expired")]
     ExpiredCredential,
     /// A header that says something else than the body.
     #[error("{0}")]
@@ -142,6 +143,9 @@ pub(crate) enum Refusal {
     /// tool`.
     #[error("Unknown tool: {tool}")]
     Hidden { tool: String },
+    /// The token lacks a scope of `jwt.required_scopes`.
+    #[error("the token lacks a scope that is required here")]
+    InsufficientScope,
     /// The backend's list of tools can't be read strictly, so that nobody can say what a client would see in it.
     #[error("the backend's list of tools can't be read: {why}")]
     ListUnreadable { why: &'static str },
@@ -160,8 +164,8 @@ pub(crate) enum Refusal {
     /// No backend has that path.
     #[error("nothing is served at that path")]
     NoBackend,
-    /// No key.
-    #[error("a key is needed, in `X-API-Key` or `Authorization: Bearer`")]
+    /// No credential.
+    #[error("a key in `X-API-Key` or `Authorization: Bearer`, or a token in the latter, is needed")]
     NoCredential,
     /// No policy is in force: see the log for its mistakes.
     #[error("no policy is in force")]
@@ -187,6 +191,9 @@ pub(crate) enum Refusal {
     /// A REST request that two servers could read differently.
     #[error("{0}")]
     Rest(RestRefused),
+    /// A token that is not good for a call; the particulars have names of their own.
+    #[error("{0}")]
+    Token(TokenRefused),
     /// The caller has reached `max_approvals_per_caller_per_minute`.
     #[error("this caller has asked for too many approvals in this minute")]
     TooManyApprovals,
@@ -224,6 +231,10 @@ pub(crate) enum Refusal {
     /// the connection is closed; in HTTP/2 it is answered, or its stream is reset.
     #[error("the request is not one that can be read")]
     UnreadableRequest,
+    /// The issuer's keys can't be fetched, so that nobody can say whether the token is good: see
+    /// `oakgate_jwks_fetches_total`.
+    #[error("the keys of the token's issuer can't be had just now")]
+    UnverifiableCredential,
     /// Something that some server would take for the opening handshake of a WebSocket, and that is not one.
     #[error("that is not the opening handshake of a WebSocket: {why}")]
     WebsocketHandshake { why: &'static str },

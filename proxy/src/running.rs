@@ -18,6 +18,7 @@ use crate::approvals::Approvals;
 use crate::audit::{Spool, SpoolError, Total};
 use crate::authorization::Announced;
 use crate::batch::BatchSessions;
+use crate::caller::Issuers;
 use crate::candidate::Samples;
 use crate::definitions::Definitions;
 use crate::files::{self, FileError};
@@ -80,7 +81,8 @@ pub struct Running {
 /// [`StartError`]. A policy that does not load is none: the proxy starts, is not ready, and refuses every call.
 pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Running, StartError> {
     let metrics = Arc::new(Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?);
-    let in_force = files::load_first(&settings, &metrics).map_err(StartError::Files)?;
+    let issuers = Issuers::new(&settings, &metrics);
+    let in_force = files::load_first(&settings, &issuers, &metrics).map_err(StartError::Files)?;
     let count =
         settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
     let bind_admin = |source| StartError::Bind { what: "admin".to_owned(), address: settings.admin, source };
@@ -105,6 +107,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         batch_sessions: BatchSessions::new(&settings.limits, &metrics),
         listings: Listings::new(settings.backends.len()),
         http_sse: Arc::new(HttpSse::new(&settings.limits, &metrics)),
+        issuers,
         approvals,
         metrics,
         settings,
@@ -117,6 +120,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         tokio::spawn(files::watch(Arc::clone(&shared), asked)),
     ];
     tasks.extend(handing_out);
+    tasks.extend(shared.issuers.keep(&shared));
     let (running, ended) = mpsc::channel(1);
     let max_connections = shared.settings.limits.max_connections;
     let files = open_files::raise_limit(max_connections);
@@ -203,7 +207,7 @@ fn carry(
         let worker = Rc::new(Worker::new(Arc::clone(&shared), spool));
         for (place, address, socket) in listeners {
             let Some(settings) = shared.settings.listeners.get(place) else { continue };
-            let listening = Rc::new(Listening::new((place, settings), address, &shared.settings.backends));
+            let listening = Rc::new(Listening::new((place, settings), address, &shared));
             match TcpListener::from_std(socket) {
                 Ok(socket) => {
                     tokio::task::spawn_local(listen::accept(

@@ -12,7 +12,7 @@ use crate::approvals::Approvals;
 use crate::audit::Total;
 use crate::authorization::Announced;
 use crate::batch::BatchSessions;
-use crate::caller::Identities;
+use crate::caller::{Identities, Issuers};
 use crate::candidate::Samples;
 use crate::definitions::Definitions;
 use crate::http_sse::HttpSse;
@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) in_force: ArcSwap<InForce>,
     /// Moves on each time that another policy, other keys, or other authorities of client certificates are in force.
     pub(crate) changes: watch::Sender<u64>,
+    /// Whose tokens are taken.
+    pub(crate) issuers: Issuers,
     pub(crate) approvals: Approvals,
     pub(crate) batch_sessions: BatchSessions,
     pub(crate) listings: Listings,

@@ -1,9 +1,11 @@
 """A person's part in OAuth: a browser that always agrees, and a memory for what that gave."""
 
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx2
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthToken
+
+REDIRECTS_MAX = 10
 
 
 class Memory:
@@ -34,8 +36,12 @@ class Browser:
 
     async def open(self, url: str) -> None:
         async with httpx2.AsyncClient() as http:
-            response = await http.get(url, follow_redirects=False)
-        self.answer = parse_qs(urlsplit(response.headers["location"]).query)
+            for _ in range(REDIRECTS_MAX):
+                response = await http.get(url, follow_redirects=False)
+                url = urljoin(url, response.headers["location"])
+                self.answer = parse_qs(urlsplit(url).query)
+                if self.answer.keys() & {"code", "error"}:
+                    return
 
     async def callback(self) -> AuthorizationCodeResult:
         code, state, iss = (self.answer.get(name, [None])[0] for name in ("code", "state", "iss"))

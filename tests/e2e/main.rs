@@ -19,6 +19,7 @@ mod drain;
 mod harness;
 mod holds;
 mod http_sse;
+mod jwt;
 mod limits;
 mod lists;
 mod mcp;

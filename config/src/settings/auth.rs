@@ -1,8 +1,8 @@
 //! How callers of a listener prove who they are.
 
-use super::Mtls;
+use super::{Jwt, Mtls};
 use crate::Mistake;
-use crate::source::{AuthListSource, AuthSource};
+use crate::source::AuthSource;
 
 /// The ways that a listener takes; any one of them is enough. None of them: nobody needs to prove anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Auth {
     pub api_key: bool,
     /// Client certificates.
     pub mtls: Option<Mtls>,
+    /// Tokens of an OAuth authorization server.
+    pub jwt: Option<Jwt>,
 }
 
 impl Auth {
@@ -28,13 +30,23 @@ impl Auth {
     }
 }
 
-pub(super) fn auth(source: &AuthListSource, path: &str, mistakes: &mut Vec<Mistake>) -> Auth {
-    let ways = source.ways();
+/// `jwt` is what the listener's key of that name says, if it is there and right.
+pub(super) fn auth(
+    ways: &[AuthSource],
+    (path, has_jwt): (&str, bool),
+    jwt: Option<Jwt>,
+    mistakes: &mut Vec<Mistake>,
+) -> Auth {
     if ways.is_empty() {
         mistakes.push(Mistake::at(path, "names no way: say `none` if that is meant"));
     }
     if ways.len() > 1 && ways.contains(&AuthSource::None) {
         mistakes.push(Mistake::at(path, "`none` beside another way would make that one useless"));
     }
-    Auth { api_key: ways.contains(&AuthSource::ApiKey), mtls: None }
+    match (ways.contains(&AuthSource::Jwt), has_jwt) {
+        (true, false) => mistakes.push(Mistake::at(path, "`jwt` needs the key `jwt` of the listener")),
+        (false, true) => mistakes.push(Mistake::at(path, "the listener has `jwt`, so this must name it too")),
+        _ => {}
+    }
+    Auth { api_key: ways.contains(&AuthSource::ApiKey), mtls: None, jwt }
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use super::auth::auth;
+use super::jwt::jwt;
 use super::tls::{mtls, tls};
 use super::{Auth, Tls, address, name};
 use crate::Mistake;
@@ -19,6 +20,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// How callers prove who they are.
     pub auth: Auth,
+    /// Scheme, host and port by which callers reach it, in lower case.
+    pub public_url: Option<String>,
     /// What becomes of `tools/list`.
     pub list: ListMode,
     /// How long a call is held for a person.
@@ -55,21 +58,28 @@ pub(super) fn listeners(
         read_each(&source.cors.expose_headers, &at("cors.expose_headers"), mistakes, header_name);
         let Some(address) = address(&source.address, &at("address"), mistakes) else { continue };
         let mtls = mtls(&source, &at, mistakes);
-        let auth = Auth { mtls, ..auth(&source.auth, &at("auth"), mistakes) };
+        let public_url = public_url(source.public_url.as_deref(), &at("public_url"), mistakes);
+        let has_jwt = source.jwt.is_some();
+        let jwt = source
+            .jwt
+            .and_then(|source| jwt(source, public_url.is_some(), folder, (&at("jwt"), &mut *mistakes)));
+        let auth = Auth { mtls, ..auth(source.auth.ways(), (&at("auth"), has_jwt), jwt, mistakes) };
         if auth.is_none() && !is_loopback(address.ip()) && !source.force_no_auth {
             let what =
                 "`none` on an address that others can reach: use `api-key`, or set `force_no_auth: true`";
             mistakes.push(Mistake::at(at("auth"), what));
         }
+        let public_host = public_url.as_ref().and_then(|url| Some(url.split_once("://")?.1.to_owned()));
         listeners.push(Listener {
             tls: source.tls.as_ref().map(|source| tls(source, folder)),
             name: source.name,
             address,
             auth,
+            public_url,
             list: source.list,
             hold_limit_seconds: source.hold_limit_seconds.into(),
             http2: source.http2,
-            hosts,
+            hosts: hosts.into_iter().chain(public_host).collect(),
             origins,
             cors: source.cors,
         });
@@ -128,6 +138,17 @@ fn origin(text: &str) -> Result<String, &'static str> {
     };
     let authority = host(authority).map_err(|_| what)?;
     Ok(format!("{scheme}://{}", authority.strip_suffix(usual).unwrap_or(&authority)))
+}
+
+/// How callers reach the listener, if that is said.
+fn public_url(text: Option<&str>, path: &str, mistakes: &mut Vec<Mistake>) -> Option<String> {
+    let text = text?;
+    let url = origin(text).ok();
+    if url.is_none() {
+        let what = format!("must be scheme, host and port such as https://tools.example.com, not `{text}`");
+        mistakes.push(Mistake::at(path, what));
+    }
+    url
 }
 
 /// The name of a header. `*` would be every header.

@@ -12,19 +12,34 @@ pub(crate) const API_KEY: &str = "x-api-key";
 /// Prefixes of everything that is a credential here, and nowhere else.
 const OWN_PREFIXES: [&str; 3] = ["oak_live_", "oak_agent_", "oak_session_"];
 /// Prefixes of the keys that run calls.
-pub(super) const KEY_PREFIXES: [&str; 2] = ["oak_live_", "oak_agent_"];
+const KEY_PREFIXES: [&str; 2] = ["oak_live_", "oak_agent_"];
 
-/// The one key that a request presents. Two different ones are refused: which of them counts would be a guess.
-pub(super) fn presented_key(headers: &HeaderMap) -> Result<&str, Refusal> {
+/// What a request presents, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Presented<'a> {
+    /// In `Authorization: Bearer`.
+    Bearer(&'a str),
+    /// In `X-API-Key`, where no token belongs.
+    Key(&'a str),
+}
+
+/// Whether a credential is one of the proxy's own keys, good or not.
+pub(super) fn is_own_key(credential: &str) -> bool {
+    KEY_PREFIXES.iter().any(|prefix| credential.starts_with(prefix))
+}
+
+/// The one credential that a request presents. Two different ones are refused: which of them counts would be a guess.
+pub(super) fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Refusal> {
     let api_keys = headers.get_all(API_KEY).iter().map(|value| value.to_str().ok());
     let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
-    let mut keys = api_keys.chain(bearers);
-    let key = keys.next().ok_or(Refusal::NoCredential)?.ok_or(Refusal::UnknownCredential)?;
-    match keys.all(|other| other == Some(key)) {
-        true => Ok(key),
+    let mut all = api_keys.chain(bearers);
+    let one = all.next().ok_or(Refusal::NoCredential)?.ok_or(Refusal::UnknownCredential)?;
+    match all.all(|other| other == Some(one)) {
+        true if headers.contains_key(API_KEY) => Ok(Presented::Key(one)),
+        true => Ok(Presented::Bearer(one)),
         false => Err(Refusal::UnknownCredential),
     }
 }

@@ -89,7 +89,8 @@ impl Load {
     fn matters(&self, now: UnixMillis) -> bool {
         let window = self.approvals.lock().unwrap_or_else(PoisonError::into_inner);
         let has_asked = window.asked > 0 && window.minute == now.seconds() / 60;
-        has_asked || !self.requests.is_full(clock::uptime())
+        let is_busy = Arc::strong_count(&self.calls) > 1 || Arc::strong_count(&self.holds) > 1;
+        has_asked || is_busy || !self.requests.is_full(clock::uptime())
     }
 
     /// Whether a refusal for a rate or a limit leaves a record: of one caller at most one a second does. Else a caller could
@@ -116,13 +117,17 @@ mod tests {
         let loads = Loads::default();
         let kept = loads.of("kept");
         let asked = Arc::as_ptr(&loads.of("asked"));
+        let call = loads.of("busy").enter_call(1).unwrap();
         loads.of("asked").ask_approval(clock::now(), 1).unwrap();
         for number in 0..3 * FORGET_FROM {
             loads.of(&number.to_string());
         }
         assert!(Arc::ptr_eq(&kept, &loads.of("kept")));
         assert_eq!(asked, Arc::as_ptr(&loads.of("asked")));
-        assert!(loads.0.lock().unwrap().by_id.len() <= FORGET_FROM + 2);
+        assert!(loads.of("busy").enter_call(1).is_err());
+        drop(call);
+        assert!(loads.of("busy").enter_call(1).is_ok());
+        assert!(loads.0.lock().unwrap().by_id.len() <= FORGET_FROM + 3);
     }
 
     #[test]

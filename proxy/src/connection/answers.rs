@@ -202,6 +202,8 @@ impl http_body::Body for Paced {
 mod tests {
     use http_body_util::BodyExt;
 
+    use http_body::Body as _;
+
     use super::*;
 
     #[test]

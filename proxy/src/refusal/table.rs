@@ -7,6 +7,7 @@ use protocol::rest::{PathRefused, RestRefused};
 use strum::{EnumMessage, IntoEnumIterator};
 
 use super::{Mcp, Reason, Retry, Wire};
+use crate::caller::TokenRefused;
 
 /// One reason for which a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,7 @@ fn rows(reason: Reason) -> Vec<RefusalRow> {
             let row = RefusalRow::new(wire, reason.get_documentation());
             vec![RefusalRow { retry: "when it says".to_owned(), ..row }]
         }
+        Reason::Token => named::<TokenRefused>(|why| Wire { name: why.name(), ..wire }),
         reason => vec![RefusalRow::new(wire, reason.get_documentation())],
     }
 }

@@ -58,6 +58,7 @@ impl Refusal {
             | Self::RateLimitedCaller { seconds }
             | Self::RateLimitedTool { seconds } => Wire { retry: Retry::Later { seconds: *seconds }, ..wire },
             Self::Rest(why) => Wire { name: why.name(), ..wire },
+            Self::Token(why) => Wire { name: why.name(), ..wire },
             _ => wire,
         }
     }
@@ -109,6 +110,7 @@ impl Reason {
             Self::Draining => ("draining", 503, Mcp::Result, repeat),
             Self::ExpiredCredential => ("credential-expired", 401, Mcp::Http, never),
             Self::Hidden => ("denied-hidden", 403, Mcp::Error(INVALID_PARAMS), never),
+            Self::InsufficientScope => ("insufficient-scope", 403, Mcp::Http, never),
             Self::ListUnreadable => ("list-unreadable", 502, Mcp::Error(INTERNAL), later),
             Self::MethodInQuery => ("method-in-query", 400, Mcp::Error(INVALID_PARAMS), never),
             Self::MethodNotAllowed => ("method-not-allowed", 405, Mcp::Http, never),
@@ -133,6 +135,7 @@ impl Reason {
             Self::UnknownSession => ("unknown-session", 404, Mcp::Http, never),
             Self::UnknownMethod => ("unknown-method", 404, Mcp::Error(METHOD_NOT_FOUND), never),
             Self::UnreadableRequest => ("unreadable-request", 400, Mcp::Http, never),
+            Self::UnverifiableCredential => ("credential-unverifiable", 503, Mcp::Http, later),
             Self::WebsocketHandshake => ("websocket-handshake", 400, Mcp::Http, never),
             Self::WebsocketVersion => ("websocket-version", 426, Mcp::Http, never),
             // Of these the particulars decide on the name: see `Refusal::wire`.
@@ -142,6 +145,7 @@ impl Reason {
             Self::Malformed => ("malformed", 400, Mcp::Error(INVALID_REQUEST), never),
             Self::NotText => ("argument-not-text", 400, Mcp::Error(INVALID_PARAMS), never),
             Self::Rest => ("rest", 400, Mcp::Http, never),
+            Self::Token => ("token", 401, Mcp::Http, never),
         };
         Wire { name, status, mcp, retry }
     }

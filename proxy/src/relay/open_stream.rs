@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Sleep, sleep};
 
 use crate::caller::Identity;
 use crate::clock;
 use crate::state::{Phase, Shared};
 
-/// How often it is asked whether the caller's key is still good: one that expires changes no file.
+/// How often it is asked whether the caller's credential is still good; sooner where it says when it expires.
 const KNOWN_INTERVAL: Duration = Duration::from_secs(30);
+/// Two looks are at least so far apart.
+const LOOK_MIN: Duration = Duration::from_millis(100);
 /// A draining proxy leaves calls that are held in a session of the old transport this long to say so in its stream.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -24,7 +26,7 @@ pub(crate) struct OpenStream {
     identity: Arc<Identity>,
     draining: Pin<Box<dyn Future<Output = ()>>>,
     changing: Pin<Box<dyn Future<Output = watch::Receiver<u64>>>>,
-    known: Interval,
+    known: Pin<Box<Sleep>>,
     /// What to say when the policy has changed.
     on_change: Option<Bytes>,
     /// Whether that must not come before the backend's first message.
@@ -46,14 +48,12 @@ pub(crate) enum Between {
 
 impl OpenStream {
     pub(crate) fn new(shared: &Arc<Shared>, identity: &Arc<Identity>) -> Self {
-        let mut known = interval(KNOWN_INTERVAL);
-        known.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             draining: Box::pin(draining(shared.phase.subscribe(), Duration::ZERO)),
             changing: Box::pin(changing(shared.changes.subscribe())),
             shared: Arc::clone(shared),
             identity: Arc::clone(identity),
-            known,
+            known: Box::pin(next_look(identity)),
             on_change: None,
             answers_first: false,
             has_changed: false,
@@ -89,10 +89,11 @@ impl OpenStream {
                 return Poll::Ready(Between::End);
             }
         }
-        while self.known.poll_tick(context).is_ready() {
+        while self.known.as_mut().poll(context).is_ready() {
             if !self.is_known() {
                 return Poll::Ready(Between::End);
             }
+            self.known.set(next_look(&self.identity));
         }
         let may_say = has_begun || !self.answers_first;
         if let (true, true, Some(event)) = (self.has_changed, may_say, &self.on_change) {
@@ -112,11 +113,17 @@ impl OpenStream {
     }
 }
 
+fn next_look(identity: &Identity) -> Sleep {
+    sleep(
+        identity.expires_in(clock::now()).map_or(KNOWN_INTERVAL, |left| left.clamp(LOOK_MIN, KNOWN_INTERVAL)),
+    )
+}
+
 async fn draining(mut phase: watch::Receiver<Phase>, grace: Duration) {
     if phase.wait_for(|phase| *phase >= Phase::Drain).await.is_err() {
         std::future::pending::<()>().await;
     }
-    tokio::time::sleep(grace).await;
+    sleep(grace).await;
 }
 
 async fn changing(mut changes: watch::Receiver<u64>) -> watch::Receiver<u64> {

@@ -65,6 +65,14 @@ pub(crate) const RUST: [Client; 2] = [RUST_LEGACY, RUST_MODERN];
 pub(crate) const OAUTH: [Client; 2] =
     [Client { script: "oauth_client.py", ..PY2_LEGACY }, Client { script: "oauth_client.py", ..PY2_MODERN }];
 
+/// The same, and npm `@modelcontextprotocol/client` 2.4, both eras.
+pub(crate) const SIGN_IN: [Client; 4] = [
+    OAUTH[0],
+    OAUTH[1],
+    Client { script: "oauth_client.mjs", ..TS2_LEGACY },
+    Client { script: "oauth_client.mjs", ..TS2_MODERN },
+];
+
 impl Client {
     /// Every SDK, in every era that it speaks.
     pub(crate) fn all() -> Vec<Self> {

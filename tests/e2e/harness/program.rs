@@ -151,6 +151,16 @@ impl Backend {
         Self::python("oauth_server.py", arguments)
     }
 
+    /// An authorization server whose user agrees to everything: npm `oidc-provider`.
+    pub(crate) fn authorization_server(arguments: &[&str]) -> Self {
+        Self::script("node/bin/node", "authorization_server.mjs", arguments)
+    }
+
+    /// An issuer's key set, and tokens signed to order.
+    pub(crate) fn issuer(arguments: &[&str]) -> Self {
+        Self::python("issuer_server.py", arguments)
+    }
+
     /// Opens WebSockets.
     pub(crate) fn websocket() -> Self {
         Self::python("websocket_server.py", &[])

@@ -1,0 +1,94 @@
+//! The issuers whose tokens are taken, by listener, and the files that their keys may be in.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use config::JwksPlace;
+use policy::UnixMillis;
+use tokio::task::JoinHandle;
+
+use super::jwt::{Issuer, Keys, NoJwks, keep};
+use super::load::Loads;
+use crate::metrics::Metrics;
+use crate::state::Shared;
+
+/// One issuer for each listener that takes tokens.
+#[derive(Debug)]
+pub(crate) struct Issuers(Vec<(String, Arc<Issuer>)>);
+
+/// Keys that were read from files, for each issuer that has a file.
+#[derive(Debug)]
+pub(crate) struct Loaded(Vec<(Arc<Issuer>, Keys)>);
+
+/// A file of keys that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JwksFileError {
+    /// It can't be read.
+    #[error("can't be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// It is no JWK set.
+    #[error("{0}")]
+    NoJwks(#[from] NoJwks),
+}
+
+impl Issuers {
+    pub(crate) fn new(settings: &config::Proxy, metrics: &Arc<Metrics>) -> Self {
+        let loads = Arc::new(Loads::default());
+        let of_listener = |listener: &config::Listener| {
+            let jwt = listener.auth.jwt.clone()?;
+            let issuer = Issuer::new(jwt, &listener.name, &settings.limits, &loads, metrics);
+            Some((listener.name.clone(), Arc::new(issuer)))
+        };
+        Self(settings.listeners.iter().filter_map(of_listener).collect())
+    }
+
+    /// The issuer whose tokens a listener takes.
+    pub(crate) fn of(&self, listener: &str) -> Option<&Arc<Issuer>> {
+        self.0.iter().find(|(name, _)| name == listener).map(|(_, issuer)| issuer)
+    }
+
+    /// Reads the files of keys, all of them.
+    pub(crate) fn load(&self) -> Result<Loaded, (PathBuf, JwksFileError)> {
+        let with_files = self.0.iter().filter_map(|(_, issuer)| Some((issuer, file(&issuer.settings.jwks)?)));
+        let loaded = with_files.map(|(issuer, file)| {
+            let keys = read(file).map_err(|error| (file.to_owned(), error))?;
+            Ok((Arc::clone(issuer), keys))
+        });
+        loaded.collect::<Result<_, _>>().map(Loaded)
+    }
+
+    /// Keeps the keys that are not in files up to date, a task for each issuer.
+    pub(crate) fn keep(&self, shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
+        let fetched = self.0.iter().filter(|(_, issuer)| issuer.settings.jwks.is_fetched());
+        fetched.map(|(_, issuer)| tokio::spawn(keep(Arc::clone(issuer), Arc::clone(shared)))).collect()
+    }
+
+    /// Brings the gauges up to date.
+    pub(crate) fn measure(&self, now: UnixMillis) {
+        self.0.iter().for_each(|(_, issuer)| issuer.measure(now));
+    }
+}
+
+impl Loaded {
+    /// Puts the keys in force; true if one that was known before is gone.
+    pub(crate) fn put(self) -> bool {
+        self.0.into_iter().fold(false, |gone, (issuer, keys)| issuer.put(keys) || gone)
+    }
+}
+
+/// The files of keys that settings name.
+pub(crate) fn jwks_files(settings: &config::Proxy) -> Vec<&Path> {
+    let jwts = settings.listeners.iter().filter_map(|listener| listener.auth.jwt.as_ref());
+    jwts.filter_map(|jwt| file(&jwt.jwks)).collect()
+}
+
+fn file(place: &JwksPlace) -> Option<&Path> {
+    match place {
+        JwksPlace::File(file) => Some(file),
+        JwksPlace::Issuer(_) | JwksPlace::Url(_) => None,
+    }
+}
+
+fn read(file: &Path) -> Result<Keys, JwksFileError> {
+    Ok(Keys::parse(&std::fs::read(file)?)?)
+}
