@@ -2,6 +2,7 @@
 
 mod auth;
 mod backend;
+mod hop;
 mod listener;
 mod routes;
 
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 pub use auth::Auth;
 pub use backend::{Authorization, Backend, BackendKind, BackendUrl, Mapping};
+pub use hop::{BackendTls, ClientCertificate, Credential, Hop, Http};
 pub use listener::{ListMode, Listener};
 pub use routes::Route;
 

@@ -1,5 +1,6 @@
 //! The watched files: policy, API keys, receipt keys. A version that does not load changes nothing but a metric.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::caller::Identities;
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::state::{InForce, PolicyInForce, Shared};
+use crate::upstream::Access;
 
 /// How often files are looked at. A change is loaded once it has stood still for one interval: a file that is being
 /// written may be a shorter, looser policy for a moment.
@@ -38,6 +40,10 @@ enum Watched {
     Candidate,
     Keys,
     ReceiptKeys,
+    /// TLS to a backend, by its place in the settings.
+    BackendTls(usize),
+    /// The credential to a backend, by its place in the settings.
+    BackendCredential(usize),
 }
 
 /// What tells one version of a file from another without reading it; of each file that is loaded together.
@@ -48,8 +54,9 @@ type Version = Vec<Option<(u64, u64, i64, i64)>>;
 pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<InForce, Vec<FileError>> {
     let keys = load_keys(settings.keys_file.as_deref());
     let receipt_keys = load_receipt_keys(&settings.receipts.keys_file);
-    match (keys, receipt_keys) {
-        (Ok(keys), Ok(receipt_keys)) => {
+    let access = load_access(settings);
+    match (keys, receipt_keys, access) {
+        (Ok(keys), Ok(receipt_keys), Ok(access)) => {
             let policy = load_policy(&settings.policy_file, 0);
             Ok(InForce {
                 policy: policy.ok().map(|policy| Arc::new(in_force(metrics, policy))),
@@ -57,20 +64,37 @@ pub(crate) fn load_first(settings: &config::Proxy, metrics: &Metrics) -> Result<
                 candidate: None,
                 identities: Arc::new(Identities::new(&keys, None)),
                 receipt_keys: Arc::new(receipt_keys),
+                access,
             })
         }
-        (keys, receipt_keys) => Err(keys.err().into_iter().chain(receipt_keys.err()).collect()),
+        (keys, receipt_keys, access) => {
+            let errors = keys.err().into_iter().chain(receipt_keys.err());
+            Err(errors.chain(access.err().into_iter().flatten()).collect())
+        }
     }
+}
+
+fn load_access(settings: &config::Proxy) -> Result<Vec<Access>, Vec<FileError>> {
+    let loaded = settings.backends.iter().map(|backend| Access::load(&backend.hop));
+    let (mut access, mut errors) = (Vec::new(), Vec::new());
+    for loaded in loaded {
+        match loaded {
+            Ok(loaded) => access.push(loaded),
+            Err(mistakes) => errors.extend(mistakes),
+        }
+    }
+    if errors.is_empty() { Ok(access) } else { Err(errors) }
 }
 
 /// Watches the files until the proxy stops. `reread` asks for a look at once.
 pub(crate) async fn watch(shared: Arc<Shared>, mut reread: watch::Receiver<()>) {
-    let mut watchers =
-        [Watched::Policy, Watched::Candidate, Watched::Keys, Watched::ReceiptKeys].map(|watched| {
+    let mut watchers: Vec<Watcher> = Watched::all(&shared.settings)
+        .map(|watched| {
             let seen = version(&watched.paths(&shared.settings));
             // What was loaded at the start is loaded again: it may have changed before this looked for the first time.
             Watcher { watched, loaded: seen.clone(), seen, seen_since: None, is_due: true, in_force: false }
-        });
+        })
+        .collect();
     loop {
         for watcher in &mut watchers {
             watcher.look(&shared).await;
@@ -118,7 +142,7 @@ impl Watcher {
             // Reading and compiling a large policy takes a while: not on this thread.
             let reloaded = tokio::task::spawn_blocking(move || reload(&shared, watched)).await;
             self.in_force = reloaded.unwrap_or_else(|_| {
-                tracing::error!(file = watched.name(), "loading the file failed in an unforeseen way");
+                tracing::error!(?watched, "loading the file failed in an unforeseen way");
                 false
             });
         } else if self.watched == Watched::Policy && self.in_force && now == self.loaded {
@@ -128,22 +152,42 @@ impl Watcher {
 }
 
 impl Watched {
-    const fn name(self) -> &'static str {
+    fn all(settings: &config::Proxy) -> impl Iterator<Item = Self> {
+        let backends = 0..settings.backends.len();
+        [Self::Policy, Self::Candidate, Self::Keys, Self::ReceiptKeys]
+            .into_iter()
+            .chain(backends.flat_map(|place| [Self::BackendTls(place), Self::BackendCredential(place)]))
+    }
+
+    /// Its name in metrics.
+    fn name(self, settings: &config::Proxy) -> Cow<'static, str> {
+        let backend = |place: usize, what| {
+            let name = settings.backends.get(place).map_or("", |backend| backend.name.as_str());
+            Cow::from(format!("{what}:{name}"))
+        };
         match self {
-            Self::Policy => "policy",
-            Self::Candidate => "candidate",
-            Self::Keys => "keys",
-            Self::ReceiptKeys => "receipt_keys",
+            Self::Policy => "policy".into(),
+            Self::Candidate => "candidate".into(),
+            Self::Keys => "keys".into(),
+            Self::ReceiptKeys => "receipt_keys".into(),
+            Self::BackendTls(place) => backend(place, "backend_tls"),
+            Self::BackendCredential(place) => backend(place, "backend_credential"),
         }
     }
 
     /// The files that are loaded together; none if the settings name none.
     fn paths(self, settings: &config::Proxy) -> Vec<&Path> {
+        let hop = |place: usize| settings.backends.get(place).map(|backend| &backend.hop);
         match self {
             Self::Policy => vec![&settings.policy_file],
             Self::Candidate => settings.candidate_file.as_deref().into_iter().collect(),
             Self::Keys => settings.keys_file.as_deref().into_iter().collect(),
             Self::ReceiptKeys => vec![&settings.receipts.keys_file],
+            Self::BackendTls(place) => hop(place).map(config::Hop::tls_files).unwrap_or_default(),
+            Self::BackendCredential(place) => {
+                let credential = hop(place).and_then(|hop| hop.credential.as_ref());
+                credential.map(|credential| credential.file.as_path()).into_iter().collect()
+            }
         }
     }
 }
@@ -173,8 +217,17 @@ fn reload(shared: &Shared, watched: Watched) -> bool {
         }),
         Watched::ReceiptKeys => load_receipt_keys(&settings.receipts.keys_file)
             .map(|keys| InForce { receipt_keys: Arc::new(keys), ..InForce::clone(&before) }),
+        Watched::BackendTls(place) | Watched::BackendCredential(place) => {
+            let Some(backend) = settings.backends.get(place) else { return false };
+            let access = before.access(place);
+            let access = match watched {
+                Watched::BackendTls(_) => access.with_tls(&backend.hop),
+                _ => access.with_credential(&backend.hop),
+            };
+            access.map(|access| before.with_access(place, access))
+        }
     };
-    let noted = note(metrics, watched, loaded, |next| {
+    let noted = note(metrics, &watched.name(settings), loaded, |next| {
         let same_policy = match (&before.policy, &next.policy) {
             (Some(before), Some(next)) => Arc::ptr_eq(before, next),
             (before, next) => before.is_none() && next.is_none(),
@@ -210,16 +263,12 @@ fn in_force(metrics: &Metrics, policy: PolicyInForce) -> PolicyInForce {
 /// Uses what was loaded, or logs every mistake; counts either. Whoever sees the count sees it in force.
 fn note<T>(
     metrics: &Metrics,
-    watched: Watched,
+    name: &str,
     loaded: Result<T, FileError>,
     put_in_force: impl FnOnce(T),
 ) -> bool {
     let mistakes = loaded.as_ref().err().map_or(0, |error| error.mistakes.len());
-    metrics
-        .files
-        .load_errors
-        .with_label_values(&[watched.name()])
-        .set(mistakes.try_into().unwrap_or(i64::MAX));
+    metrics.files.load_errors.with_label_values(&[name]).set(mistakes.try_into().unwrap_or(i64::MAX));
     let result = match loaded {
         Ok(loaded) => {
             put_in_force(loaded);
@@ -232,7 +281,7 @@ fn note<T>(
             "refused"
         }
     };
-    metrics.files.loads.with_label_values(&[watched.name(), result]).inc();
+    metrics.files.loads.with_label_values(&[name, result]).inc();
     mistakes == 0
 }
 
@@ -267,7 +316,8 @@ fn load_receipt_keys(file: &Path) -> Result<KeySet, FileError> {
     }
 }
 
-fn read(file: &Path) -> Result<String, FileError> {
+/// The text of a file, unless it changed meanwhile.
+pub(crate) fn read(file: &Path) -> Result<String, FileError> {
     let fail = |mistake: String| FileError { file: file.to_owned(), mistakes: vec![mistake] };
     let before = version(&[file]);
     let text = std::fs::read_to_string(file).map_err(|error| fail(format!("can't be read: {error}")))?;
