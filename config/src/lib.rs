@@ -16,9 +16,9 @@ pub use keys::{ApiKey, KeyKind, Keys};
 pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};
 pub use settings::{
-    Audit, Auth, Authorization, Backend, BackendKind, BackendTls, BackendUrl, ClientCertificate, ControlPlane,
-    Credential, Drain, Durability, Hop, Http, ListMode, Listener, Mapping, OnFull, Proxy, Receipts, Route,
-    Settings,
+    Audit, Auth, Authorization, Backend, BackendKind, BackendTls, BackendUrl, ClientCertificate,
+    ControlPlane, Credential, Drain, Durability, Hop, Http, ListMode, Listener, Mapping, OnFull, Proxy,
+    Receipts, Route, Settings,
 };
 
 /// The JSON Schema (2020-12) of the settings file.

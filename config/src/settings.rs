@@ -131,6 +131,21 @@ impl Settings {
     }
 }
 
+impl Proxy {
+    /// What is allowed, and probably not meant; each with its path.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Mistake> {
+        let backends = self.backends.iter().enumerate();
+        let in_the_open = backends.filter(|(_, backend)| {
+            backend.hop.credential.is_some() && backend.hop.tls.is_none() && !backend.url.is_loopback()
+        });
+        let what = "it leaves this machine unencrypted: give the backend an `https://` address";
+        in_the_open
+            .map(|(place, _)| Mistake::at(format!("proxy.backends[{place}].credential"), what))
+            .collect()
+    }
+}
+
 fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Option<Proxy> {
     name(&source.name, "proxy.name", mistakes);
     let admin = address(&source.admin, "proxy.admin", mistakes);

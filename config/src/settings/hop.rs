@@ -145,7 +145,8 @@ fn tls(
             None
         }
         (None, Some(_)) => {
-            mistakes.push(Mistake::at(at("tls.cert_file"), "missing: `key_file` is the key of no certificate"));
+            mistakes
+                .push(Mistake::at(at("tls.cert_file"), "missing: `key_file` is the key of no certificate"));
             None
         }
     };
@@ -196,7 +197,9 @@ fn credential(
         if let Some(MappingSource::Header(mapped)) = mapping
             && mapped.header.eq_ignore_ascii_case(&name)
         {
-            let what = format!("policy would decide on a header `{name}` that the backend never sees: `credential` replaces it");
+            let what = format!(
+                "policy would decide on a header `{name}` that the backend never sees: `credential` replaces it"
+            );
             mistake(path, what);
         }
     }
@@ -213,8 +216,7 @@ fn is_spiffe_id(text: &str) -> bool {
     let (domain, path) = rest.split_once('/').map_or((rest, None), |(domain, path)| (domain, Some(path)));
     let in_domain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
     let in_path = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    let is_segment =
-        |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(in_path);
+    let is_segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(in_path);
     text.len() <= SPIFFE_ID_MAX_BYTES
         && (1..=255).contains(&domain.len())
         && domain.bytes().all(in_domain)

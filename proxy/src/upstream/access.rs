@@ -51,10 +51,8 @@ impl Access {
 impl Credential {
     /// Reads the file's one line.
     pub(crate) fn load(settings: &config::Credential) -> Result<Self, FileError> {
-        let fail = |mistake: &str| FileError {
-            file: settings.file.clone(),
-            mistakes: vec![mistake.to_owned()],
-        };
+        let fail =
+            |mistake: &str| FileError { file: settings.file.clone(), mistakes: vec![mistake.to_owned()] };
         let text = Zeroizing::new(read(&settings.file)?);
         let line = text.strip_suffix('\n').unwrap_or(&text);
         let line = line.strip_suffix('\r').unwrap_or(line);

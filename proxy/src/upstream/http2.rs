@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -80,18 +81,24 @@ pub(super) async fn open(
         .handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
-    let connection = Rc::new(RefCell::new(connection));
+    let connection = Rc::new(RefCell::new(Some(connection)));
     let watched = Rc::clone(&connection);
     tokio::task::spawn_local(async move {
-        let ended = std::future::poll_fn(|context| Pin::new(&mut *connection.borrow_mut()).poll(context));
+        let ended = std::future::poll_fn(|context| match &mut *connection.borrow_mut() {
+            Some(connection) => Pin::new(connection).poll(context),
+            None => Poll::Ready(Ok(())),
+        });
         if let Err(error) = ended.await {
             tracing::debug!(%error, "a backend's connection ended");
         }
+        // The requests that wait in it come back, unsent.
+        drop(connection.take());
     });
+    let streams_max = move || watched.borrow().as_ref().map_or(0, |open| open.current_max_send_streams());
     Ok(Rc::new(Multiplexed {
         sender,
         generation,
-        allowed: Box::new(move || watched.borrow().current_max_send_streams()),
+        allowed: Box::new(streams_max),
         streams: Cell::new(0),
         idle_since: Cell::new(Instant::now()),
         is_over: Cell::new(false),

@@ -82,8 +82,7 @@ impl Pool {
             }
         }
         let connecting = tokio::time::timeout(self.limits.connect, self.fresh(url, wanted));
-        let (sender, was_kept) =
-            connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let (sender, was_kept) = connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         Ok(lease(sender, was_kept))
     }
 

@@ -45,7 +45,9 @@ pub(super) fn untrusted(error: &io::Error) -> Option<&'static str> {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "not-valid-yet",
         CertificateError::UnknownIssuer | CertificateError::BadSignature => "unknown-issuer",
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "name-mismatch",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "name-mismatch"
+        }
         CertificateError::ApplicationVerificationFailure => "spiffe-id-mismatch",
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "wrong-purpose",
         _ => "bad-certificate",
@@ -62,8 +64,9 @@ impl ClientTls {
         let text = |file: &Path| read(file).map(Zeroizing::new);
         let ca = settings.ca_file.as_deref().map(|file| Ok((file, text(file)?))).transpose()?;
         let client = settings.client.as_ref();
-        let client =
-            client.map(|client| Ok((client, text(&client.cert_file)?, text(&client.key_file)?))).transpose()?;
+        let client = client
+            .map(|client| Ok((client, text(&client.cert_file)?, text(&client.key_file)?)))
+            .transpose()?;
         let mut hash = Sha256::new();
         let shown = client.iter().flat_map(|(_, cert, key)| [cert, key]);
         for text in ca.iter().map(|(_, text)| text).chain(shown) {
