@@ -19,9 +19,9 @@ pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};
 pub use rates::{Rate, Rates};
 pub use settings::{
-    AgentWhen, Algorithm, Audit, Auth, Authorization, Backend, BackendKind, BackendUrl, ControlPlane, Cors,
-    Drain, Durability, FetchUrl, JwksPlace, Jwt, ListMode, Listener, Mapping, Mtls, OnFull, Proxy, Receipts,
-    Route, Settings, Tls,
+    AgentWhen, Algorithm, Audit, Auth, Authorization, Backend, BackendKind, BackendTls, BackendUrl,
+    ClientCertificate, ControlPlane, Cors, Credential, Drain, Durability, FetchUrl, Hop, Http, JwksPlace,
+    Jwt, ListMode, Listener, Mapping, Mtls, OnFull, Proxy, Receipts, Route, Settings, Tls,
 };
 
 pub use spiffe::{NotSpiffeId, SpiffeId, TrustDomain};

@@ -1,5 +1,6 @@
 //! The settings file as written. `config.md` describes each key; the JSON Schema is generated from these types.
 
+mod hop;
 mod jwt;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{Limits, Rates};
+pub use hop::{BackendTlsSource, CredentialSource, HttpSource};
 pub use jwt::{AgentWhenSource, AlgorithmSource, JwtSource, TextsSource};
 
 /// One file for either program, or for both.
@@ -223,8 +225,15 @@ pub struct BackendSource {
     pub path: String,
     /// The listeners that it is reached on; all of them unless set.
     pub listeners: Option<Vec<String>>,
-    /// Its own address: `http://host:port/path`.
+    /// Its own address: `http://host:port/path` or `https://host:port/path`.
     pub url: String,
+    /// Which HTTP it speaks.
+    #[serde(default)]
+    pub http: HttpSource,
+    /// How it is verified, and what it is shown; only with `https://`.
+    pub tls: Option<BackendTlsSource>,
+    /// What the proxy itself proves to it who it is with.
+    pub credential: Option<CredentialSource>,
     /// What becomes of a caller's `Authorization`. `pass` needs listeners with `auth: none`.
     #[serde(default)]
     pub authorization: AuthorizationSource,

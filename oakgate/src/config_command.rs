@@ -15,6 +15,9 @@ pub(crate) fn run(command: &ConfigCommand) -> Done {
             let parts =
                 [("proxy", settings.proxy.is_some()), ("control_plane", settings.control_plane.is_some())];
             let parts: Vec<&str> = parts.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
+            for warning in settings.proxy.iter().flat_map(config::Proxy::warnings) {
+                say(format!("{}: warning: {warning}", file.display()));
+            }
             say(format!("{}: good ({})", file.display(), parts.join(", ")));
         }
         ConfigCommand::Routes { file } => {

@@ -203,8 +203,7 @@ fn may_be_announced(backend: &Backend, place: &PathAndQuery) -> bool {
 /// The backend's own address, and the one that this caller knows it by.
 fn addresses(inbound: &Inbound<'_>) -> (Address, Address) {
     let backend = inbound.backend;
-    let theirs =
-        Address { origin: format!("http://{}", backend.url.authority), path: backend.url.path.clone() };
+    let theirs = Address { origin: backend.url.origin(), path: backend.url.path.clone() };
     let path = backend.path.trim_end_matches('/').to_owned();
     (theirs, Address { origin: own_origin(&inbound.head.headers, inbound.is_secure), path })
 }

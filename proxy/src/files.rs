@@ -19,6 +19,7 @@ use crate::clock;
 use crate::metrics::Metrics;
 use crate::state::{InForce, PolicyInForce, Shared};
 use crate::tls::{self, ByListener, ListenerTls};
+use crate::upstream::Access;
 
 /// How often files are looked at. A change is loaded once it has stood still for one interval: a file that is being
 /// written may be a shorter, looser policy for a moment.
@@ -41,8 +42,12 @@ enum Watched {
     Keys,
     ReceiptKeys,
     Jwks,
-    /// The files of a listener's TLS; its place in the settings.
+    /// The files of a listener's TLS, by its place in the settings.
     Tls(usize),
+    /// TLS to a backend, by its place in the settings.
+    BackendTls(usize),
+    /// The credential to a backend, by its place in the settings.
+    BackendCredential(usize),
 }
 
 /// What tells one version of a file from another without reading it; of each file that is loaded together.
@@ -59,8 +64,9 @@ pub(crate) fn load_first(
     let keys = load_keys(settings.keys_file.as_deref());
     let receipt_keys = load_receipt_keys(&settings.receipts.keys_file);
     let tls = tls::load_first(&settings.listeners);
-    match (keys, receipt_keys, jwks, tls) {
-        (Ok(keys), Ok(receipt_keys), Ok(jwks), Ok(tls)) => {
+    let access = load_access(settings);
+    match (keys, receipt_keys, jwks, tls, access) {
+        (Ok(keys), Ok(receipt_keys), Ok(jwks), Ok(tls), Ok(access)) => {
             jwks.put();
             let policy = load_policy(&settings.policy_file, 0);
             Ok(InForce {
@@ -70,25 +76,38 @@ pub(crate) fn load_first(
                 identities: Arc::new(Identities::new(&keys, None)),
                 receipt_keys: Arc::new(receipt_keys),
                 tls,
+                access,
             })
         }
-        (keys, receipt_keys, jwks, tls) => {
+        (keys, receipt_keys, jwks, tls, access) => {
             let errors = keys.err().into_iter().chain(receipt_keys.err()).chain(jwks.err());
-            Err(errors.chain(tls.err().into_iter().flatten()).collect())
+            let of_many = tls.err().into_iter().chain(access.err()).flatten();
+            Err(errors.chain(of_many).collect())
         }
     }
 }
 
+fn load_access(settings: &config::Proxy) -> Result<Vec<Access>, Vec<FileError>> {
+    let loaded = settings.backends.iter().map(|backend| Access::load(&backend.hop));
+    let (mut access, mut errors) = (Vec::new(), Vec::new());
+    for loaded in loaded {
+        match loaded {
+            Ok(loaded) => access.push(loaded),
+            Err(mistakes) => errors.extend(mistakes),
+        }
+    }
+    if errors.is_empty() { Ok(access) } else { Err(errors) }
+}
+
 /// Watches the files until the proxy stops. `reread` asks for a look at once.
 pub(crate) async fn watch(shared: Arc<Shared>, mut reread: watch::Receiver<()>) {
-    let listeners = (0..shared.settings.listeners.len()).map(Watched::Tls);
-    let all = [Watched::Policy, Watched::Candidate, Watched::Keys, Watched::ReceiptKeys, Watched::Jwks];
-    let watchers = all.into_iter().chain(listeners).map(|watched| {
-        let seen = version(&watched.paths(&shared.settings));
-        // What was loaded at the start is loaded again: it may have changed before this looked for the first time.
-        Watcher { watched, loaded: seen.clone(), seen, seen_since: None, is_due: true, in_force: false }
-    });
-    let mut watchers: Vec<Watcher> = watchers.collect();
+    let mut watchers: Vec<Watcher> = Watched::all(&shared.settings)
+        .map(|watched| {
+            let seen = version(&watched.paths(&shared.settings));
+            // What was loaded at the start is loaded again: it may have changed before this looked for the first time.
+            Watcher { watched, loaded: seen.clone(), seen, seen_since: None, is_due: true, in_force: false }
+        })
+        .collect();
     loop {
         for watcher in &mut watchers {
             watcher.look(&shared).await;
@@ -146,8 +165,21 @@ impl Watcher {
 }
 
 impl Watched {
+    fn all(settings: &config::Proxy) -> impl Iterator<Item = Self> {
+        let listeners = 0..settings.listeners.len();
+        let backends = 0..settings.backends.len();
+        [Self::Policy, Self::Candidate, Self::Keys, Self::ReceiptKeys, Self::Jwks]
+            .into_iter()
+            .chain(listeners.map(Self::Tls))
+            .chain(backends.flat_map(|place| [Self::BackendTls(place), Self::BackendCredential(place)]))
+    }
+
     /// Its name in metrics.
     fn name(self, settings: &config::Proxy) -> Cow<'static, str> {
+        let backend = |place: usize, what| {
+            let name = settings.backends.get(place).map_or("", |backend| backend.name.as_str());
+            Cow::from(format!("{what}:{name}"))
+        };
         match self {
             Self::Policy => "policy".into(),
             Self::Candidate => "candidate".into(),
@@ -158,11 +190,14 @@ impl Watched {
                 let listener = settings.listeners.get(place).map_or("", |listener| &listener.name);
                 format!("tls:{listener}").into()
             }
+            Self::BackendTls(place) => backend(place, "backend_tls"),
+            Self::BackendCredential(place) => backend(place, "backend_credential"),
         }
     }
 
     /// The files that are loaded together; none if the settings name none.
     fn paths(self, settings: &config::Proxy) -> Vec<&Path> {
+        let hop = |place: usize| settings.backends.get(place).map(|backend| &backend.hop);
         match self {
             Self::Policy => vec![&settings.policy_file],
             Self::Candidate => settings.candidate_file.as_deref().into_iter().collect(),
@@ -170,14 +205,13 @@ impl Watched {
             Self::ReceiptKeys => vec![&settings.receipts.keys_file],
             Self::Jwks => jwks_files(settings),
             Self::Tls(place) => {
-                match settings.listeners.get(place).and_then(|listener| listener.tls.as_ref()) {
-                    Some(tls) => [Some(&tls.cert_file), Some(&tls.key_file), tls.client_ca_file.as_ref()]
-                        .into_iter()
-                        .flatten()
-                        .map(PathBuf::as_path)
-                        .collect(),
-                    None => Vec::new(),
-                }
+                let tls = settings.listeners.get(place).and_then(|listener| listener.tls.as_ref());
+                tls.map(config::Tls::files).unwrap_or_default()
+            }
+            Self::BackendTls(place) => hop(place).map(config::Hop::tls_files).unwrap_or_default(),
+            Self::BackendCredential(place) => {
+                let credential = hop(place).and_then(|hop| hop.credential.as_ref());
+                credential.map(|credential| credential.file.as_path()).into_iter().collect()
             }
         }
     }
@@ -217,6 +251,15 @@ fn reload(shared: &Shared, watched: Watched) -> bool {
             .map(|keys| InForce { receipt_keys: Arc::new(keys), ..InForce::clone(&before) }),
         Watched::Tls(place) => {
             load_tls(shared, place, &before.tls).map(|tls| InForce { tls, ..InForce::clone(&before) })
+        }
+        Watched::BackendTls(place) | Watched::BackendCredential(place) => {
+            let Some(backend) = settings.backends.get(place) else { return false };
+            let access = before.access(place);
+            let access = match watched {
+                Watched::BackendTls(_) => access.with_tls(&backend.hop),
+                _ => access.with_credential(&backend.hop),
+            };
+            access.map(|access| before.with_access(place, access))
         }
     };
     let noted = note(metrics, &watched.name(settings), loaded, |next| {
@@ -264,12 +307,12 @@ fn in_force(metrics: &Metrics, policy: PolicyInForce) -> PolicyInForce {
 /// Uses what was loaded, or logs every mistake; counts either. Whoever sees the count sees it in force.
 fn note<T>(
     metrics: &Metrics,
-    watched: &str,
+    name: &str,
     loaded: Result<T, FileError>,
     put_in_force: impl FnOnce(T),
 ) -> bool {
     let mistakes = loaded.as_ref().err().map_or(0, |error| error.mistakes.len());
-    metrics.files.load_errors.with_label_values(&[watched]).set(mistakes.try_into().unwrap_or(i64::MAX));
+    metrics.files.load_errors.with_label_values(&[name]).set(mistakes.try_into().unwrap_or(i64::MAX));
     let result = match loaded {
         Ok(loaded) => {
             put_in_force(loaded);
@@ -282,7 +325,7 @@ fn note<T>(
             "refused"
         }
     };
-    metrics.files.loads.with_label_values(&[watched, result]).inc();
+    metrics.files.loads.with_label_values(&[name, result]).inc();
     mistakes == 0
 }
 
@@ -340,7 +383,7 @@ fn load_jwks(issuers: &Issuers) -> Result<Loaded, FileError> {
     issuers.load().map_err(fail)
 }
 
-/// Reads a text that stands still while it is read.
+/// The text of a file, unless it changed meanwhile.
 pub(crate) fn read(file: &Path) -> Result<String, FileError> {
     let fail = |mistake: String| FileError { file: file.to_owned(), mistakes: vec![mistake] };
     let before = version(&[file]);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use config::{Backend, BackendKind, Durability};
+use config::{Backend, BackendKind, Durability, Http};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode};
@@ -17,7 +17,7 @@ use crate::http_sse::Session;
 use crate::refusal::Refusal;
 use crate::stamp::stamp;
 use crate::state::{InForce, PolicyInForce, Shared};
-use crate::upstream::{Answer, Outbound, Passage, SendError, send};
+use crate::upstream::{Answer, Outbound, Passage, SendError, Wanted, send};
 
 /// Tool, resource, method and tenant of a call together are no longer than this.
 const COORDINATES_MAX_BYTES: usize = 3072;
@@ -69,8 +69,11 @@ pub(crate) async fn forward(
     let metrics = &worker.shared.metrics;
     let backend = inbound.backend;
     let sending = Instant::now();
+    let access = worker.shared.in_force.load().access(inbound.place);
+    let http = if outbound.websocket { Http::One } else { backend.hop.http };
+    let wanted = Wanted { tls: access.tls, http };
     let request = outbound
-        .request(inbound.head, &backend.url, backend.authorization)
+        .request(inbound.head, &backend.url, backend.authorization, access.credential.as_ref())
         .map_err(|_| Refusal::ReceiptFailed)?;
     let pool = &worker.backends.get(inbound.place).ok_or(Refusal::NoBackend)?.pool;
     let mut record = record;
@@ -79,7 +82,7 @@ pub(crate) async fn forward(
         record.outcome(Outcome::Unknown, None);
     }
     let timeout = Duration::from_secs(worker.shared.settings.limits.response_timeout_seconds.into());
-    let sent = send(passage, pool, &backend.url, request, timeout).await;
+    let sent = send(passage, pool, (&backend.url, &wanted), request, timeout).await;
     metrics.phases.backend.observe(sending.elapsed().as_secs_f64());
     let mut answer = sent.map_err(|error| {
         metrics.backend_errors.with_label_values(&[backend.name.as_str(), error.name()]).inc();
@@ -87,6 +90,7 @@ pub(crate) async fn forward(
         let name = backend.name.clone();
         let (outcome, refusal) = match error {
             SendError::Unreachable(_) => (Outcome::Error, Refusal::BackendUnreachable { backend: name }),
+            SendError::Untrusted { .. } => (Outcome::Error, Refusal::BackendUntrusted { backend: name }),
             SendError::Broken(_) | SendError::Upgraded => {
                 (Outcome::Unknown, Refusal::BackendBroken { backend: name })
             }

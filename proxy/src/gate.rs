@@ -188,8 +188,8 @@ async fn enforce(
     let deciding = Instant::now();
     exchange.enter(identity)?;
     check_length(call)?;
-    let opening =
-        tool_call.websocket.as_ref().map(|handshake| Opening::new(shared, handshake)).transpose()?;
+    let handshake = tool_call.websocket.as_ref();
+    let opening = handshake.map(|handshake| Opening::new(shared, inbound.backend, handshake)).transpose()?;
 
     // 5. The decision; after a hold, again on the policy then in force.
     let mut policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;

@@ -229,7 +229,7 @@ fn resolve(url: &BackendUrl, endpoint: &[u8]) -> Option<PathAndQuery> {
     }
     if endpoint.contains("://") && !endpoint.starts_with(['/', '?']) {
         let uri: Uri = endpoint.parse().ok()?;
-        let same = uri.scheme_str() == Some("http")
+        let same = uri.scheme() == Some(&url.scheme)
             && uri
                 .authority()
                 .is_some_and(|authority| authority.as_str().eq_ignore_ascii_case(url.authority.as_str()));
@@ -258,6 +258,7 @@ mod tests {
     #[test]
     fn an_endpoint_is_on_the_backend_itself() {
         let url = |path: &str| BackendUrl {
+            scheme: http::uri::Scheme::HTTP,
             authority: "tools:3901".parse().unwrap(),
             host: "tools".to_owned(),
             port: 3901,

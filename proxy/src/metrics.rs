@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     pub(crate) backend_errors: IntCounterVec,
     pub(crate) backend_connections: IntCounterVec,
     pub(crate) backend_idle: IntGaugeVec,
+    pub(crate) backend_multiplexed: IntGaugeVec,
     pub(crate) tools_hidden: IntCounterVec,
     pub(crate) condition_faults: IntCounterVec,
     pub(crate) connections: IntGauge,
@@ -181,6 +182,12 @@ impl Metrics {
                 &["backend"],
             )?,
             backend_idle: gauges(&r, "backend_idle_connections", "Idle connections kept", &["backend"])?,
+            backend_multiplexed: gauges(
+                &r,
+                "backend_http2_connections",
+                "HTTP/2 connections open",
+                &["backend"],
+            )?,
             tools_hidden: counters(&r, "tools_hidden_total", "Tools taken out of lists", &["backend"])?,
             condition_faults: counters(
                 &r,

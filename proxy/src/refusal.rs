@@ -75,6 +75,10 @@ pub(crate) enum Refusal {
     /// No connection to the backend; nothing was sent.
     #[error("the backend `{backend}` could not be reached")]
     BackendUnreachable { backend: String },
+    /// Whoever answers at the backend's address could not prove to be the backend by its certificate; nothing was sent. The
+    /// log says why.
+    #[error("the backend `{backend}` could not prove who it is")]
+    BackendUntrusted { backend: String },
     /// A header that a mapping names occurs twice, or is not text.
     #[error("the header `{header}`, which policy decides on, is not one line of text")]
     BadDimensionHeader { header: String },

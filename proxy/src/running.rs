@@ -81,6 +81,9 @@ pub struct Running {
 /// [`StartError`]. A policy that does not load is none: the proxy starts, is not ready, and refuses every call.
 pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Running, StartError> {
     let metrics = Arc::new(Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?);
+    for warning in settings.warnings() {
+        tracing::warn!(%warning, "the settings are good, and probably not what is meant");
+    }
     let issuers = Issuers::new(&settings, &metrics);
     let in_force = files::load_first(&settings, &issuers, &metrics).map_err(StartError::Files)?;
     let count =

@@ -21,6 +21,7 @@ use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::tls::ByListener;
+use crate::upstream::Access;
 
 /// Shared by every worker, the admin address and the watchers of files.
 #[derive(Debug)]
@@ -66,6 +67,24 @@ pub(crate) struct InForce {
     pub(crate) identities: Arc<Identities>,
     pub(crate) receipt_keys: Arc<KeySet>,
     pub(crate) tls: ByListener,
+    /// What each backend is reached with, in the order of the settings.
+    pub(crate) access: Vec<Access>,
+}
+
+impl InForce {
+    /// What a backend is reached with, by its place in the settings.
+    pub(crate) fn access(&self, place: usize) -> Access {
+        self.access.get(place).cloned().unwrap_or_default()
+    }
+
+    /// The same, but for what one backend is reached with.
+    pub(crate) fn with_access(&self, place: usize, access: Access) -> Self {
+        let mut next = self.clone();
+        if let Some(before) = next.access.get_mut(place) {
+            *before = access;
+        }
+        next
+    }
 }
 
 /// The policy in force, and where it came from.

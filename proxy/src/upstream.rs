@@ -1,9 +1,14 @@
 //! Sending to a backend: the only way out, and it takes a passage by value.
 
+mod access;
 mod connection;
 mod head;
+mod http2;
 mod pool;
+mod secure;
+mod verify;
 
+use std::error::Error;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,9 +22,11 @@ use policy::Permit;
 use tokio::time::{Instant, timeout_at};
 
 use crate::recognise::Transparent;
-pub(crate) use connection::Connector;
+pub(crate) use access::Access;
+pub(crate) use connection::{Connector, Wanted};
 pub(crate) use head::{Outbound, named_by_connection, remove_hop_by_hop};
 pub(crate) use pool::{Lease, Pool, PoolLimits};
+use secure::untrusted;
 
 /// The right to reach a backend. Each is made in one place only and is used up by [`send`].
 #[derive(Debug)]
@@ -45,8 +52,11 @@ pub(crate) enum SendError {
     /// Nothing was sent.
     #[error("no connection: {0}")]
     Unreachable(std::io::Error),
+    /// Nothing was sent: who answered there could not prove to be the backend.
+    #[error("not who the settings say ({why}): {error}")]
+    Untrusted { why: &'static str, error: std::io::Error },
     /// It was sent, or part of it, and no answer came.
-    #[error("broke off: {0}")]
+    #[error("broke off: {}", causes(.0))]
     Broken(hyper::Error),
     /// It was sent, and no answer came in time.
     #[error("no answer in time")]
@@ -79,6 +89,7 @@ impl SendError {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "unreachable",
+            Self::Untrusted { .. } => "untrusted",
             Self::Broken(_) => "broken",
             Self::Timeout => "timeout",
             Self::Upgraded => "upgraded",
@@ -86,12 +97,32 @@ impl SendError {
     }
 }
 
+impl From<std::io::Error> for SendError {
+    /// No connection could be opened.
+    fn from(error: std::io::Error) -> Self {
+        match untrusted(&error) {
+            Some(why) => Self::Untrusted { why, error },
+            None => Self::Unreachable(error),
+        }
+    }
+}
+
+/// An error with what it came from, down to the first cause.
+fn causes(error: &hyper::Error) -> String {
+    let (mut text, mut source) = (error.to_string(), error.source());
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
 /// Sends one request, once. A kept connection that turns out to be closed before anything went out is replaced by
 /// another; after that a failure is final, and the call is never sent again.
 pub(crate) async fn send(
     passage: Passage,
     pool: &Rc<Pool>,
-    url: &BackendUrl,
+    (url, wanted): (&BackendUrl, &Wanted),
     request: Request<Full<Bytes>>,
     response_timeout: Duration,
 ) -> Result<Answer, SendError> {
@@ -100,8 +131,9 @@ pub(crate) async fn send(
     let asks_upgrade = request.headers().contains_key(UPGRADE);
     passage.use_up();
     loop {
-        let mut lease = pool.lease(url).await.map_err(SendError::Unreachable)?;
+        let mut lease = pool.lease(url, wanted).await?;
         let kept = lease.was_kept();
+        head::fit(&mut request, lease.sender().is_http2(), url);
         match timeout_at(deadline, lease.sender().try_send(request)).await {
             Err(_) => return Err(SendError::Timeout),
             // An upgrade that nobody asked for: what follows is no HTTP.

@@ -107,7 +107,14 @@ impl Handshake {
 
 impl<'a> Opening<'a> {
     /// Takes a place among the WebSockets that may be open.
-    pub(crate) fn new(shared: &Shared, handshake: &'a Handshake) -> Result<Self, Refusal> {
+    pub(crate) fn new(
+        shared: &Shared,
+        backend: &config::Backend,
+        handshake: &'a Handshake,
+    ) -> Result<Self, Refusal> {
+        if backend.hop.http == config::Http::Two {
+            return Err(Refusal::WebsocketHandshake { why: "its backend is spoken to in HTTP/2 only" });
+        }
         let place = shared.websockets.enter(shared.settings.limits.max_websockets).ok_or_else(|| {
             shared.metrics.limits_reached.with_label_values(&["max_websockets"]).inc();
             Refusal::TooManyWebsockets

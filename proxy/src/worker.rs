@@ -48,8 +48,7 @@ impl Worker {
             idle: Duration::from_secs(limits.backend_idle_seconds.into()),
             connect: Duration::from_secs(limits.connect_timeout_seconds.into()),
         };
-        let connector =
-            Connector { header_max_bytes: usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX) };
+        let header_max_bytes = usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX);
         let metrics = &shared.metrics;
         let backend = |backend: &config::Backend| {
             let kind = match backend.kind {
@@ -60,6 +59,8 @@ impl Worker {
                 [Permission::Allowed, Permission::RequiresApproval, Permission::Disabled].map(|verdict| {
                     metrics.calls.with_label_values(&[backend.name.as_str(), kind, verdict.as_str()])
                 });
+            let multiplexed = metrics.backend_multiplexed.with_label_values(&[&backend.name]);
+            let connector = Connector { header_max_bytes, multiplexed };
             Backend {
                 pool: Pool::new(pool_limits, connector, metrics, &backend.name),
                 transparent: metrics.transparent.with_label_values(&[&backend.name]),

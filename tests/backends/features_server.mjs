@@ -1,15 +1,24 @@
 // What features_server.py is, on the TypeScript SDK v1: handshake revisions only. With --transport sse it speaks HTTP+SSE of
 // 2024-11-05: the stream at /sse, messages to /messages. It has the tools of sse_server.py as well.
 import { randomUUID } from 'node:crypto';
-import { appendFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import * as http1 from 'node:http';
+import * as http2 from 'node:http2';
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
 const string = { type: 'string' };
 const { values: options } = parseArgs({
-  options: { port: { ...string, default: '0' }, log: string, transport: { ...string, default: 'http' } },
+  options: {
+    port: { ...string, default: '0' },
+    log: string,
+    transport: { ...string, default: 'http' },
+    // HTTP/2 and nothing else: over TLS with a certificate, on plain connections without.
+    http2: { type: 'boolean' },
+    certificate: string,
+    'private-key': string,
+  },
 });
 const sdk = createRequire(new URL('../../target/test-tools/node/', import.meta.url));
 const { Server } = sdk('@modelcontextprotocol/sdk/server/index.js');
@@ -234,13 +243,21 @@ async function httpAndSse(request, response) {
 }
 
 const [path, serve] = options.transport === 'sse' ? ['/sse', httpAndSse] : ['/mcp', streamableHttp];
-const http = createServer(async (request, response) => {
+const attend = async (request, response) => {
   response.on('close', () => {
     const headers = Object.keys(request.headers).filter((name) => name.startsWith('mcp-') || name === 'last-event-id');
-    log({ http: request.method, status: response.statusCode, headers: headers.sort() });
+    log({ http: request.method, status: response.statusCode, headers: headers.sort(), version: request.httpVersion });
   });
   await serve(request, response);
-});
-http.listen(Number(options.port), '127.0.0.1', () => {
-  console.log(`listening on http://127.0.0.1:${http.address().port}${path}`);
+};
+
+function newListener() {
+  if (!options.http2) return ['http', http1.createServer(attend)];
+  if (!options.certificate) return ['http', http2.createServer(attend)];
+  const [cert, key] = [options.certificate, options['private-key']].map((file) => readFileSync(file));
+  return ['https', http2.createSecureServer({ cert, key }, attend)];
+}
+const [scheme, listener] = newListener();
+listener.listen(Number(options.port), '127.0.0.1', () => {
+  console.log(`listening on ${scheme}://127.0.0.1:${listener.address().port}${path}`);
 });

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from secure import scheme, secure_arguments, secured
+
 FRESHNESS = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
 RESULTS = {
     "initialize": {
@@ -132,6 +134,12 @@ def pieces(body: bytes) -> Iterator[bytes]:
 
 def attend(connection: socket.socket, options: argparse.Namespace, plain: argparse.Namespace) -> None:
     """Answers one connection's requests, one after the other, until it ends."""
+    context = secured(options)
+    if context is not None:
+        try:
+            connection = context.wrap_socket(connection, server_side=True)
+        except OSError:
+            return
     recorded = Recorded(connection, options.log)
     with connection:
         try:
@@ -168,12 +176,13 @@ def main() -> None:
     parser.add_argument("--chunked", action="store_true", help="answer in small chunks")
     parser.add_argument("--hang", action="store_true", help="read requests and never answer")
     parser.add_argument("--reset", action="store_true", help="read a request and reset the connection")
+    secure_arguments(parser)
     options = parser.parse_args()
     plain = parser.parse_args(["--results", str(options.results)] if options.results else [])
     if options.log is not None:
         options.log.touch()
     listener = socket.create_server(("127.0.0.1", options.port))
-    print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)
+    print(f"listening on {scheme(options)}://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)
     while True:
         connection, _ = listener.accept()
         threading.Thread(target=attend, args=(connection, options, plain), daemon=True).start()

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import uvicorn
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from secure import scheme, secure_arguments, secured
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,14 +20,18 @@ def arguments(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--port", type=int, default=0, help="0: any free port; the ready line names it")
     parser.add_argument("--log", type=Path, help="append a line of JSON for each call that arrives")
+    secure_arguments(parser)
     return parser
 
 
 def serve(app: ASGIApp, options: argparse.Namespace, path: str) -> None:
     """Serves where the command line says until the process is ended."""
     listener = socket.create_server((options.host, options.port))
-    ready = f"listening on http://{options.host}:{listener.getsockname()[1]}{path}"
-    AnnouncedServer(uvicorn.Config(app, log_level="warning"), ready).run(sockets=[listener])
+    ready = f"listening on {scheme(options)}://{options.host}:{listener.getsockname()[1]}{path}"
+    context = secured(options)
+    factory = None if context is None else lambda _config, _default: context
+    config = uvicorn.Config(app, log_level="warning", ssl_context_factory=factory)
+    AnnouncedServer(config, ready).run(sockets=[listener])
 
 
 class AnnouncedServer(uvicorn.Server):

@@ -1,8 +1,10 @@
 """A WebSocket backend: `/echo` sends back what comes, `/leave` says goodbye with a code, `/refuse` does not open."""
 
+import argparse
 import asyncio
 import socket
 
+from secure import scheme, secured
 from serving import CallLog, arguments
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
@@ -11,7 +13,9 @@ MESSAGE_MAX_BYTES = 8 * 1024 * 1024
 LEAVING_CODE = 4001
 
 
-async def main(port: int, log: CallLog) -> None:
+async def main(options: argparse.Namespace) -> None:
+    log = CallLog(options.log)
+
     async def arrive(connection: ServerConnection, request: Request) -> Response | None:
         headers = {name.lower(): ", ".join(request.headers.get_all(name)) for name in request.headers}
         log.write({"path": request.path, "headers": headers})
@@ -25,20 +29,20 @@ async def main(port: int, log: CallLog) -> None:
         async for message in connection:
             await connection.send(message)
 
-    listener = socket.create_server(("127.0.0.1", port))
+    listener = socket.create_server(("127.0.0.1", options.port))
     # No pings of its own: what moves is what the test makes move.
     async with serve(
         attend,
         sock=listener,
+        ssl=secured(options),
         process_request=arrive,
         max_size=MESSAGE_MAX_BYTES,
         ping_interval=None,
         subprotocols=["chat"],  # type: ignore[list-item]
     ):
-        print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+        print(f"listening on {scheme(options)}://127.0.0.1:{listener.getsockname()[1]}", flush=True)
         await asyncio.Future()
 
 
 if __name__ == "__main__":
-    options = arguments(__doc__).parse_args()
-    asyncio.run(main(options.port, CallLog(options.log)))
+    asyncio.run(main(arguments(__doc__).parse_args()))

@@ -7,6 +7,7 @@ mod http;
 mod program;
 mod rust_client;
 
+pub(crate) use certificates::{Authority, Issued};
 pub(crate) use client::{AUTO, Client, OAUTH, PY1, PY2, RUST, SIGN_IN, TS1, TS2};
 pub(crate) use gate::{Gate, GateOptions, KEY};
 pub(crate) use http::{Answer, Connection, request};

@@ -32,4 +32,7 @@ mod streams;
 mod tidy;
 mod transparent;
 mod up;
+mod upstream_credential;
+mod upstream_http2;
+mod upstream_tls;
 mod websocket;

@@ -1,6 +1,7 @@
 //! Backends: where calls go, and how a request becomes a call.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::path::Path;
 
 use http::HeaderName;
@@ -8,6 +9,7 @@ use http::uri::{Authority, Scheme, Uri};
 use protocol::pointer::Pointer;
 use protocol::rest::Routes;
 
+use super::hop::{Hop, hop};
 use super::routes::{Route, routes};
 use super::{Listener, name};
 use crate::Mistake;
@@ -25,6 +27,8 @@ pub struct Backend {
     pub listeners: Option<Vec<String>>,
     /// Its own address.
     pub url: BackendUrl,
+    /// How it is reached there.
+    pub hop: Hop,
     /// What becomes of a caller's `Authorization`.
     pub authorization: Authorization,
     /// Where a call's resource comes from.
@@ -54,9 +58,11 @@ pub enum BackendKind {
     },
 }
 
-/// `http://authority/path`, taken apart.
+/// `http://authority/path` or `https://authority/path`, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendUrl {
+    /// `http` or `https`.
+    pub scheme: Scheme,
     /// Host and port, as the `Host` header has it.
     pub authority: Authority,
     /// Host name or address to connect to, without brackets.
@@ -76,6 +82,21 @@ pub enum Mapping {
     Argument(Pointer),
     /// A request header.
     Header(HeaderName),
+}
+
+impl BackendUrl {
+    /// `https://authority`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.authority)
+    }
+
+    /// Whether it is on this machine and nowhere else.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost"
+            || self.host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+    }
 }
 
 pub(super) fn backends(
@@ -147,9 +168,10 @@ fn backend(
         let what = format!("must be `/` or a plain path such as `/mcp/files`, not `{}`", source.path);
         mistakes.push(Mistake::at(at("path"), what));
     }
+    let url = url(&source.url, &at("url"), mistakes);
+    let hop = hop(&source, url.as_ref(), folder, at, mistakes);
     let resource = mapping(source.resource, &at("resource"), mistakes);
     let method = mapping(source.method, &at("method"), mistakes);
-    let url = url(&source.url, &at("url"), mistakes);
     let kind = match source.kind {
         KindSource::Mcp => {
             if !source.routes.is_empty() {
@@ -179,6 +201,7 @@ fn backend(
         path: source.path,
         listeners: source.listeners,
         url: url?,
+        hop: hop?,
         authorization: source.authorization,
         resource: resource?,
         method: method?,
@@ -214,14 +237,16 @@ fn mapping(
 fn url(text: &str, path: &str, mistakes: &mut Vec<Mistake>) -> Option<BackendUrl> {
     let parsed = text.parse::<Uri>().ok().and_then(|uri| {
         let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?.clone();
-        let plain = uri.scheme() == Some(&Scheme::HTTP) && uri.query().is_none();
+        let scheme = uri.scheme()?.clone();
+        let is_http = scheme == Scheme::HTTP || scheme == Scheme::HTTPS;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = authority.port_u16().unwrap_or(80);
+        let port = authority.port_u16().unwrap_or(if scheme == Scheme::HTTPS { 443 } else { 80 });
         let path = uri.path().trim_end_matches('/').to_owned();
-        plain.then_some(BackendUrl { authority, host, port, path })
+        (is_http && uri.query().is_none()).then_some(BackendUrl { scheme, authority, host, port, path })
     });
     if parsed.is_none() {
-        mistakes.push(Mistake::at(path, format!("must be `http://host:port/path`, not `{text}`")));
+        let what = format!("must be `http://host:port/path` or `https://host:port/path`, not `{text}`");
+        mistakes.push(Mistake::at(path, what));
     }
     parsed
 }

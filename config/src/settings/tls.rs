@@ -26,6 +26,15 @@ pub struct Mtls {
     pub tenant: Option<String>,
 }
 
+impl Tls {
+    /// Every file of it.
+    #[must_use]
+    pub fn files(&self) -> Vec<&Path> {
+        let files = [Some(&self.cert_file), Some(&self.key_file), self.client_ca_file.as_ref()];
+        files.into_iter().flatten().map(PathBuf::as_path).collect()
+    }
+}
+
 pub(super) fn tls(source: &TlsSource, folder: &Path) -> Tls {
     Tls {
         cert_file: folder.join(&source.cert_file),

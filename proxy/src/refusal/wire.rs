@@ -89,6 +89,7 @@ impl Reason {
             Self::BackendRedirects => ("backend-redirects", 502, Mcp::Result, never),
             Self::BackendTimeout => ("backend-timeout", 504, Mcp::Result, Retry::Unknown),
             Self::BackendUnreachable => ("backend-unreachable", 502, Mcp::Result, later),
+            Self::BackendUntrusted => ("backend-untrusted", 502, Mcp::Result, later),
             Self::BadDimensionHeader => ("bad-dimension-header", 400, Mcp::Error(INVALID_PARAMS), never),
             Self::BadHost => ("bad-host", 403, Mcp::Http, never),
             Self::BadOrigin => ("bad-origin", 403, Mcp::Http, never),

@@ -8,11 +8,12 @@ use http::header::{
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Request, Uri};
+use http::{Request, Uri, Version};
 use http_body_util::Full;
 
+use super::access::Credential;
 use crate::caller::has_key;
-use crate::header::{is_credential, is_ours};
+use crate::header::{is_credential, is_for_proxies_only, is_ours, is_read_as};
 
 /// Header of a receipt.
 pub(crate) const RECEIPT: HeaderName = HeaderName::from_static("oakgate-receipt");
@@ -31,26 +32,32 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    /// The request for a backend, made from the caller's.
+    /// The request for a backend, made from the caller's, with the proxy's own credential.
     pub(crate) fn request(
         self,
         caller: &Parts,
         url: &BackendUrl,
         authorization: Authorization,
+        credential: Option<&Credential>,
     ) -> Result<Request<Full<Bytes>>, http::Error> {
-        let mut headers = HeaderMap::with_capacity(caller.headers.len() + 1);
+        let mut headers = HeaderMap::with_capacity(caller.headers.len() + 2);
         headers.insert(HOST, HeaderValue::from_str(url.authority.as_str())?);
         let named = named_by_connection(&caller.headers);
         for (name, value) in &caller.headers {
             let stays_here = is_hop_by_hop(name)
                 || (is_credential(name) && !is_for_backend(name, value, authorization))
                 || is_ours(name)
+                || is_for_proxies_only(name)
+                || credential.is_some_and(|credential| is_read_as(name, credential.header().as_str()))
                 || named.contains(name)
                 || matches!(*name, HOST | CONTENT_LENGTH | EXPECT)
                 || (self.plain_response && name == ACCEPT_ENCODING);
             if !stays_here {
                 headers.append(name, value.clone());
             }
+        }
+        if let Some(credential) = credential {
+            headers.insert(credential.header().clone(), credential.value());
         }
         for receipt in self.receipts {
             headers.append(RECEIPT, receipt);
@@ -65,6 +72,29 @@ impl Outbound {
         *request.headers_mut() = headers;
         Ok(request)
     }
+}
+
+/// Gives a request the form of the connection that it is sent on: in HTTP/2 the target is a whole URL, whose authority
+/// takes the place of `Host` (RFC 9113, section 8.3.1).
+pub(super) fn fit(request: &mut Request<Full<Bytes>>, is_http2: bool, url: &BackendUrl) {
+    if request.uri().authority().is_some() == is_http2 {
+        return;
+    }
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    if is_http2 {
+        parts.scheme = Some(url.scheme.clone());
+        parts.authority = Some(url.authority.clone());
+        request.headers_mut().remove(HOST);
+        *request.version_mut() = Version::HTTP_2;
+    } else {
+        parts.scheme = None;
+        parts.authority = None;
+        if let Ok(host) = HeaderValue::from_str(url.authority.as_str()) {
+            request.headers_mut().insert(HOST, host);
+        }
+        *request.version_mut() = Version::HTTP_11;
+    }
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
 }
 
 /// The caller's OAuth token for the backend. One of the proxy's own keys is none, also where it was sent by mistake.
@@ -107,6 +137,8 @@ pub(crate) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 
 #[cfg(test)]
 mod tests {
+    use http::uri::Scheme;
+
     use super::*;
 
     #[test]
@@ -127,11 +159,16 @@ mod tests {
             .header("http2-settings", "AAMAAABkAAQAAP__")
             .header("content-length", "99")
             .header("mcp-session-id", "s")
+            .header("x-forwarded-for", "10.0.0.1")
+            .header("X_Forwarded_Client_Cert", "By=spiffe://forged")
+            .header("cookie", "of=the application")
+            .header("proxy_authorization", "Basic eA==")
             .header("x-unknown", "a")
             .header("x-unknown", "b")
             .header("accept-encoding", "gzip");
         let (head, ()) = caller.body(()).unwrap().into_parts();
         let url = BackendUrl {
+            scheme: Scheme::HTTPS,
             authority: "tools:3901".parse().unwrap(),
             host: "tools".to_owned(),
             port: 3901,
@@ -144,21 +181,32 @@ mod tests {
             plain_response: true,
             websocket: false,
         };
-        let request = outbound.request(&head, &url, Authorization::Strip).unwrap();
-        let mut sent: Vec<String> = request
-            .headers()
-            .iter()
-            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
-            .collect();
-        sent.sort();
+        let mut request = outbound.request(&head, &url, Authorization::Strip, None).unwrap();
+        let sent = |request: &Request<Full<Bytes>>| {
+            let mut sent: Vec<String> = request
+                .headers()
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+                .collect();
+            sent.sort();
+            sent
+        };
         let expected = [
+            "cookie: of=the application",
             "host: tools:3901",
             "mcp-session-id: s",
             "oakgate-receipt: ours",
             "x-unknown: a",
             "x-unknown: b",
         ];
-        assert_eq!(sent, expected);
+        assert_eq!(sent(&request), expected);
         assert_eq!(request.uri(), "/mcp?a=b");
+        // A request that was not sent on one connection may be sent on another, of another version.
+        fit(&mut request, true, &url);
+        assert_eq!(request.uri(), "https://tools:3901/mcp?a=b");
+        assert!(!request.headers().contains_key(HOST));
+        fit(&mut request, false, &url);
+        assert_eq!(sent(&request), expected);
+        assert_eq!((request.uri().to_string().as_str(), request.version()), ("/mcp?a=b", Version::HTTP_11));
     }
 }

@@ -10,7 +10,8 @@ use config::BackendUrl;
 use prometheus::{IntCounter, IntGauge};
 use tokio::net::lookup_host;
 
-use super::connection::{Connector, Sender};
+use super::connection::{Connector, Http1, Opened, Sender, Wanted};
+use super::http2::Shared;
 use crate::metrics::Metrics;
 
 /// A kept connection that is not ready within this is closed, and another one is used.
@@ -24,10 +25,11 @@ pub(crate) struct PoolLimits {
     pub(crate) connect: Duration,
 }
 
-/// The idle connections.
+/// The idle connections, and those of HTTP/2, idle or not.
 #[derive(Debug)]
 pub(crate) struct Pool {
     idle: RefCell<Vec<Idle>>,
+    shared: Shared,
     limits: PoolLimits,
     connector: Connector,
     opened: IntCounter,
@@ -36,11 +38,11 @@ pub(crate) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    sender: Sender,
+    connection: Http1,
     since: Instant,
 }
 
-/// A connection in use. Given back, it is kept; dropped, it is closed.
+/// A connection in use. Given back, it is kept; dropped, it is closed, or its stream of a shared one is.
 #[derive(Debug)]
 pub(crate) struct Lease {
     sender: Sender,
@@ -57,6 +59,7 @@ impl Pool {
     ) -> Rc<Self> {
         Rc::new(Self {
             idle: RefCell::default(),
+            shared: Shared::default(),
             limits,
             connector,
             opened: metrics.backend_connections.with_label_values(&[backend]),
@@ -65,41 +68,59 @@ impl Pool {
     }
 
     /// A connection that is ready to be sent on: a kept one, or a new one.
-    pub(crate) async fn lease(self: &Rc<Self>, url: &BackendUrl) -> io::Result<Lease> {
-        while let Some(idle) = self.newest() {
-            let mut sender = idle.sender;
+    pub(crate) async fn lease(self: &Rc<Self>, url: &BackendUrl, wanted: &Wanted) -> io::Result<Lease> {
+        let lease = |sender, was_kept| Lease { sender, pool: Rc::downgrade(self), was_kept };
+        if let Some(stream) = self.shared.stream(wanted, self.limits.idle) {
+            return Ok(lease(Sender::Http2(stream), true));
+        }
+        while let Some(mut connection) = self.newest(wanted) {
             // Ready within a turn of the loop, or stuck with a backend that does not read on.
-            let is_ready = sender.is_ready()
-                || matches!(tokio::time::timeout(READY_TIMEOUT, sender.ready()).await, Ok(Ok(())));
+            let is_ready = connection.is_ready()
+                || matches!(tokio::time::timeout(READY_TIMEOUT, connection.ready()).await, Ok(Ok(())));
             if is_ready {
-                return Ok(Lease { sender, pool: Rc::downgrade(self), was_kept: true });
+                return Ok(lease(Sender::Http1(connection), true));
             }
         }
-        let connecting = tokio::time::timeout(self.limits.connect, self.connect(url));
-        let sender = connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        Ok(Lease { sender, pool: Rc::downgrade(self), was_kept: false })
+        let connecting = tokio::time::timeout(self.limits.connect, self.fresh(url, wanted));
+        let (sender, was_kept) = connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        Ok(lease(sender, was_kept))
     }
 
-    fn newest(&self) -> Option<Idle> {
+    fn newest(&self, wanted: &Wanted) -> Option<Http1> {
         let mut idle = self.idle.borrow_mut();
-        let newest = idle.pop()?;
-        self.idle_count.dec();
-        if newest.since.elapsed() < self.limits.idle && !newest.sender.is_closed() {
-            return Some(newest);
+        while let Some(newest) = idle.pop() {
+            self.idle_count.dec();
+            if newest.since.elapsed() >= self.limits.idle || newest.connection.is_closed() {
+                // All others have been idle for longer still.
+                self.idle_count.sub(idle.len().try_into().unwrap_or(0));
+                idle.clear();
+            } else if newest.connection.suits(wanted) {
+                return Some(newest.connection);
+            }
         }
-        // All others have been idle for longer still.
-        self.idle_count.sub(idle.len().try_into().unwrap_or(0));
-        idle.clear();
         None
     }
 
-    async fn connect(&self, url: &BackendUrl) -> io::Result<Sender> {
+    /// A new connection, or a place on one that another call opened meanwhile (true).
+    async fn fresh(&self, url: &BackendUrl, wanted: &Wanted) -> io::Result<(Sender, bool)> {
+        let are_shared = self.shared.are_wanted(wanted);
+        let _turn = if are_shared { Some(self.shared.turn.lock().await) } else { None };
+        if let Some(stream) = self.shared.stream(wanted, self.limits.idle) {
+            return Ok((Sender::Http2(stream), true));
+        }
+        Ok((self.connect(url, wanted).await?, false))
+    }
+
+    async fn connect(&self, url: &BackendUrl, wanted: &Wanted) -> io::Result<Sender> {
         let mut failed = io::Error::from(io::ErrorKind::NotFound);
         for address in lookup_host((url.host.as_str(), url.port)).await? {
-            match self.connector.open(address).await {
-                Ok(sender) => {
+            match self.connector.open(address, wanted).await {
+                Ok(opened) => {
                     self.opened.inc();
-                    return Ok(sender);
+                    return Ok(match opened {
+                        Opened::Http1(connection) => Sender::Http1(connection),
+                        Opened::Http2(connection) => Sender::Http2(self.shared.add(connection)),
+                    });
                 }
                 Err(error) => failed = error,
             }
@@ -120,10 +141,11 @@ impl Lease {
 
     /// Keeps the connection for the next call. Only for one whose response was read to its end.
     pub(crate) fn give_back(self) {
-        let Some(pool) = self.pool.upgrade() else { return };
+        // A stream of HTTP/2 is over, and its connection is there for others all the time.
+        let (Sender::Http1(connection), Some(pool)) = (self.sender, self.pool.upgrade()) else { return };
         let mut idle = pool.idle.borrow_mut();
-        if idle.len() < pool.limits.idle_max && !self.sender.is_closed() {
-            idle.push(Idle { sender: self.sender, since: Instant::now() });
+        if idle.len() < pool.limits.idle_max && !connection.is_closed() {
+            idle.push(Idle { connection, since: Instant::now() });
             pool.idle_count.inc();
         }
     }

@@ -161,9 +161,19 @@ impl Backend {
         Self::python("issuer_server.py", arguments)
     }
 
+    /// HTTP/2, frame by frame, misbehaving as told.
+    pub(crate) fn raw_http2(arguments: &[&str]) -> Self {
+        Self::python("raw_http2_server.py", arguments)
+    }
+
     /// Opens WebSockets.
     pub(crate) fn websocket() -> Self {
-        Self::python("websocket_server.py", &[])
+        Self::websocket_with(&[])
+    }
+
+    /// The same, over TLS.
+    pub(crate) fn websocket_with(arguments: &[&str]) -> Self {
+        Self::python("websocket_server.py", arguments)
     }
 
     /// The official filesystem server.
