@@ -55,7 +55,7 @@ impl Framing {
     /// is given again with what has come since; no byte is looked at twice.
     ///
     /// # Errors
-    /// The first rule that the bytes break. From then on nothing passes.
+    /// The first rule that is broken, once all bytes before that have passed. From then on nothing passes.
     pub fn pass(&mut self, bytes: &[u8]) -> Result<usize, FramingRefused> {
         let mut passed = 0;
         loop {
@@ -82,6 +82,7 @@ impl Framing {
                     Err(refused) => (0, At::Refused(refused)),
                 },
                 At::End => return Ok(passed),
+                At::Refused(_) if passed > 0 => return Ok(passed),
                 At::Refused(refused) => return Err(*refused),
             };
             passed += next.0;
@@ -99,6 +100,15 @@ impl Framing {
     #[must_use]
     pub const fn is_in_head(&self) -> bool {
         matches!(self.at, At::Head(_))
+    }
+
+    /// Why nothing passes any more, if that is so.
+    #[must_use]
+    pub const fn refused(&self) -> Option<FramingRefused> {
+        match self.at {
+            At::Refused(refused) => Some(refused),
+            _ => None,
+        }
     }
 
     /// Lets the next request begin, if the one before it has passed whole.

@@ -6,17 +6,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
-use http::header::UPGRADE;
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use crate::framing::{Answer, Answering, Progress, Watched};
 use crate::gate::gate;
 use crate::listen::Listening;
 use crate::metrics::Gauged;
@@ -27,6 +28,8 @@ use crate::worker::Worker;
 /// A silent connection is asked whether it is still there after this, and then this often.
 const KEEP_ALIVE_TIME: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// The least that hyper takes as the size of its largest buffer.
+const BUFFER_MIN_BYTES: usize = 400 * 1024;
 
 /// The other end of a connection: what is known of it before its first request.
 #[derive(Debug, Default)]
@@ -76,19 +79,19 @@ impl Connection {
     async fn http1(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let shared = Arc::clone(&self.worker.shared);
         let limits = shared.settings.limits;
-        let service = service_fn(|mut request: Request<Incoming>| {
-            if request.headers().contains_key(UPGRADE) {
-                request.extensions_mut().insert(Arc::clone(&self.place));
-            }
-            let (worker, listening) = (Rc::clone(&self.worker), Rc::clone(&self.listening));
-            let passage = gate(worker, listening, Arc::clone(&self.peer), request);
-            async move { Ok::<_, std::convert::Infallible>(passage.await) }
+        let progress = Arc::<Progress>::default();
+        let stream = Watched::new(stream, Arc::clone(&progress), limits, &shared.metrics.limits_reached);
+        let service = service_fn(|request| {
+            let answer = self.answer(&progress, request);
+            async move { Ok::<_, std::convert::Infallible>(answer.await) }
         });
+        let max_header_bytes = usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX);
+        // The watched stream has limits of its own, which are stricter.
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(Duration::from_secs(limits.header_timeout_seconds.into()))
+            .header_read_timeout(None)
             .max_headers(usize::try_from(limits.max_headers).unwrap_or(usize::MAX))
-            .max_header_size(usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX))
+            .max_header_size(max_header_bytes)
+            .max_buf_size(max_header_bytes.max(BUFFER_MIN_BYTES))
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = pin!(connection);
@@ -108,6 +111,34 @@ impl Connection {
             note(&shared, &error);
         }
     }
+
+    /// Answers one request of HTTP/1.1.
+    fn answer(
+        &self,
+        progress: &Arc<Progress>,
+        mut request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Answer>> + use<> {
+        let answering = Answering::new(progress);
+        let may_upgrade = request.headers().contains_key(UPGRADE);
+        if may_upgrade {
+            request.extensions_mut().insert(Arc::clone(&self.place));
+        }
+        if let Some(refused) = progress.refused() {
+            request.extensions_mut().insert(refused);
+        }
+        let (worker, listening) = (Rc::clone(&self.worker), Rc::clone(&self.listening));
+        let passage = gate(worker, listening, Arc::clone(&self.peer), request);
+        async move {
+            let mut response = passage.await;
+            if may_upgrade && response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                answering.upgraded();
+            } else if answering.is_in_body() {
+                // What is left of the request will not be read.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            response.map(|body| Answer::new(body, answering))
+        }
+    }
 }
 
 /// Over when no further request may begin.
@@ -118,7 +149,8 @@ async fn ending(shared: &Shared) {
 /// Notes why a connection ended early.
 fn note(shared: &Shared, error: &hyper::Error) {
     if error.is_parse() {
-        // hyper has answered and closes; who called is not known, so there is a count and no record.
+        // What passed the watched stream and is not HTTP to hyper all the same. hyper has answered and closes; who called
+        // is not known, so there is a count and no record.
         let reason = Refusal::UnreadableRequest.name();
         shared.metrics.refusals.with_label_values(&[reason]).inc();
     }

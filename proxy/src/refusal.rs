@@ -5,6 +5,7 @@ mod wire;
 
 use policy::approval::{NotCanonical, Reference};
 use policy::{Denial, WrongArguments};
+use protocol::http1::FramingRefused;
 use protocol::malformed::Malformed;
 use protocol::mcp::HeaderMismatch;
 use protocol::pointer::NotText;
@@ -120,6 +121,9 @@ pub(crate) enum Refusal {
     /// The key has expired.
     #[error("that key has expired")]
     ExpiredCredential,
+    /// A request that is not formed as HTTP/1.1 says; answered without a look at its caller, and closed.
+    #[error("{0}")]
+    Framing(FramingRefused),
     /// A header that says something else than the body.
     #[error("{0}")]
     HeaderMismatch(HeaderMismatch),
@@ -187,7 +191,7 @@ pub(crate) enum Refusal {
     /// A message to a session of the old HTTP+SSE transport that is over, or is another caller's.
     #[error("there is no such session, or it is over")]
     UnknownSession,
-    /// The request's head is not HTTP/1.1 that is accepted, or too large (431): answered without a body, and closed.
+    /// The request can't be read for another reason than those that have a name: answered without a body, and closed.
     #[error("the request is not one that can be read")]
     UnreadableRequest,
     /// Something that some server would take for the opening handshake of a WebSocket, and that is not one.

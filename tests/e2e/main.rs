@@ -15,6 +15,7 @@ mod bypass;
 mod commands;
 mod conformance;
 mod drain;
+mod framing;
 mod harness;
 mod holds;
 mod http_sse;
