@@ -13,17 +13,17 @@ fn cut<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<usize>, Option<Fr
         held.extend_from_slice(piece);
         loop {
             match framing.pass(&held) {
+                Ok(0) => break,
                 Ok(now) => {
                     held.drain(..now);
                     passed += now;
                 }
                 Err(refused) => return (ends, Some(refused)),
             }
-            if !framing.is_at_end() {
-                break;
+            if framing.is_at_end() {
+                ends.push(passed);
+                framing.begin();
             }
-            ends.push(passed);
-            framing.begin();
         }
     }
     (ends, None)
@@ -75,7 +75,7 @@ fn requests_end_where_they_say() {
 }
 
 #[test]
-fn unclear_heads_are_refused() {
+fn unclear_lengths_are_refused() {
     let length = |text: &str| with_headers(&format!("Content-Length: {text}\r\n"));
     let coding = |text: &str| with_headers(&format!("Transfer-Encoding: {text}\r\n"));
     for (refused, head) in [
@@ -100,6 +100,14 @@ fn unclear_heads_are_refused() {
         (UnknownTransferCoding, coding("identity")),
         (UnknownTransferCoding, coding("")),
         (BadHeader, coding("\x0bchunked")),
+    ] {
+        assert_eq!(cut_anyhow(&head), (vec![], Some(refused)), "{}", String::from_utf8_lossy(&head));
+    }
+}
+
+#[test]
+fn unclear_heads_are_refused() {
+    for (refused, head) in [
         (BadHeader, with_headers("Host : a\r\n")),
         (BadHeader, with_headers("Host\r\n")),
         (BadHeader, with_headers(": a\r\n")),
