@@ -19,6 +19,9 @@ pub struct Limits {
     /// Most header lines in a request; 431 beyond.
     #[schemars(range(min = 10, max = 1000))]
     pub max_headers: u32,
+    /// Longest request target (path and query); 414 beyond.
+    #[schemars(range(min = 1024, max = 65_534))]
+    pub max_target_bytes: u32,
     /// Most client connections at once, over all listeners.
     #[schemars(range(min = 1))]
     pub max_connections: u32,
@@ -86,12 +89,19 @@ pub struct Limits {
     /// How long a TLS handshake may take.
     #[schemars(range(min = 1, max = 3600))]
     pub handshake_timeout_seconds: u32,
-    /// How long a client may take to send a request's head.
+    /// How long a client may take to send a request's head, from its first byte; and from a connection's start to the
+    /// first byte.
     #[schemars(range(min = 1, max = 3600))]
     pub header_timeout_seconds: u32,
+    /// How long a client's connection may stay idle between requests.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub keep_alive_seconds: u32,
     /// How long a client may take to send a request's body.
     #[schemars(range(min = 1, max = 3600))]
     pub body_timeout_seconds: u32,
+    /// How long a client may take no byte of an answer that waits for it.
+    #[schemars(range(min = 1, max = 3600))]
+    pub write_timeout_seconds: u32,
     /// How long a connection to a backend may take to open.
     #[schemars(range(min = 1, max = 3600))]
     pub connect_timeout_seconds: u32,
@@ -157,6 +167,7 @@ impl Default for Limits {
             max_buffered_body_bytes: 256 * 1024 * 1024,
             max_header_bytes: 64 * 1024,
             max_headers: 100,
+            max_target_bytes: 8192,
             max_connections: 16_384,
             max_connections_per_address: 4096,
             max_calls: 16_384,
@@ -179,7 +190,9 @@ impl Default for Limits {
             max_tool_definitions_bytes: 64 * 1024 * 1024,
             handshake_timeout_seconds: 10,
             header_timeout_seconds: 15,
+            keep_alive_seconds: 75,
             body_timeout_seconds: 30,
+            write_timeout_seconds: 30,
             connect_timeout_seconds: 5,
             response_timeout_seconds: 300,
             max_idle_backend_connections: 64,

@@ -7,6 +7,7 @@
 pub mod content_type;
 mod fold;
 pub mod handshake;
+pub mod http1;
 pub mod json;
 pub mod malformed;
 pub mod mcp;

@@ -12,8 +12,10 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use protocol::http1::FramingRefused;
 
 use crate::events::Events;
+use crate::framing::refused_by;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::state::{Room, Shared};
@@ -127,8 +129,13 @@ impl Whole {
                 shared.metrics.limits_reached.with_label_values(&["max_buffered_body_bytes"]).inc();
                 Err(Refusal::BodiesFull)
             }
-            Ok(Err(Filling::Broken)) => Err(Refusal::BodyUnreadable),
-            Err(_) => Err(Refusal::BodyTimeout),
+            Ok(Err(Filling::Broken(refused))) => {
+                Err(refused.map_or(Refusal::BodyUnreadable, Refusal::Framing))
+            }
+            Err(_) => {
+                shared.metrics.limits_reached.with_label_values(&["body_timeout_seconds"]).inc();
+                Err(Refusal::BodyTimeout)
+            }
         }
     }
 
@@ -136,7 +143,9 @@ impl Whole {
         let mut more: Option<BytesMut> = None;
         let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
         while let Some(frame) = incoming.frame().await {
-            let Ok(data) = frame.map_err(|_| Filling::Broken)?.into_data() else { continue };
+            let Ok(data) = frame.map_err(|error| Filling::Broken(refused_by(&error)))?.into_data() else {
+                continue;
+            };
             let length = more.as_ref().map_or(self.bytes.len(), BytesMut::len) + data.len();
             if length > max_bytes {
                 return Err(Filling::TooLarge);
@@ -180,7 +189,8 @@ async fn discard(incoming: &mut Incoming) {
 }
 
 enum Filling {
-    Broken,
+    /// It broke off, perhaps because it was refused for its form.
+    Broken(Option<FramingRefused>),
     NoRoom,
     TooLarge,
 }

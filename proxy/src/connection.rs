@@ -2,33 +2,25 @@
 
 mod answers;
 mod frames;
+mod http1;
 mod http2;
 mod peer;
 mod preface;
 
 use std::io;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
-use http::header::UPGRADE;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use self::preface::{Spoken, spoken};
-use crate::gate::gate;
 use crate::listen::Listening;
 use crate::metrics::Gauged;
 use crate::places::Place;
-use crate::refusal::Refusal;
 use crate::state::{Phase, Shared};
 use crate::tls;
 use crate::worker::Worker;
@@ -103,48 +95,12 @@ impl Connection {
         };
         match spoken {
             Ok(Ok((Spoken::Http1, stream))) => self.http1(stream).await,
-            Ok(Ok((Spoken::Http2, stream))) => self.http2(stream).await,
+            // On the heap: it is many times as large, and most connections are not of it.
+            Ok(Ok((Spoken::Http2, stream))) => Box::pin(self.http2(stream)).await,
             Ok(Err(error)) => tracing::debug!(%error, "a client's connection ended"),
             Err(_) => {
                 shared.metrics.limits_reached.with_label_values(&["header_timeout_seconds"]).inc();
             }
-        }
-    }
-
-    async fn http1(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let shared = Arc::clone(&self.worker.shared);
-        let limits = shared.settings.limits;
-        let service = service_fn(|mut request: Request<Incoming>| {
-            if request.headers().contains_key(UPGRADE) {
-                request.extensions_mut().insert(Arc::clone(&self.place));
-            }
-            let (worker, listening) = (Rc::clone(&self.worker), Rc::clone(&self.listening));
-            let passage = gate(worker, listening, Arc::clone(&self.peer), request);
-            async move { Ok::<_, std::convert::Infallible>(passage.await) }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(Duration::from_secs(limits.header_timeout_seconds.into()))
-            .max_headers(usize::try_from(limits.max_headers).unwrap_or(usize::MAX))
-            .max_header_size(usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX))
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades();
-        let mut connection = pin!(connection);
-        let mut ending = pin!(ending(&shared, &self.peer));
-        let mut cut = pin!(cut(&shared, &self.peer));
-        let mut is_ending = false;
-        let ended = loop {
-            tokio::select! {
-                ended = connection.as_mut() => break ended,
-                () = ending.as_mut(), if !is_ending => {
-                    connection.as_mut().graceful_shutdown();
-                    is_ending = true;
-                }
-                () = cut.as_mut(), if is_ending => break Ok(()),
-            }
-        };
-        if let Err(error) = ended {
-            note(&shared, &error);
         }
     }
 }
@@ -167,16 +123,6 @@ async fn cut(shared: &Shared, peer: &Peer) {
         () = reached(shared, Phase::Stop) => {}
         () = refused => {}
     }
-}
-
-/// Notes why a connection ended early.
-fn note(shared: &Shared, error: &hyper::Error) {
-    if error.is_parse() {
-        // hyper has answered and closes; who called is not known, so there is a count and no record.
-        let reason = Refusal::UnreadableRequest.name();
-        shared.metrics.refusals.with_label_values(&[reason]).inc();
-    }
-    tracing::debug!(%error, "a client's connection ended");
 }
 
 /// Over when the proxy has come so far.

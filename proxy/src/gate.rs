@@ -15,10 +15,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use config::BackendKind;
-use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use policy::{Call, Decision, decide};
+use protocol::http1::FramingRefused;
 
 use crate::audit::Outcome;
 use crate::batch::{SessionKey, batch};
@@ -68,7 +68,6 @@ pub(crate) async fn gate(
         record: Some(record),
     };
     let name = HeaderValue::from_str(&exchange.id.text);
-    let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
     let passage = async move {
         match pass(&mut exchange, request).await {
             Ok(response) => response,
@@ -82,11 +81,6 @@ pub(crate) async fn gate(
     if let Some((cors, origin)) = cors {
         cors.mark(origin, response.headers_mut());
     }
-    if is_chunked {
-        // hyper drops a `Content-Length` beside it, so where the request ends for others is never beyond doubt (RFC 9112,
-        // section 6.3).
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
     response
 }
 
@@ -99,6 +93,9 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
 
     // 2. Who is calling, and the whole body.
     let (head, incoming) = request.into_parts();
+    if let Some(refused) = head.extensions.get::<FramingRefused>() {
+        return Err(Refusal::Framing(*refused));
+    }
     listening.hosts.check(&head, exchange.peer.is_secure)?;
     if let Some(cors) = &listening.cors
         && listening.hosts.foreign_origin(&head.headers).is_some()

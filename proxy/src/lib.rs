@@ -20,6 +20,7 @@ mod events;
 mod exchange;
 mod files;
 mod forward;
+mod framing;
 mod gate;
 mod header;
 mod hold;

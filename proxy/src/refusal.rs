@@ -5,6 +5,7 @@ mod wire;
 
 use policy::approval::{NotCanonical, Reference};
 use policy::{Denial, WrongArguments};
+use protocol::http1::FramingRefused;
 use protocol::malformed::Malformed;
 use protocol::mcp::HeaderMismatch;
 use protocol::pointer::NotText;
@@ -140,6 +141,9 @@ pub(crate) enum Refusal {
     /// The key, or the token, has expired.
     #[error("that key or token has expired")]
     ExpiredCredential,
+    /// A request that is not formed as HTTP/1.1 says; answered without a look at its caller, and closed.
+    #[error("{0}")]
+    Framing(FramingRefused),
     /// A header that says something else than the body.
     #[error("{0}")]
     HeaderMismatch(HeaderMismatch),
@@ -204,9 +208,6 @@ pub(crate) enum Refusal {
     /// The caller has reached `max_calls_per_caller`.
     #[error("this caller has too many calls under way")]
     TooManyCalls,
-    /// HTTP/2: the request has more headers than `max_headers`.
-    #[error("the request has more than {max} headers")]
-    TooManyHeaders { max: u32 },
     /// The caller has reached `max_holds_per_caller`, or all of them together `max_holds`.
     #[error("this caller, or all of them together, have too many calls waiting for approval")]
     TooManyHolds,
@@ -231,8 +232,8 @@ pub(crate) enum Refusal {
     /// A message to a session of the old HTTP+SSE transport that is over, or is another caller's.
     #[error("there is no such session, or it is over")]
     UnknownSession,
-    /// The request's head is not HTTP that is accepted, or too large (431). In HTTP/1.1 it is answered without a body and
-    /// the connection is closed; in HTTP/2 it is answered, or its stream is reset.
+    /// The request can't be read for another reason than those that have a name. In HTTP/1.1 it is answered without a body
+    /// and the connection is closed; in HTTP/2 it is answered, or its stream is reset.
     #[error("the request is not one that can be read")]
     UnreadableRequest,
     /// The issuer's keys can't be fetched, so that nobody can say whether the token is good: see

@@ -16,6 +16,7 @@ mod commands;
 mod conformance;
 mod connections;
 mod drain;
+mod framing;
 mod harness;
 mod holds;
 mod http_sse;

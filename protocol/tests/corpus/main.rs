@@ -8,6 +8,7 @@
     reason = "a failed invariant is a failed test"
 )]
 
+mod http1_framing;
 mod jsonrpc;
 mod openapi;
 mod rest_path;
@@ -35,6 +36,11 @@ fn replay(target: &str, holds: fn(&[u8]) -> bool) {
         }
     }
     assert!(good >= SEEDS_MIN && bad >= SEEDS_MIN, "{target}: {good} good and {bad} bad seeds");
+}
+
+#[test]
+fn http1_framing_seeds_hold() {
+    replay("http1_framing", http1_framing::holds);
 }
 
 #[test]

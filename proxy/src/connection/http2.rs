@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use protocol::http1::FramingRefused;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::MissedTickBehavior;
 
@@ -40,7 +41,7 @@ impl Connection {
         let seen = Seen::new(Arc::clone(&shared));
         let under_way = UnderWay::new(Arc::clone(&shared));
         let tasks = under_way.tasks();
-        let service = service_fn(|request| self.answer(request, tasks.begin()));
+        let service = service_fn(|request| self.http2_answer(request, tasks.begin()));
         let stream = Watched::new(stream, Rc::clone(&seen));
         let connection = builder(limits, tasks.clone()).serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
@@ -82,7 +83,7 @@ impl Connection {
     }
 
     /// Answers one request.
-    fn answer(
+    fn http2_answer(
         &self,
         mut request: Request<Incoming>,
         pace: Pace,
@@ -149,7 +150,7 @@ fn readable(request: &mut Request<Incoming>, shared: &Shared) -> Result<(), Refu
     let max = shared.settings.limits.max_headers;
     if request.headers().len() > usize::try_from(max).unwrap_or(usize::MAX) {
         count(shared, "max_headers");
-        return Err(Refusal::TooManyHeaders { max });
+        return Err(Refusal::Framing(FramingRefused::TooManyHeaders));
     }
     if request.method() == Method::CONNECT {
         return Err(Refusal::MethodNotAllowed);

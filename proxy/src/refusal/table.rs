@@ -1,5 +1,6 @@
 //! Every reason as people look it up: the table of the documents and of `oakgate refusals`.
 
+use protocol::http1::FramingRefused;
 use protocol::malformed::Malformed;
 use protocol::mcp::HeaderMismatch;
 use protocol::pointer::NotText;
@@ -36,6 +37,7 @@ pub fn refusals() -> Vec<RefusalRow> {
 fn rows(reason: Reason) -> Vec<RefusalRow> {
     let wire = reason.wire();
     match reason {
+        Reason::Framing => named::<FramingRefused>(|why| wire.of_framing(why)),
         Reason::HeaderMismatch => named::<HeaderMismatch>(|why| Wire { name: why.name(), ..wire }),
         Reason::Malformed => {
             named::<Malformed>(|why| Wire { name: why.name(), mcp: Mcp::Error(why.code()), ..wire })

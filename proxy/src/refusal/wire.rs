@@ -1,5 +1,7 @@
 //! The one table from each reason to the wire.
 
+use protocol::http1::FramingRefused;
+
 use super::{Reason, Refusal};
 
 /// How a refusal looks on the wire.
@@ -41,6 +43,7 @@ pub(crate) enum Retry {
 
 /// JSON-RPC code of a refusal by policy, outside the ranges that JSON-RPC and MCP reserve.
 pub(crate) const REFUSED: i32 = -31_403;
+const LATER: Retry = Retry::Later { seconds: 5 };
 const INTERNAL: i32 = -32_603;
 const INVALID_PARAMS: i32 = -32_602;
 const INVALID_REQUEST: i32 = -32_600;
@@ -51,6 +54,7 @@ impl Refusal {
     pub(crate) fn wire(&self) -> Wire {
         let wire = Reason::from(self).wire();
         match self {
+            Self::Framing(why) => wire.of_framing(*why),
             Self::HeaderMismatch(why) => Wire { name: why.name(), ..wire },
             Self::Malformed(why) => Wire { name: why.name(), mcp: Mcp::Error(why.code()), ..wire },
             Self::NotText(why) => Wire { name: why.name(), ..wire },
@@ -64,11 +68,19 @@ impl Refusal {
     }
 }
 
+impl Wire {
+    /// The same, for what is refused by its form.
+    pub(super) const fn of_framing(self, why: FramingRefused) -> Self {
+        let retry = if matches!(why, FramingRefused::HeaderTimeout) { LATER } else { self.retry };
+        Self { name: why.name(), status: why.status(), retry, ..self }
+    }
+}
+
 impl Reason {
     /// The one table from reason to wire.
     #[expect(clippy::too_many_lines, reason = "one table, a line for each reason")]
     pub(super) const fn wire(self) -> Wire {
-        let later = Retry::Later { seconds: 5 };
+        let later = LATER;
         let minute = Retry::Later { seconds: 60 };
         let repeat = Retry::SameCall { seconds: 5 };
         let never = Retry::Never;
@@ -126,7 +138,6 @@ impl Reason {
             Self::ReceiptFailed => ("receipt-failed", 503, Mcp::Result, later),
             Self::TooManyApprovals => ("too-many-approvals", 429, Mcp::Result, minute),
             Self::TooManyCalls => ("too-many-calls", 429, Mcp::Result, later),
-            Self::TooManyHeaders => ("too-many-headers", 431, Mcp::Http, never),
             Self::TooManyHolds => ("too-many-holds", 429, Mcp::Result, minute),
             Self::TooManyPending => ("too-many-pending", 503, Mcp::Result, minute),
             Self::TooManyWebsockets => ("too-many-websockets", 503, Mcp::Http, later),
@@ -140,6 +151,7 @@ impl Reason {
             Self::WebsocketHandshake => ("websocket-handshake", 400, Mcp::Http, never),
             Self::WebsocketVersion => ("websocket-version", 426, Mcp::Http, never),
             // Of these the particulars decide on the name: see `Refusal::wire`.
+            Self::Framing => ("framing", 400, Mcp::Http, never),
             Self::HeaderMismatch => {
                 ("header-mismatch", 400, Mcp::Error(protocol::mcp::HEADER_MISMATCH), never)
             }

@@ -1,7 +1,7 @@
 //! A plain HTTP/1.1 client over a socket: sends what it is told, byte for byte, and sees when each byte comes.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -87,6 +87,11 @@ impl Connection {
         self.stream.get_mut().write_all(bytes).unwrap();
     }
 
+    /// Ends the sending side.
+    pub(crate) fn send_no_more(&mut self) {
+        self.stream.get_mut().shutdown(Shutdown::Write).unwrap();
+    }
+
     /// Reads the status line and the headers.
     pub(crate) fn head(&mut self) -> Answer {
         let mut line = String::new();
@@ -115,6 +120,13 @@ impl Connection {
             self.stream.read_exact(&mut answer.body).unwrap();
         }
         answer
+    }
+
+    /// The next bytes, so many of them.
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).unwrap();
+        bytes
     }
 
     /// The next chunk of a chunked body; `None` at its end.
