@@ -16,8 +16,8 @@ pub use keys::{ApiKey, KeyKind, Keys};
 pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};
 pub use settings::{
-    Audit, Auth, Authorization, Backend, BackendKind, BackendUrl, ControlPlane, Drain, Durability, ListMode,
-    Listener, Mapping, OnFull, Proxy, Receipts, Route, Settings,
+    Audit, Auth, Authorization, Backend, BackendKind, BackendUrl, ControlPlane, Drain, Durability, Ejection,
+    EndpointName, Health, ListMode, Listener, Mapping, OnFull, Proxy, Receipts, Route, Settings,
 };
 
 /// The JSON Schema (2020-12) of the settings file.

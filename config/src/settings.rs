@@ -2,6 +2,7 @@
 
 mod auth;
 mod backend;
+mod endpoints;
 mod listener;
 mod routes;
 
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 pub use auth::Auth;
 pub use backend::{Authorization, Backend, BackendKind, BackendUrl, Mapping};
+pub use endpoints::{Ejection, EndpointName, Health};
 pub use listener::{ListMode, Listener};
 pub use routes::Route;
 

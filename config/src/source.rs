@@ -1,11 +1,14 @@
 //! The settings file as written. `config.md` describes each key; the JSON Schema is generated from these types.
 
+pub mod endpoints;
+
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::Limits;
+use endpoints::{EjectionSource, EndpointSource, HealthSource};
 
 /// One file for either program, or for both.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -24,7 +27,7 @@ pub struct SettingsSource {
 pub struct ProxySource {
     /// Its name: the issuer of its receipts, and its name in records.
     pub name: String,
-    /// Address of `/healthz`, `/readyz`, `/metrics`, `/policy`, `/explain` and `/tools`.
+    /// Address of `/healthz`, `/readyz`, `/metrics`, `/policy`, `/explain`, `/tools` and `/backends`.
     pub admin: String,
     /// Threads that carry traffic; one per core unless set.
     #[schemars(range(min = 1, max = 256))]
@@ -149,6 +152,19 @@ pub struct BackendSource {
     pub listeners: Option<Vec<String>>,
     /// Its own address: `http://host:port/path`.
     pub url: String,
+    /// Where its calls go: `host:port` each, all with the scheme and path of `url`. Unless set, to the host of `url`. Every
+    /// address that a host name stands for is an endpoint.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub endpoints: Vec<EndpointSource>,
+    /// How its endpoints are asked whether they are well; they are not unless set.
+    pub health: Option<HealthSource>,
+    /// When an endpoint whose calls fail is left out.
+    #[serde(default)]
+    pub ejection: EjectionSource,
+    /// How long it may take until its response begins, in place of `limits.response_timeout_seconds`.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub response_timeout_seconds: Option<u32>,
     /// What becomes of a caller's `Authorization`. `pass` needs listeners with `auth: none`.
     #[serde(default)]
     pub authorization: AuthorizationSource,

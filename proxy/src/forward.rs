@@ -75,14 +75,21 @@ pub(crate) async fn forward(
         // From here on, who stops listening does not know.
         record.outcome(Outcome::Unknown, None);
     }
-    let timeout = Duration::from_secs(worker.shared.settings.limits.response_timeout_seconds.into());
-    let sent = send(passage, pool, &backend.url, request, timeout).await;
+    let shared = &worker.shared;
+    let limit_seconds = shared.settings.limits.response_timeout_seconds;
+    let timeout = Duration::from_secs(backend.response_timeout_seconds.unwrap_or(limit_seconds).into());
+    let affinity = shared.sessions.affinity(exchange, inbound, &pool.endpoints);
+    let sent = send(passage, pool, &affinity, request, timeout).await;
     metrics.phases.backend.observe(sending.elapsed().as_secs_f64());
     let mut answer = sent.map_err(|error| {
         metrics.backend_errors.with_label_values(&[backend.name.as_str(), error.name()]).inc();
         tracing::warn!(%error, backend = backend.name, call = exchange.id.text, "the backend did not answer");
         let name = backend.name.clone();
         let (outcome, refusal) = match error {
+            SendError::Overloaded => {
+                metrics.limits_reached.with_label_values(&["max_calls_per_backend"]).inc();
+                (Outcome::Error, Refusal::BackendOverloaded { backend: name })
+            }
             SendError::Unreachable(_) => (Outcome::Error, Refusal::BackendUnreachable { backend: name }),
             SendError::Broken(_) | SendError::Upgraded => {
                 (Outcome::Unknown, Refusal::BackendBroken { backend: name })
@@ -94,7 +101,8 @@ pub(crate) async fn forward(
         }
         refusal
     })?;
-    challenge(&worker.shared, inbound, &mut answer.response);
+    shared.sessions.note(exchange, inbound, &pool.endpoints, (&affinity, &answer));
+    challenge(shared, inbound, &mut answer.response);
     let status = answer.response.status();
     let leads_away = status.is_redirection() && status != StatusCode::NOT_MODIFIED;
     if leads_away && matches!(backend.kind, BackendKind::Mcp { .. }) {

@@ -26,6 +26,7 @@ use crate::listen::{self, Listening};
 use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::state::{Buffered, Phase, Shared};
+use crate::upstream::{self, Endpoints, Sessions};
 use crate::worker::Worker;
 
 /// How often a stopping proxy looks whether anything is left.
@@ -84,6 +85,10 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     let admin = admin_listener.local_addr().map_err(bind_admin)?;
     let sockets = sockets(&settings, count)?;
     let (approvals, handing_out) = Approvals::over(link, &metrics);
+    let endpoints: Vec<_> =
+        settings.backends.iter().map(|one| Endpoints::new(one, &settings.limits, &metrics)).collect();
+    let limit = Duration::from_secs(settings.limits.connect_timeout_seconds.into());
+    upstream::look_up_first(&endpoints, limit).await;
     let shared = Arc::new(Shared {
         audit_total: Arc::new(Total::new(settings.limits.max_audit_bytes)),
         buffered: Buffered::new(settings.limits.max_buffered_body_bytes),
@@ -98,6 +103,8 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         listings: Listings::new(settings.backends.len()),
         http_sse: Arc::new(HttpSse::new(&settings.limits, &metrics)),
         approvals,
+        endpoints,
+        sessions: Sessions::new(&settings.limits, &metrics),
         metrics,
         settings,
     });
@@ -113,7 +120,8 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     let permits =
         Arc::new(Semaphore::new(usize::try_from(shared.settings.limits.max_connections).unwrap_or(1)));
     let addresses = sockets.iter().map(|(name, address, _)| (name.clone(), *address)).collect();
-    let mut workers = Vec::with_capacity(count);
+    let mut workers = Vec::with_capacity(count + 1);
+    workers.push(upstream::start_watching(Arc::clone(&shared)).map_err(StartError::Worker)?);
     let mut per_worker: Vec<Vec<(usize, SocketAddr, std::net::TcpListener)>> =
         (0..count).map(|_| Vec::new()).collect();
     for (place, (_, address, sockets)) in sockets.into_iter().enumerate() {
@@ -190,6 +198,7 @@ fn carry(
     runtime.block_on(async move {
         let mut phase = shared.phase.subscribe();
         let worker = Rc::new(Worker::new(Arc::clone(&shared), spool));
+        tokio::task::spawn_local(Rc::clone(&worker).sweep());
         for (place, address, socket) in listeners {
             let Some(settings) = shared.settings.listeners.get(place) else { continue };
             let listening = Rc::new(Listening::new(settings, address, &shared.settings.backends));

@@ -18,6 +18,7 @@ use crate::definitions::Definitions;
 use crate::http_sse::HttpSse;
 use crate::listings::Listings;
 use crate::metrics::Metrics;
+use crate::upstream::{Endpoints, Sessions};
 
 /// Shared by every worker, the admin address and the watchers of files.
 #[derive(Debug)]
@@ -41,6 +42,10 @@ pub(crate) struct Shared {
     /// WebSockets that are open, or being opened.
     pub(crate) websockets: Arc<Count>,
     pub(crate) definitions: Definitions,
+    /// Of each backend, in the order of the settings.
+    pub(crate) endpoints: Vec<Arc<Endpoints>>,
+    /// The endpoints that sessions live on.
+    pub(crate) sessions: Sessions,
 }
 
 /// Everything that can change while the proxy runs, as one value: never two swaps that must agree.
@@ -118,6 +123,11 @@ pub(crate) struct Count(AtomicU32);
 pub(crate) struct Counted(Arc<Count>);
 
 impl Count {
+    /// How many are counted in.
+    pub(crate) fn now(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Counts one more, unless that would be more than `max`.
     pub(crate) fn enter(self: &Arc<Self>, max: u32) -> Option<Counted> {
         let entered = self

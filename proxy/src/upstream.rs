@@ -1,14 +1,24 @@
 //! Sending to a backend: the only way out, and it takes a passage by value.
 
 mod connection;
+mod ejection;
+mod endpoint;
+mod endpoints;
 mod head;
+mod health;
 mod pool;
+mod report;
+mod resolve;
+mod sessions;
+mod set;
+mod watch;
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use config::BackendUrl;
+use config::Limits;
 use http::header::UPGRADE;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -17,9 +27,16 @@ use policy::Permit;
 use tokio::time::{Instant, timeout_at};
 
 use crate::recognise::Transparent;
-pub(crate) use connection::Connector;
+use connection::Connector;
+pub(crate) use ejection::Failure;
+pub(crate) use endpoint::Endpoint;
+pub(crate) use endpoints::{Affinity, Endpoints};
 pub(crate) use head::{Outbound, named_by_connection, remove_hop_by_hop};
 pub(crate) use pool::{Lease, Pool, PoolLimits};
+pub(crate) use report::{measure, report};
+pub(crate) use resolve::first as look_up_first;
+pub(crate) use sessions::Sessions;
+pub(crate) use watch::start as start_watching;
 
 /// The right to reach a backend. Each is made in one place only and is used up by [`send`].
 #[derive(Debug)]
@@ -42,6 +59,9 @@ pub(crate) struct Answer {
 /// A backend did not answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
+    /// Nothing was sent: too many calls are under way to the backend.
+    #[error("too many calls are under way to it")]
+    Overloaded,
     /// Nothing was sent.
     #[error("no connection: {0}")]
     Unreachable(std::io::Error),
@@ -78,6 +98,7 @@ impl SendError {
     /// The stable name: a metric label.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
+            Self::Overloaded => "overloaded",
             Self::Unreachable(_) => "unreachable",
             Self::Broken(_) => "broken",
             Self::Timeout => "timeout",
@@ -86,12 +107,18 @@ impl SendError {
     }
 }
 
-/// Sends one request, once. A kept connection that turns out to be closed before anything went out is replaced by
-/// another; after that a failure is final, and the call is never sent again.
+/// How connections to backends are opened.
+pub(crate) fn connector(limits: &Limits) -> Connector {
+    Connector { header_max_bytes: usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX) }
+}
+
+/// Sends one request, once. Before a byte of it went out, a kept connection that turns out to be closed is replaced by
+/// another, and an endpoint that takes no connection by another; after that a failure is final, and the call is never sent
+/// again.
 pub(crate) async fn send(
     passage: Passage,
     pool: &Rc<Pool>,
-    url: &BackendUrl,
+    affinity: &Affinity<'_>,
     request: Request<Full<Bytes>>,
     response_timeout: Duration,
 ) -> Result<Answer, SendError> {
@@ -99,21 +126,37 @@ pub(crate) async fn send(
     let mut request = request;
     let asks_upgrade = request.headers().contains_key(UPGRADE);
     passage.use_up();
+    let counted = pool.endpoints.enter().ok_or(SendError::Overloaded)?;
+    let mut search = pool.search(affinity);
     loop {
-        let mut lease = pool.lease(url).await.map_err(SendError::Unreachable)?;
-        let kept = lease.was_kept();
+        let mut lease = search.lease().await.map_err(SendError::Unreachable)?;
         match timeout_at(deadline, lease.sender().try_send(request)).await {
-            Err(_) => return Err(SendError::Timeout),
+            Err(_) => {
+                lease.failed(Failure::Timeout);
+                return Err(SendError::Timeout);
+            }
             // An upgrade that nobody asked for: what follows is no HTTP.
             Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS && !asks_upgrade => {
                 return Err(SendError::Upgraded);
             }
-            Ok(Ok(response)) => return Ok(Answer { response, lease }),
+            Ok(Ok(response)) => {
+                lease.heed(response.headers());
+                lease.holds(counted);
+                return Ok(Answer { response, lease });
+            }
             Ok(Err(mut failed)) => match failed.take_message() {
                 // The request came back whole: not a byte of it went out.
-                Some(unsent) if kept => request = unsent,
-                Some(_) => return Err(SendError::Unreachable(std::io::Error::other(failed.into_error()))),
-                None => return Err(SendError::Broken(failed.into_error())),
+                Some(unsent) => {
+                    request = unsent;
+                    if !lease.was_kept() {
+                        let error = std::io::Error::other(failed.into_error());
+                        search.refused(Arc::clone(lease.endpoint()), error);
+                    }
+                }
+                None => {
+                    lease.failed(Failure::Broken);
+                    return Err(SendError::Broken(failed.into_error()));
+                }
             },
         }
     }

@@ -8,6 +8,7 @@ use http::uri::{Authority, Scheme, Uri};
 use protocol::pointer::Pointer;
 use protocol::rest::Routes;
 
+use super::endpoints::{Ejection, EndpointName, Health, endpoints, health};
 use super::routes::{Route, routes};
 use super::{Listener, name};
 use crate::Mistake;
@@ -25,6 +26,14 @@ pub struct Backend {
     pub listeners: Option<Vec<String>>,
     /// Its own address.
     pub url: BackendUrl,
+    /// Where its calls go; at least one.
+    pub endpoints: Vec<EndpointName>,
+    /// How its endpoints are asked whether they are well; `None` is not at all.
+    pub health: Option<Health>,
+    /// When an endpoint whose calls fail is left out.
+    pub ejection: Ejection,
+    /// How long it may take until its response begins; `None` is as long as any.
+    pub response_timeout_seconds: Option<u32>,
     /// What becomes of a caller's `Authorization`.
     pub authorization: Authorization,
     /// Where a call's resource comes from.
@@ -150,6 +159,8 @@ fn backend(
     let resource = mapping(source.resource, &at("resource"), mistakes);
     let method = mapping(source.method, &at("method"), mistakes);
     let url = url(&source.url, &at("url"), mistakes);
+    let endpoints = endpoints(source.endpoints, url.as_ref(), at, mistakes);
+    let health = health(source.health, &at("health"), mistakes);
     let kind = match source.kind {
         KindSource::Mcp => {
             if !source.routes.is_empty() {
@@ -179,6 +190,10 @@ fn backend(
         path: source.path,
         listeners: source.listeners,
         url: url?,
+        endpoints,
+        health: health?,
+        ejection: source.ejection,
+        response_timeout_seconds: source.response_timeout_seconds,
         authorization: source.authorization,
         resource: resource?,
         method: method?,

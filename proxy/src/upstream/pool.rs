@@ -1,114 +1,209 @@
-//! One worker's connections to one backend: the newest idle one is used first, an old one is closed.
+//! One worker's connections to one backend's endpoints: the newest idle one is used first, an old one is closed.
 
 use std::cell::RefCell;
 use std::io;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use config::BackendUrl;
-use prometheus::{IntCounter, IntGauge};
-use tokio::net::lookup_host;
+use http::HeaderMap;
+use prometheus::{IntCounter, IntCounterVec};
 
 use super::connection::{Connector, Sender};
+use super::ejection::Failure;
+use super::endpoint::{Endpoint, Underway};
+use super::endpoints::{Affinity, Endpoints};
 use crate::metrics::Metrics;
+use crate::state::Counted;
 
 /// A kept connection that is not ready within this is closed, and another one is used.
 const READY_TIMEOUT: Duration = Duration::from_millis(100);
+/// Of the time that a backend says it keeps a connection, we keep it for this part: it must not close it under a request.
+const KEEP_ALIVE_PART: f64 = 0.75;
 
 /// Limits of a pool.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PoolLimits {
+    /// Per endpoint.
     pub(crate) idle_max: usize,
     pub(crate) idle: Duration,
     pub(crate) connect: Duration,
+    /// How long a response may pause.
+    pub(crate) response_idle: Duration,
 }
 
 /// The idle connections.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    idle: RefCell<Vec<Idle>>,
+    pub(crate) endpoints: Arc<Endpoints>,
+    idle: RefCell<Vec<Shelf>>,
     limits: PoolLimits,
     connector: Connector,
     opened: IntCounter,
-    idle_count: IntGauge,
+    errors: IntCounterVec,
+}
+
+/// The idle connections of one endpoint.
+#[derive(Debug)]
+struct Shelf {
+    endpoint: Arc<Endpoint>,
+    idle: Vec<Idle>,
 }
 
 #[derive(Debug)]
 struct Idle {
     sender: Sender,
-    since: Instant,
+    until: Instant,
 }
 
 /// A connection in use. Given back, it is kept; dropped, it is closed.
 #[derive(Debug)]
 pub(crate) struct Lease {
     sender: Sender,
-    pool: Weak<Pool>,
+    pool: Rc<Pool>,
+    underway: Underway,
     was_kept: bool,
+    /// How long it may be idle after this.
+    idle: Duration,
+    counted: Option<Counted>,
+}
+
+/// The search for a connection for one call. An endpoint that takes none is not tried again.
+#[derive(Debug)]
+pub(super) struct Search<'a> {
+    pool: &'a Rc<Pool>,
+    affinity: &'a Affinity<'a>,
+    until: Instant,
+    tried: Vec<Arc<Endpoint>>,
+    failed: Option<io::Error>,
 }
 
 impl Pool {
     pub(crate) fn new(
         limits: PoolLimits,
         connector: Connector,
-        metrics: &Arc<Metrics>,
-        backend: &str,
+        metrics: &Metrics,
+        endpoints: &Arc<Endpoints>,
     ) -> Rc<Self> {
         Rc::new(Self {
             idle: RefCell::default(),
             limits,
             connector,
-            opened: metrics.backend_connections.with_label_values(&[backend]),
-            idle_count: metrics.backend_idle.with_label_values(&[backend]),
+            opened: metrics.backend_connections.with_label_values(&[&endpoints.backend]),
+            errors: metrics.backend_errors.clone(),
+            endpoints: Arc::clone(endpoints),
         })
     }
 
-    /// A connection that is ready to be sent on: a kept one, or a new one.
-    pub(crate) async fn lease(self: &Rc<Self>, url: &BackendUrl) -> io::Result<Lease> {
-        while let Some(idle) = self.newest() {
-            let mut sender = idle.sender;
+    /// Closes the idle connections that are too old, or whose endpoint is gone.
+    pub(crate) fn sweep(&self) {
+        let now = Instant::now();
+        self.idle.borrow_mut().retain_mut(|shelf| {
+            let before = shelf.idle.len();
+            let is_gone = shelf.endpoint.is_gone();
+            shelf.idle.retain(|idle| !is_gone && idle.until > now && !idle.sender.is_closed());
+            shelf.endpoint.keeps_fewer(before - shelf.idle.len());
+            !shelf.idle.is_empty() || !is_gone
+        });
+    }
+
+    pub(super) fn search<'a>(self: &'a Rc<Self>, affinity: &'a Affinity<'a>) -> Search<'a> {
+        Search {
+            pool: self,
+            affinity,
+            until: Instant::now() + self.limits.connect,
+            tried: Vec::new(),
+            failed: None,
+        }
+    }
+
+    /// A kept connection that is ready to be sent on.
+    async fn kept(&self, endpoint: &Arc<Endpoint>) -> Option<Sender> {
+        while let Some(mut sender) = self.newest(endpoint) {
             // Ready within a turn of the loop, or stuck with a backend that does not read on.
             let is_ready = sender.is_ready()
                 || matches!(tokio::time::timeout(READY_TIMEOUT, sender.ready()).await, Ok(Ok(())));
             if is_ready {
-                return Ok(Lease { sender, pool: Rc::downgrade(self), was_kept: true });
+                return Some(sender);
             }
         }
-        let connecting = tokio::time::timeout(self.limits.connect, self.connect(url));
-        let sender = connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        Ok(Lease { sender, pool: Rc::downgrade(self), was_kept: false })
-    }
-
-    fn newest(&self) -> Option<Idle> {
-        let mut idle = self.idle.borrow_mut();
-        let newest = idle.pop()?;
-        self.idle_count.dec();
-        if newest.since.elapsed() < self.limits.idle && !newest.sender.is_closed() {
-            return Some(newest);
-        }
-        // All others have been idle for longer still.
-        self.idle_count.sub(idle.len().try_into().unwrap_or(0));
-        idle.clear();
         None
     }
 
-    async fn connect(&self, url: &BackendUrl) -> io::Result<Sender> {
-        let mut failed = io::Error::from(io::ErrorKind::NotFound);
-        for address in lookup_host((url.host.as_str(), url.port)).await? {
-            match self.connector.open(address).await {
-                Ok(sender) => {
-                    self.opened.inc();
-                    return Ok(sender);
-                }
-                Err(error) => failed = error,
+    fn newest(&self, endpoint: &Arc<Endpoint>) -> Option<Sender> {
+        let mut shelves = self.idle.borrow_mut();
+        let shelf = shelves.iter_mut().find(|shelf| Arc::ptr_eq(&shelf.endpoint, endpoint))?;
+        while let Some(newest) = shelf.idle.pop() {
+            endpoint.keeps_fewer(1);
+            if newest.until > Instant::now() && !newest.sender.is_closed() {
+                return Some(newest.sender);
             }
         }
-        Err(failed)
+        None
+    }
+
+    fn keep(&self, endpoint: &Arc<Endpoint>, sender: Sender, idle: Duration) {
+        if endpoint.is_gone() || sender.is_closed() || idle.is_zero() {
+            return;
+        }
+        let kept = Idle { sender, until: Instant::now() + idle };
+        let mut shelves = self.idle.borrow_mut();
+        match shelves.iter_mut().find(|shelf| Arc::ptr_eq(&shelf.endpoint, endpoint)) {
+            Some(shelf) if shelf.idle.len() >= self.limits.idle_max => return,
+            Some(shelf) => shelf.idle.push(kept),
+            None if self.limits.idle_max == 0 => return,
+            None => shelves.push(Shelf { endpoint: Arc::clone(endpoint), idle: vec![kept] }),
+        }
+        endpoint.keeps_one_more();
+    }
+}
+
+impl Search<'_> {
+    /// A connection that is ready to be sent on: a kept one, or a new one.
+    ///
+    /// # Errors
+    /// No endpoint takes a connection, or not in time.
+    pub(super) async fn lease(&mut self) -> io::Result<Lease> {
+        let pool = self.pool;
+        let tries = pool.endpoints.tries(self.affinity);
+        while self.tried.len() < tries
+            && let Some(endpoint) = pool.endpoints.choose(self.affinity, &self.tried)
+        {
+            if let Some(sender) = pool.kept(&endpoint).await {
+                return Ok(Lease::new(pool, sender, &endpoint, true));
+            }
+            // What is left of the time is for all that may still be tried.
+            let left = self.until.saturating_duration_since(Instant::now());
+            let share = left / u32::try_from(tries - self.tried.len()).unwrap_or(1);
+            let opening = tokio::time::timeout(share, pool.connector.open(endpoint.address)).await;
+            match opening.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(sender) => {
+                    pool.opened.inc();
+                    return Ok(Lease::new(pool, sender, &endpoint, false));
+                }
+                Err(error) => self.refused(endpoint, error),
+            }
+        }
+        Err(self.failed.take().unwrap_or_else(|| io::Error::other("no address of it is known")))
+    }
+
+    /// An endpoint took no connection, or not a byte of the request.
+    pub(super) fn refused(&mut self, endpoint: Arc<Endpoint>, error: io::Error) {
+        self.pool.endpoints.failed(&endpoint, Failure::Unreachable);
+        if self.tried.is_empty() && self.pool.endpoints.tries(self.affinity) > 1 {
+            self.pool.endpoints.counters.failovers.inc();
+        }
+        self.tried.push(endpoint);
+        self.failed = Some(error);
     }
 }
 
 impl Lease {
+    fn new(pool: &Rc<Pool>, sender: Sender, endpoint: &Arc<Endpoint>, was_kept: bool) -> Self {
+        let (pool, idle) = (Rc::clone(pool), pool.limits.idle);
+        Self { sender, pool, underway: endpoint.enter(), was_kept, idle, counted: None }
+    }
+
     pub(crate) const fn sender(&mut self) -> &mut Sender {
         &mut self.sender
     }
@@ -118,19 +213,90 @@ impl Lease {
         self.was_kept
     }
 
-    /// Keeps the connection for the next call. Only for one whose response was read to its end.
-    pub(crate) fn give_back(self) {
-        let Some(pool) = self.pool.upgrade() else { return };
-        let mut idle = pool.idle.borrow_mut();
-        if idle.len() < pool.limits.idle_max && !self.sender.is_closed() {
-            idle.push(Idle { sender: self.sender, since: Instant::now() });
-            pool.idle_count.inc();
+    /// The endpoint that it is to.
+    pub(crate) const fn endpoint(&self) -> &Arc<Endpoint> {
+        self.underway.endpoint()
+    }
+
+    /// How long a response may pause that is no stream of events.
+    pub(crate) fn response_idle(&self) -> Duration {
+        self.pool.limits.response_idle
+    }
+
+    /// It counts among the calls under way to the backend for as long as it is used.
+    pub(super) fn holds(&mut self, counted: Counted) {
+        self.counted = Some(counted);
+    }
+
+    /// Believes what the backend says of how long it keeps the connection.
+    pub(super) fn heed(&mut self, headers: &HeaderMap) {
+        if let Some(kept) = keep_alive(headers) {
+            self.idle = self.idle.min(kept.mul_f64(KEEP_ALIVE_PART));
         }
     }
+
+    /// The endpoint failed the call.
+    pub(crate) fn failed(&self, failure: Failure) {
+        self.pool.endpoints.failed(self.endpoint(), failure);
+    }
+
+    /// The endpoint failed in the middle of its answer.
+    pub(crate) fn failed_midway(&self, failure: Failure) {
+        let labels = [self.pool.endpoints.backend.as_str(), failure.name()];
+        self.pool.errors.with_label_values(&labels).inc();
+        tracing::warn!(
+            backend = self.pool.endpoints.backend,
+            endpoint = %self.endpoint().address,
+            failure = failure.name(),
+            "an answer did not come to its end"
+        );
+        self.failed(failure);
+    }
+
+    /// Keeps the connection for the next call. Only for one whose response was read to its end.
+    pub(crate) fn give_back(self) {
+        self.endpoint().failures.succeeded();
+        self.pool.keep(self.underway.endpoint(), self.sender, self.idle);
+    }
+}
+
+/// `timeout` of `Keep-Alive`: for how long the backend keeps an idle connection (RFC 2068, section 19.7.1.1).
+fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("keep-alive")?.to_str().ok()?;
+    let parameters = value.split(',').filter_map(|parameter| parameter.split_once('='));
+    let mut timeouts = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"));
+    let seconds = timeouts.next()?.1.trim().trim_matches('"').parse::<u32>().ok()?;
+    Some(Duration::from_secs(seconds.into()))
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.idle_count.sub(self.idle.borrow().len().try_into().unwrap_or(0));
+        for shelf in self.idle.borrow().iter() {
+            shelf.endpoint.keeps_fewer(shelf.idle.len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_backend_says_of_its_connection() {
+        let table = [
+            ("timeout=5", Some(5)),
+            ("timeout=5, max=100", Some(5)),
+            ("max=100, Timeout = 7", Some(7)),
+            ("timeout=\"3\"", Some(3)),
+            ("timeout=0", Some(0)),
+            ("timeout=-1", None),
+            ("timeout=soon", None),
+            ("max=5", None),
+            ("", None),
+        ];
+        for (value, seconds) in table {
+            let headers = HeaderMap::from_iter([("keep-alive".parse().unwrap(), value.parse().unwrap())]);
+            assert_eq!(keep_alive(&headers), seconds.map(Duration::from_secs), "{value}");
+        }
     }
 }
