@@ -10,11 +10,13 @@
 mod admin;
 mod audit;
 mod authorization;
+mod backends;
 mod batches;
 mod bypass;
 mod commands;
 mod conformance;
 mod drain;
+mod endpoints;
 mod harness;
 mod holds;
 mod http_sse;
