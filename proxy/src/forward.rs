@@ -1,6 +1,6 @@
 //! What is done to a request once it is decided: it is recorded, signed and sent, once.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use config::{Backend, BackendKind, Durability};
 use http::request::Parts;
@@ -76,8 +76,7 @@ pub(crate) async fn forward(
         record.outcome(Outcome::Unknown, None);
     }
     let shared = &worker.shared;
-    let limit_seconds = shared.settings.limits.response_timeout_seconds;
-    let timeout = Duration::from_secs(backend.response_timeout_seconds.unwrap_or(limit_seconds).into());
+    let timeout = backend.response_timeout(&shared.settings.limits);
     let affinity = shared.sessions.affinity(exchange, inbound, &pool.endpoints);
     let sent = send(passage, pool, &affinity, request, timeout).await;
     metrics.phases.backend.observe(sending.elapsed().as_secs_f64());

@@ -287,3 +287,16 @@ fn names_are_looked_up() {
     assert!(gate.metric("oakgate_backend_lookups_total{backend=\"lost\",result=\"failed\"}") >= 1.0);
     assert!(gate.metric("oakgate_backend_lookups_total{backend=\"tools\",result=\"found\"}") >= 1.0);
 }
+
+#[test]
+fn endpoints_that_make_no_sense_are_told() {
+    let backends = "- {name: tools, kind: mcp, path: /mcp, url: 'http://tools:80/mcp', \
+                    endpoints: ['a:1', 'http://b:2', 'c', 'A:1'], health: {path: healthz}}";
+    let folder = Gate::folder(&GateOptions { backends: backends.to_owned(), ..GateOptions::default() });
+    let file = folder.path().join("oakgate.yaml");
+    let (status, _, errors) = oakgate(&["config", "check", file.to_str().unwrap()], "");
+    assert_eq!(status, 64, "{errors}");
+    for place in ["endpoints[1]", "endpoints[2]", "endpoints[3]", "health.path"] {
+        assert!(errors.contains(&format!("proxy.backends[0].{place}: ")), "{place}\n{errors}");
+    }
+}

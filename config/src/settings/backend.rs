@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::Duration;
 
 use http::HeaderName;
 use http::uri::{Authority, Scheme, Uri};
@@ -11,9 +12,9 @@ use protocol::rest::Routes;
 use super::endpoints::{Ejection, EndpointName, Health, endpoints, health};
 use super::routes::{Route, routes};
 use super::{Listener, name};
-use crate::Mistake;
 pub use crate::source::AuthorizationSource as Authorization;
 use crate::source::{BackendSource, GovernSource, KindSource, MappingSource};
+use crate::{Limits, Mistake};
 
 /// One tool backend.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub struct Backend {
     pub health: Option<Health>,
     /// When an endpoint whose calls fail is left out.
     pub ejection: Ejection,
-    /// How long it may take until its response begins; `None` is as long as any.
+    /// How long it may take until its response begins; `None` is as long as any: see [`Self::response_timeout`].
     pub response_timeout_seconds: Option<u32>,
     /// What becomes of a caller's `Authorization`.
     pub authorization: Authorization,
@@ -85,6 +86,15 @@ pub enum Mapping {
     Argument(Pointer),
     /// A request header.
     Header(HeaderName),
+}
+
+impl Backend {
+    /// How long it may take until its response begins.
+    #[must_use]
+    pub fn response_timeout(&self, limits: &Limits) -> Duration {
+        let seconds = self.response_timeout_seconds.unwrap_or(limits.response_timeout_seconds);
+        Duration::from_secs(seconds.into())
+    }
 }
 
 pub(super) fn backends(

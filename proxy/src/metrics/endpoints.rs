@@ -32,20 +32,18 @@ pub(crate) struct EndpointCounters {
 
 impl Endpoints {
     pub(super) fn new(r: &Registry, limits_reached: &IntCounterVec) -> Result<Self, prometheus::Error> {
-        let of_backend = |name, help| counters(r, name, help, &["backend"]);
-        let results = |name, help| counters(r, name, help, &["backend", "result"]);
         let up = "1 if calls go to the endpoint, 0 while it is left out";
+        let panics = "Calls made while every endpoint was left out";
+        let failovers = "Calls whose first endpoint took no connection";
+        let result = &["backend", "result"];
         Ok(Self {
             up: gauges(r, "backend_endpoint_up", up, &["backend", "endpoint"])?,
             calls: gauges(r, "backend_calls", "Calls and streams under way", &["backend"])?,
-            ejections: of_backend("backend_ejections_total", "Times that an endpoint was left out")?,
-            panics: of_backend("backend_panics_total", "Calls made while every endpoint was left out")?,
-            failovers: of_backend(
-                "backend_failovers_total",
-                "Calls whose first endpoint took no connection",
-            )?,
-            lookups: results("backend_lookups_total", "Lookups of names")?,
-            checks: results("backend_checks_total", "Active checks of endpoints")?,
+            ejections: counters(r, "backend_ejections_total", "Endpoints left out", &["backend"])?,
+            panics: counters(r, "backend_panics_total", panics, &["backend"])?,
+            failovers: counters(r, "backend_failovers_total", failovers, &["backend"])?,
+            lookups: counters(r, "backend_lookups_total", "Lookups of names", result)?,
+            checks: counters(r, "backend_checks_total", "Active checks of endpoints", result)?,
             limits_reached: limits_reached.clone(),
         })
     }

@@ -21,7 +21,7 @@ pub(crate) struct Endpoint {
     is_gone: AtomicBool,
     calls: AtomicU32,
     idle: AtomicU32,
-    remark: Mutex<Remark>,
+    left_out: Mutex<Option<LeftOut>>,
 }
 
 /// What active checks say.
@@ -32,11 +32,10 @@ pub(super) struct Checks {
     contrary: AtomicU32,
 }
 
-/// What is known of how an endpoint came to be as it is.
+/// Since when, and why, an endpoint is left out, or last was.
 #[derive(Clone, Debug)]
-pub(super) struct Remark {
+pub(super) struct LeftOut {
     pub(super) since: UnixMillis,
-    /// Why it is, or last was, not used; empty if it always was.
     pub(super) why: String,
 }
 
@@ -55,7 +54,7 @@ impl Endpoint {
             is_gone: AtomicBool::new(false),
             calls: AtomicU32::new(0),
             idle: AtomicU32::new(0),
-            remark: Mutex::new(Remark { since: clock::now(), why: String::new() }),
+            left_out: Mutex::default(),
         })
     }
 
@@ -101,13 +100,14 @@ impl Endpoint {
         u64::from(self.calls()) * u64::from(other.weight) < u64::from(other.calls()) * u64::from(self.weight)
     }
 
-    /// From now on it is as it is, and this is why.
-    pub(super) fn remark(&self, why: String) {
-        *self.remark.lock().unwrap_or_else(PoisonError::into_inner) = Remark { since: clock::now(), why };
+    /// From now on it is left out, for this.
+    pub(super) fn is_left_out(&self, why: String) {
+        let left_out = LeftOut { since: clock::now(), why };
+        *self.left_out.lock().unwrap_or_else(PoisonError::into_inner) = Some(left_out);
     }
 
-    pub(super) fn last_remark(&self) -> Remark {
-        self.remark.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn last_left_out(&self) -> Option<LeftOut> {
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -178,7 +178,7 @@ impl Endpoints {
             return;
         }
         let out_ms = endpoint.failures.eject(self.ejection, now_ms);
-        endpoint.remark(failure.name().to_owned());
+        endpoint.is_left_out(failure.name().to_owned());
         self.counters.ejections.inc();
         tracing::warn!(
             backend = self.backend,
@@ -263,4 +263,4 @@ impl Name {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

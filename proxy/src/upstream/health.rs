@@ -70,7 +70,7 @@ fn note(endpoints: &Endpoints, endpoint: &Endpoint, health: &Health, result: Res
         Ok(()) => tracing::info!(backend, endpoint = %address, "an endpoint is healthy again"),
         Err(error) => {
             tracing::warn!(backend, endpoint = %address, %error, "an endpoint is unhealthy; it is left out");
-            endpoint.remark(error.to_string());
+            endpoint.is_left_out(error.to_string());
         }
     }
 }

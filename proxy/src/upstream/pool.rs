@@ -278,25 +278,4 @@ impl Drop for Pool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_backend_says_of_its_connection() {
-        let table = [
-            ("timeout=5", Some(5)),
-            ("timeout=5, max=100", Some(5)),
-            ("max=100, Timeout = 7", Some(7)),
-            ("timeout=\"3\"", Some(3)),
-            ("timeout=0", Some(0)),
-            ("timeout=-1", None),
-            ("timeout=soon", None),
-            ("max=5", None),
-            ("", None),
-        ];
-        for (value, seconds) in table {
-            let headers = HeaderMap::from_iter([("keep-alive".parse().unwrap(), value.parse().unwrap())]);
-            assert_eq!(keep_alive(&headers), seconds.map(Duration::from_secs), "{value}");
-        }
-    }
-}
+mod tests;

@@ -55,12 +55,12 @@ fn backend(endpoints: &Endpoints) -> Value {
         "calls": endpoints.calls(),
         "panic": is_panic,
         "names": names.collect::<Vec<_>>(),
-        "endpoints": set.endpoints.iter().map(|one| endpoint(one, name(one.name))).collect::<Vec<_>>(),
+        "endpoints": set.endpoints.iter().map(|one| endpoint(one, name(one.name).as_deref())).collect::<Vec<_>>(),
     })
 }
 
-fn endpoint(endpoint: &Endpoint, name: Option<String>) -> Value {
-    let remark = endpoint.last_remark();
+fn endpoint(endpoint: &Endpoint, name: Option<&str>) -> Value {
+    let left_out = endpoint.last_left_out();
     let out_for_ms = endpoint.failures.out_for_ms(clock::uptime_ms);
     let state = match out_for_ms {
         _ if endpoint.checks.is_down() => "unhealthy",
@@ -72,8 +72,8 @@ fn endpoint(endpoint: &Endpoint, name: Option<String>) -> Value {
         "name": name,
         "weight": endpoint.weight,
         "state": state,
-        "since_unix_ms": remark.since.0,
-        "why": Some(remark.why).filter(|why| !why.is_empty()),
+        "left_out_unix_ms": left_out.as_ref().map(|left_out| left_out.since.0),
+        "why": left_out.map(|left_out| left_out.why),
         "back_in_ms": out_for_ms,
         "failures_in_a_row": endpoint.failures.in_a_row(),
         "calls": endpoint.calls(),

@@ -17,7 +17,7 @@ const REST: Duration = Duration::from_secs(1);
 /// Looks every name up for the first time, for no longer than `limit`: what is not known by then is looked up later.
 pub(crate) async fn first(all: &[Arc<Endpoints>], limit: Duration) {
     let mut looks = JoinSet::new();
-    for (endpoints, place) in all.iter().flat_map(|endpoints| names(endpoints)) {
+    for (endpoints, place) in all.iter().flat_map(names) {
         looks.spawn(async move { look_up(&endpoints, place, &system).await });
     }
     let done = async { while looks.join_next().await.is_some() {} };

@@ -5,7 +5,7 @@ use super::super::resolve::look_up;
 use super::*;
 
 /// Endpoints of these names, each with its weight.
-fn endpoints(names: &[(&str, u8)], limits: &Limits) -> Arc<Endpoints> {
+pub(in crate::upstream) fn endpoints(names: &[(&str, u8)], limits: &Limits) -> Arc<Endpoints> {
     let name = |(name, weight): &(&str, u8)| {
         let (host, port) = name.rsplit_once(':').unwrap();
         EndpointName { host: host.to_owned(), port: port.parse().unwrap(), weight: *weight }
@@ -195,8 +195,11 @@ fn an_endpoint_that_fails_is_left_out_but_never_all_of_them() {
     let used: std::collections::BTreeSet<_> =
         (0..4).map(|_| chosen(&endpoints, &Affinity::Any, &[])).collect();
     assert_eq!((used.len(), endpoints.counters.panics.get()), (2, 4));
-    // One that is the only one is never left out.
-    let only = super::tests::endpoints(&[("10.0.0.1:80", 1)], &Limits::default());
+}
+
+#[test]
+fn the_only_one_is_never_left_out() {
+    let only = endpoints(&[("10.0.0.1:80", 1)], &Limits::default());
     let endpoint = Arc::clone(&only.set().endpoints[0]);
     (0..10).for_each(|_| eject(&only, &endpoint));
     assert!(endpoint.is_usable());
