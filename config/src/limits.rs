@@ -66,14 +66,15 @@ pub struct Limits {
     /// together.
     #[schemars(range(min = 65_536))]
     pub max_buffered_response_bytes: u64,
-    /// Most sessions that are remembered because they may send batches (revision 2025-03-26), and as many again of the
-    /// old HTTP+SSE transport.
+    /// Most sessions that are remembered because they may send batches (revision 2025-03-26), as many again of the old
+    /// HTTP+SSE transport, and as many again whose endpoint is remembered.
     #[schemars(range(min = 1))]
     pub max_sessions: u32,
     /// Most sessions of the old HTTP+SSE transport that one caller may have open.
     #[schemars(range(min = 1))]
     pub max_sessions_per_caller: u32,
-    /// How long a session that may send batches is remembered after its last one.
+    /// How long a session that may send batches is remembered after its last one, and the endpoint of a session after its
+    /// last call.
     #[schemars(range(min = 1, max = 604_800))]
     pub session_idle_seconds: u32,
     /// How long a client may keep a list of tools that was made for it (revision 2026-07-28): a change of policy is seen
@@ -108,10 +109,23 @@ pub struct Limits {
     /// How long a backend may take until its response begins.
     #[schemars(range(min = 1, max = 86_400))]
     pub response_timeout_seconds: u32,
-    /// Idle connections kept per backend and worker.
+    /// How long a backend may be silent in the middle of a response; streams of events may be for any time.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub response_idle_seconds: u32,
+    /// Most calls, streams and WebSockets under way at once to one backend; 503 beyond.
+    #[schemars(range(min = 1))]
+    pub max_calls_per_backend: u32,
+    /// Most addresses that one backend's names may stand for; the others are not used.
+    #[schemars(range(min = 1, max = 1024))]
+    pub max_endpoints_per_backend: u32,
+    /// How often the names of backends are looked up.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub dns_refresh_seconds: u32,
+    /// Idle connections kept per endpoint and worker.
     #[schemars(range(max = 100_000))]
     pub max_idle_backend_connections: u32,
-    /// How long an idle connection to a backend is kept; keep it below the backend's own keep-alive time.
+    /// How long an idle connection to a backend is kept; keep it below the backend's own keep-alive time. A backend that
+    /// says `Keep-Alive: timeout=N` is believed.
     #[schemars(range(max = 3600))]
     pub backend_idle_seconds: u32,
     /// Most WebSockets open at once; 503 beyond.
@@ -195,6 +209,10 @@ impl Default for Limits {
             write_timeout_seconds: 30,
             connect_timeout_seconds: 5,
             response_timeout_seconds: 300,
+            response_idle_seconds: 60,
+            max_calls_per_backend: 8192,
+            max_endpoints_per_backend: 64,
+            dns_refresh_seconds: 10,
             max_idle_backend_connections: 64,
             backend_idle_seconds: 4,
             max_websockets: 4096,

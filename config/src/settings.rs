@@ -2,6 +2,7 @@
 
 mod auth;
 mod backend;
+mod endpoints;
 mod hop;
 mod jwt;
 mod listener;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use auth::Auth;
 pub use backend::{Authorization, Backend, BackendKind, BackendUrl, Mapping};
+pub use endpoints::{Ejection, EndpointName, Health};
 pub use hop::{BackendTls, ClientCertificate, Credential, Hop, Http};
 pub use jwt::{AgentWhen, Algorithm, FetchUrl, JwksPlace, Jwt};
 pub use listener::{Cors, ListMode, Listener};

@@ -1,5 +1,6 @@
 //! The settings file as written. `config.md` describes each key; the JSON Schema is generated from these types.
 
+pub mod endpoints;
 mod hop;
 mod jwt;
 
@@ -9,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{Limits, Rates};
+use endpoints::{EjectionSource, EndpointSource, HealthSource};
 pub use hop::{BackendTlsSource, CredentialSource, HttpSource};
 pub use jwt::{AgentWhenSource, AlgorithmSource, JwtSource, TextsSource};
 
@@ -29,7 +31,7 @@ pub struct SettingsSource {
 pub struct ProxySource {
     /// Its name: the issuer of its receipts, and its name in records.
     pub name: String,
-    /// Address of `/healthz`, `/readyz`, `/metrics`, `/policy`, `/explain` and `/tools`.
+    /// Address of `/healthz`, `/readyz`, `/metrics`, `/policy`, `/explain`, `/tools` and `/backends`.
     pub admin: String,
     /// Threads that carry traffic; one per core unless set.
     #[schemars(range(min = 1, max = 256))]
@@ -234,6 +236,19 @@ pub struct BackendSource {
     pub tls: Option<BackendTlsSource>,
     /// What the proxy itself proves to it who it is with.
     pub credential: Option<CredentialSource>,
+    /// Where its calls go: `host:port` each, all with the scheme and path of `url`. Unless set, to the host of `url`. Every
+    /// address that a host name stands for is an endpoint.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub endpoints: Vec<EndpointSource>,
+    /// How its endpoints are asked whether they are well; they are not unless set.
+    pub health: Option<HealthSource>,
+    /// When an endpoint whose calls fail is left out.
+    #[serde(default)]
+    pub ejection: EjectionSource,
+    /// How long it may take until its response begins, in place of `limits.response_timeout_seconds`.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub response_timeout_seconds: Option<u32>,
     /// What becomes of a caller's `Authorization`. `pass` needs listeners with `auth: none`.
     #[serde(default)]
     pub authorization: AuthorizationSource,

@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 
 use crate::clock;
 use crate::state::{Phase, Shared};
+use crate::upstream;
 
 /// A query to explain is no larger than this.
 const QUERY_MAX_BYTES: usize = 1024 * 1024;
@@ -33,6 +34,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
         .route("/policy", get(policy))
         .route("/explain", post(explain))
         .route("/tools", get(tools))
+        .route("/backends", get(backends))
         .layer(DefaultBodyLimit::max(QUERY_MAX_BYTES))
         .with_state(shared);
     let stopped = async move {
@@ -79,6 +81,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     metrics.buffered_body_bytes.set(shared.buffered_bodies.bytes().try_into().unwrap_or(i64::MAX));
     metrics.buffered_response_bytes.set(shared.buffered_responses.bytes().try_into().unwrap_or(i64::MAX));
     metrics.calls_under_way.set(shared.calls.now().into());
+    upstream::measure(&shared.endpoints, metrics);
     match metrics.text() {
         Ok(text) => ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
@@ -141,6 +144,11 @@ async fn tools(State(shared): State<Arc<Shared>>, Query(query): Query<ToolsQuery
     let snapshot = in_force.policy.as_ref().map(|policy| &policy.snapshot);
     let tools = shared.definitions.report(snapshot, query.definitions);
     Json(json!({"tools": tools})).into_response()
+}
+
+/// Every backend and its endpoints: how each is, and why.
+async fn backends(State(shared): State<Arc<Shared>>) -> Response {
+    Json(upstream::report(&shared)).into_response()
 }
 
 /// Binds the admin address.

@@ -40,6 +40,8 @@ pub(crate) enum Body {
 pub(crate) enum BodyError {
     #[error("the backend's response broke off: {0}")]
     Backend(hyper::Error),
+    #[error("the backend's response fell silent")]
+    Stalled,
     #[error("the backend's response is too large to be one event")]
     TooLarge,
     #[error("the backend's message can't be read")]

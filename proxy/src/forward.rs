@@ -1,6 +1,6 @@
 //! What is done to a request once it is decided: it is recorded, signed and sent, once.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use config::{Backend, BackendKind, Durability, Http};
 use http::request::Parts;
@@ -17,7 +17,7 @@ use crate::http_sse::Session;
 use crate::refusal::Refusal;
 use crate::stamp::stamp;
 use crate::state::{InForce, PolicyInForce, Shared};
-use crate::upstream::{Answer, Outbound, Passage, SendError, Wanted, send};
+use crate::upstream::{Answer, Destination, Outbound, Passage, SendError, Wanted, send};
 
 /// Tool, resource, method and tenant of a call together are no longer than this.
 const COORDINATES_MAX_BYTES: usize = 3072;
@@ -81,14 +81,21 @@ pub(crate) async fn forward(
         // From here on, who stops listening does not know.
         record.outcome(Outcome::Unknown, None);
     }
-    let timeout = Duration::from_secs(worker.shared.settings.limits.response_timeout_seconds.into());
-    let sent = send(passage, pool, (&backend.url, &wanted), request, timeout).await;
+    let shared = &worker.shared;
+    let timeout = backend.response_timeout(&shared.settings.limits);
+    let affinity = shared.sessions.affinity(exchange, inbound, &pool.endpoints);
+    let destination = Destination { url: &backend.url, wanted, affinity };
+    let sent = send(passage, pool, &destination, request, timeout).await;
     metrics.phases.backend.observe(sending.elapsed().as_secs_f64());
     let mut answer = sent.map_err(|error| {
         metrics.backend_errors.with_label_values(&[backend.name.as_str(), error.name()]).inc();
         tracing::warn!(%error, backend = backend.name, call = exchange.id.text, "the backend did not answer");
         let name = backend.name.clone();
         let (outcome, refusal) = match error {
+            SendError::Overloaded => {
+                metrics.limits_reached.with_label_values(&["max_calls_per_backend"]).inc();
+                (Outcome::Error, Refusal::BackendOverloaded { backend: name })
+            }
             SendError::Unreachable(_) => (Outcome::Error, Refusal::BackendUnreachable { backend: name }),
             SendError::Untrusted { .. } => (Outcome::Error, Refusal::BackendUntrusted { backend: name }),
             SendError::Broken(_) | SendError::Upgraded => {
@@ -101,7 +108,8 @@ pub(crate) async fn forward(
         }
         refusal
     })?;
-    challenge(&worker.shared, inbound, &mut answer.response);
+    shared.sessions.note(exchange, inbound, &pool.endpoints, (&destination.affinity, &answer));
+    challenge(shared, inbound, &mut answer.response);
     if exchange.listening.cors.is_some() {
         remove_theirs(answer.response.headers_mut());
     }

@@ -23,6 +23,7 @@ use crate::caller::Identity;
 use crate::events::{EventStream, Underway};
 use crate::metrics::{Gauged, Metrics};
 use crate::refusal::Refusal;
+use crate::upstream::Endpoint;
 
 /// Name of the query parameter that carries a session's token.
 const PARAMETER: &str = "oakgate_session";
@@ -50,6 +51,8 @@ pub(crate) struct Session {
     pub(crate) token: String,
     /// Where the backend takes messages.
     pub(crate) target: PathAndQuery,
+    /// Where its stream comes from.
+    pub(crate) endpoint: Arc<Endpoint>,
     place: usize,
     caller: String,
     events: mpsc::Sender<Bytes>,
@@ -66,6 +69,8 @@ pub(crate) struct PendingSession {
     pub(crate) path: String,
     pub(crate) token: String,
     pub(crate) events: mpsc::Sender<Bytes>,
+    /// Where its stream comes from, once it does.
+    pub(crate) endpoint: Option<Arc<Endpoint>>,
     is_open: bool,
 }
 
@@ -126,6 +131,7 @@ impl PendingSession {
             path: path.to_owned(),
             token,
             events,
+            endpoint: None,
             is_open: false,
         };
         (pending, inbox)
@@ -137,6 +143,7 @@ impl PendingSession {
             return Err("second-endpoint");
         }
         let target = resolve(&self.url, data).ok_or("endpoint-elsewhere")?;
+        let endpoint = self.endpoint.clone().ok_or("endpoint-elsewhere")?;
         let mut sessions = self.sessions.by_token.lock().unwrap_or_else(PoisonError::into_inner);
         let of_caller = sessions.values().filter(|session| session.caller == self.caller).count();
         if of_caller >= self.sessions.max_per_caller {
@@ -150,6 +157,7 @@ impl PendingSession {
         let session = Session {
             token: self.token.clone(),
             target,
+            endpoint,
             place: self.place,
             caller: self.caller.clone(),
             events: self.events.clone(),

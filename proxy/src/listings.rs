@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::clock;
 use crate::state::Shared;
@@ -61,8 +62,10 @@ impl Drop for Owed {
     fn drop(&mut self) {
         let Some(listing) = self.shared.listings.0.get(self.place) else { return };
         if !self.has_come.load(Ordering::Relaxed) {
-            let late_ms =
-                u64::from(self.shared.settings.limits.response_timeout_seconds).saturating_mul(1000);
+            let settings = &self.shared.settings;
+            let backend = settings.backends.get(self.place);
+            let late = backend.map_or_else(Duration::default, |one| one.response_timeout(&settings.limits));
+            let late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
             listing.late_until_unix_ms.fetch_max(clock::now().0.saturating_add(late_ms), Ordering::Relaxed);
         }
         listing.under_way.fetch_sub(1, Ordering::Relaxed);

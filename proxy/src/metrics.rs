@@ -1,10 +1,14 @@
 //! Every metric of the proxy, registered in one place. `docs/metrics.md` describes each.
 
+mod endpoints;
+
 use prometheus::core::Collector;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
 };
+
+pub(crate) use endpoints::{EndpointCounters, Endpoints};
 
 /// Seconds: from a tenth of a millisecond to ten seconds.
 const PHASE_BUCKETS: [f64; 14] =
@@ -26,6 +30,7 @@ pub(crate) struct Metrics {
     pub(crate) backend_connections: IntCounterVec,
     pub(crate) backend_idle: IntGaugeVec,
     pub(crate) backend_multiplexed: IntGaugeVec,
+    pub(crate) endpoints: Endpoints,
     pub(crate) tools_hidden: IntCounterVec,
     pub(crate) condition_faults: IntCounterVec,
     pub(crate) connections: IntGauge,
@@ -147,6 +152,7 @@ impl Metrics {
         let r = Registry::new();
         let build = gauges(&r, "build_info", "Always 1; the version is a label", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let limits_reached = counters(&r, "limits_reached_total", "Times that a limit was hit", &["limit"])?;
         Ok(Self {
             calls: counters(&r, "calls_total", "Calls decided", &["backend", "kind", "verdict"])?,
             observed: counters(
@@ -218,7 +224,8 @@ impl Metrics {
                 "refusals_unrecorded_total",
                 "Refusals for a rate or a limit that left no record",
             )?,
-            limits_reached: counters(&r, "limits_reached_total", "Times that a limit was hit", &["limit"])?,
+            endpoints: Endpoints::new(&r, &limits_reached)?,
+            limits_reached,
             http_sse_sessions: gauge(&r, "http_sse_sessions", "Sessions of the old HTTP+SSE transport open")?,
             receipts: counter(&r, "receipts_total", "Receipts stamped")?,
             websockets: Websockets::new(&r)?,

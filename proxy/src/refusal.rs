@@ -67,6 +67,9 @@ pub(crate) enum Refusal {
     /// executed is not known.
     #[error("the backend `{backend}` answered with status {status} and no message")]
     BackendNoMessage { backend: String, status: u16 },
+    /// `max_calls_per_backend` are under way to the backend; nothing was sent.
+    #[error("the backend `{backend}` has too many calls under way")]
+    BackendOverloaded { backend: String },
     /// An MCP backend answered with a redirect, which would lead its client around the proxy: give its new address in `url`.
     #[error("the backend `{backend}` redirects elsewhere; give that address in its `url`")]
     BackendRedirects { backend: String },

@@ -1,5 +1,6 @@
 //! A backend's response on its way to the caller, each piece as it comes.
 
+mod idle;
 mod list;
 mod open_stream;
 mod reading;
@@ -16,7 +17,8 @@ use protocol::content_type::ContentType;
 
 use crate::audit::{Outcome, Record};
 use crate::body::{Body, BodyError};
-use crate::upstream::{Answer, Lease, remove_hop_by_hop};
+use crate::upstream::{Answer, Failure, Lease, remove_hop_by_hop};
+use idle::Idle;
 pub(crate) use list::Visible;
 use open_stream::Between;
 pub(crate) use open_stream::OpenStream;
@@ -29,6 +31,8 @@ pub(crate) struct Relay {
     record: Record,
     status: StatusCode,
     way: Way,
+    /// How long it may pause; `None` for a stream of events.
+    idle: Option<Idle>,
 }
 
 /// What happens to a response on its way.
@@ -51,7 +55,9 @@ pub(crate) fn relay(answer: Answer, mut record: Record, way: Way) -> Response<Bo
     if way.reading.is_some() {
         head.headers.remove(CONTENT_LENGTH);
     }
-    let mut relay = Relay { incoming, lease: Some(answer.lease), record, status: head.status, way };
+    let is_stream = head.headers.get(CONTENT_TYPE).is_some_and(is_event_stream);
+    let idle = (!is_stream).then(|| Idle::new(answer.lease.response_idle()));
+    let mut relay = Relay { incoming, lease: Some(answer.lease), record, status: head.status, way, idle };
     if relay.incoming.is_end_stream() {
         relay.end();
     }
@@ -118,8 +124,16 @@ impl Relay {
                 }
             }
             match Pin::new(&mut self.incoming).poll_frame(context) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    return match &mut self.idle {
+                        Some(idle) => {
+                            idle.poll_over(context).map(|()| Some(Err(self.fail(Failure::Stalled))))
+                        }
+                        None => Poll::Pending,
+                    };
+                }
                 Poll::Ready(Some(Ok(frame))) => {
+                    self.idle.iter_mut().for_each(Idle::moved);
                     let frame = match (&mut self.way.reading, frame.into_data()) {
                         (Some(reading), Ok(data)) => match reading.push(&data) {
                             Ok(()) => continue,
@@ -136,7 +150,10 @@ impl Relay {
                     }
                     return Poll::Ready(Some(Ok(frame)));
                 }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(BodyError::Backend(error)))),
+                Poll::Ready(Some(Err(error))) => {
+                    self.fail(Failure::Cut);
+                    return Poll::Ready(Some(Err(BodyError::Backend(error))));
+                }
                 Poll::Ready(None) => {
                     // An event that no empty line has closed by now is none to any reader.
                     self.end();
@@ -152,6 +169,14 @@ impl Relay {
 
     pub(crate) fn size_hint(&self) -> SizeHint {
         if self.way.reading.is_some() { SizeHint::default() } else { self.incoming.size_hint() }
+    }
+
+    /// The response will not come to its end; what became of the call is not known.
+    fn fail(&mut self, failure: Failure) -> BodyError {
+        if let Some(lease) = self.lease.take() {
+            lease.failed_midway(failure);
+        }
+        BodyError::Stalled
     }
 
     /// The response has come to its end: the connection is free again, and the outcome is known.

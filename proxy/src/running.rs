@@ -31,6 +31,7 @@ use crate::open_files;
 use crate::places::Places;
 use crate::rates::Rates;
 use crate::state::{Buffered, Phase, Shared};
+use crate::upstream::{self, Endpoints, Sessions};
 use crate::worker::Worker;
 
 /// How often a stopping proxy looks whether anything is left.
@@ -93,6 +94,10 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     let admin = admin_listener.local_addr().map_err(bind_admin)?;
     let sockets = sockets(&settings, count)?;
     let (approvals, handing_out) = Approvals::over(link, &metrics);
+    let endpoints: Vec<_> =
+        settings.backends.iter().map(|one| Endpoints::new(one, &settings.limits, &metrics)).collect();
+    let limit = Duration::from_secs(settings.limits.connect_timeout_seconds.into());
+    upstream::look_up_first(&endpoints, limit).await;
     let shared = Arc::new(Shared {
         audit_total: Arc::new(Total::new(settings.limits.max_audit_bytes)),
         buffered_bodies: Arc::new(Buffered::new(settings.limits.max_buffered_body_bytes)),
@@ -112,6 +117,8 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         http_sse: Arc::new(HttpSse::new(&settings.limits, &metrics)),
         issuers,
         approvals,
+        endpoints,
+        sessions: Sessions::new(&settings.limits, &metrics),
         metrics,
         settings,
     });
@@ -131,7 +138,8 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     let max_connections = open_files::connections(max_connections, files);
     let places = Arc::new(Places::new(max_connections, &shared.settings.limits));
     let addresses = sockets.iter().map(|(name, address, _)| (name.clone(), *address)).collect();
-    let mut workers = Vec::with_capacity(count);
+    let mut workers = Vec::with_capacity(count + 1);
+    workers.push(upstream::start_watching(Arc::clone(&shared)).map_err(StartError::Worker)?);
     let mut per_worker: Vec<Vec<(usize, SocketAddr, std::net::TcpListener)>> =
         (0..count).map(|_| Vec::new()).collect();
     for (place, (_, address, sockets)) in sockets.into_iter().enumerate() {
@@ -208,6 +216,7 @@ fn carry(
     runtime.block_on(async move {
         let mut phase = shared.phase.subscribe();
         let worker = Rc::new(Worker::new(Arc::clone(&shared), spool));
+        tokio::task::spawn_local(Rc::clone(&worker).sweep());
         for (place, address, socket) in listeners {
             let Some(settings) = shared.settings.listeners.get(place) else { continue };
             let listening = Rc::new(Listening::new((place, settings), address, &shared));

@@ -21,7 +21,7 @@ use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::tls::ByListener;
-use crate::upstream::Access;
+use crate::upstream::{Access, Endpoints, Sessions};
 
 /// Shared by every worker, the admin address and the watchers of files.
 #[derive(Debug)]
@@ -55,6 +55,10 @@ pub(crate) struct Shared {
     /// WebSockets that are open, or being opened.
     pub(crate) websockets: Arc<Count>,
     pub(crate) definitions: Definitions,
+    /// Of each backend, in the order of the settings.
+    pub(crate) endpoints: Vec<Arc<Endpoints>>,
+    /// The endpoints that sessions live on.
+    pub(crate) sessions: Sessions,
 }
 
 /// Everything that can change while the proxy runs, as one value: never two swaps that must agree.
@@ -189,16 +193,17 @@ pub(crate) struct Count(AtomicU32);
 pub(crate) struct Counted(Arc<Count>);
 
 impl Count {
+    /// How many are counted in.
+    pub(crate) fn now(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Counts one more, unless that would be more than `max`.
     pub(crate) fn enter(self: &Arc<Self>, max: u32) -> Option<Counted> {
         let entered = self
             .0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < max).then_some(count + 1));
         entered.is_ok().then(|| Counted(Arc::clone(self)))
-    }
-
-    pub(crate) fn now(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
     }
 }
 

@@ -29,7 +29,7 @@ use crate::relay::{
     Look, OpenStream, Reading, Visible, Way, content_type, is_event_stream, is_json, is_plain, relay,
 };
 use crate::state::{InForce, Room, Shared};
-use crate::upstream::{Answer, Outbound, Passage};
+use crate::upstream::{Answer, Failure, Outbound, Passage};
 
 /// A message to pass on, and whose it is.
 #[derive(Debug)]
@@ -70,6 +70,9 @@ pub(crate) async fn transparent(
         websocket: false,
     };
     let answer = forward(exchange, Passage::Transparent(proof), outbound, &message.inbound, None).await?;
+    if let Some(pending) = &mut look.pending {
+        pending.endpoint = Some(Arc::clone(answer.lease.endpoint()));
+    }
     let session = SessionKey::of(message.inbound.place, message.identity, answer.response.headers());
     if let (true, Some(key)) = (begins_session, session) {
         look.session_start = Some(SessionStart { shared: Arc::clone(shared), key });
@@ -246,7 +249,10 @@ async fn one_message(
     let mut read = BytesMut::new();
     let mut room = Room::new(Arc::clone(&shared.buffered_responses));
     while let Some(frame) = incoming.frame().await {
-        let frame = frame.map_err(|_| Refusal::ListUnreadable { why: "broken-off" })?;
+        let frame = frame.map_err(|_| {
+            answer.lease.failed_midway(Failure::Cut);
+            Refusal::ListUnreadable { why: "broken-off" }
+        })?;
         let Ok(data) = frame.into_data() else { continue };
         if read.len() + data.len() > max_bytes {
             shared.metrics.limits_reached.with_label_values(&["max_tools_list_bytes"]).inc();

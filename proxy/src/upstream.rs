@@ -2,18 +2,28 @@
 
 mod access;
 mod connection;
+mod ejection;
+mod endpoint;
+mod endpoints;
 mod head;
+mod health;
 mod http2;
 mod pool;
+mod report;
+mod resolve;
 mod secure;
+mod sessions;
+mod set;
 mod verify;
+mod watch;
 
 use std::error::Error;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use config::BackendUrl;
+use config::{BackendUrl, Limits};
 use http::header::UPGRADE;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -21,12 +31,20 @@ use hyper::body::Incoming;
 use policy::Permit;
 use tokio::time::{Instant, timeout_at};
 
+use crate::metrics::Metrics;
 use crate::recognise::Transparent;
 pub(crate) use access::Access;
 pub(crate) use connection::{Connector, Wanted};
+pub(crate) use ejection::Failure;
+pub(crate) use endpoint::Endpoint;
+pub(crate) use endpoints::{Affinity, Endpoints};
 pub(crate) use head::{Outbound, named_by_connection, remove_hop_by_hop};
 pub(crate) use pool::{Lease, Pool, PoolLimits};
+pub(crate) use report::{measure, report};
+pub(crate) use resolve::first as look_up_first;
 use secure::untrusted;
+pub(crate) use sessions::Sessions;
+pub(crate) use watch::start as start_watching;
 
 /// The right to reach a backend. Each is made in one place only and is used up by [`send`].
 #[derive(Debug)]
@@ -39,6 +57,14 @@ pub(crate) enum Passage {
     Batch { first: Box<Self>, rest: Vec<Self> },
 }
 
+/// Where a request goes, and on what connection.
+#[derive(Debug)]
+pub(crate) struct Destination<'a> {
+    pub(crate) url: &'a BackendUrl,
+    pub(crate) wanted: Wanted,
+    pub(crate) affinity: Affinity<'a>,
+}
+
 /// What a backend answered, its body still to come.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -49,6 +75,9 @@ pub(crate) struct Answer {
 /// A backend did not answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
+    /// Nothing was sent: too many calls are under way to the backend.
+    #[error("too many calls are under way to it")]
+    Overloaded,
     /// Nothing was sent.
     #[error("no connection: {0}")]
     Unreachable(std::io::Error),
@@ -88,6 +117,7 @@ impl SendError {
     /// The stable name: a metric label.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
+            Self::Overloaded => "overloaded",
             Self::Unreachable(_) => "unreachable",
             Self::Untrusted { .. } => "untrusted",
             Self::Broken(_) => "broken",
@@ -117,12 +147,21 @@ fn causes(error: &hyper::Error) -> String {
     text
 }
 
-/// Sends one request, once. A kept connection that turns out to be closed before anything went out is replaced by
-/// another; after that a failure is final, and the call is never sent again.
+/// How connections to a backend are opened.
+pub(crate) fn connector(limits: &Limits, metrics: &Metrics, backend: &str) -> Connector {
+    Connector {
+        header_max_bytes: usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX),
+        multiplexed: metrics.backend_multiplexed.with_label_values(&[backend]),
+    }
+}
+
+/// Sends one request, once. Before a byte of it went out, a kept connection that turns out to be closed is replaced by
+/// another, and an endpoint that takes no connection by another; after that a failure is final, and the call is never sent
+/// again.
 pub(crate) async fn send(
     passage: Passage,
     pool: &Rc<Pool>,
-    (url, wanted): (&BackendUrl, &Wanted),
+    destination: &Destination<'_>,
     request: Request<Full<Bytes>>,
     response_timeout: Duration,
 ) -> Result<Answer, SendError> {
@@ -130,22 +169,38 @@ pub(crate) async fn send(
     let mut request = request;
     let asks_upgrade = request.headers().contains_key(UPGRADE);
     passage.use_up();
+    let counted = pool.endpoints.enter().ok_or(SendError::Overloaded)?;
+    let mut search = pool.search(&destination.affinity, &destination.wanted);
     loop {
-        let mut lease = pool.lease(url, wanted).await?;
-        let kept = lease.was_kept();
-        head::fit(&mut request, lease.sender().is_http2(), url);
+        let mut lease = search.lease().await?;
+        head::fit(&mut request, lease.sender().is_http2(), destination.url);
         match timeout_at(deadline, lease.sender().try_send(request)).await {
-            Err(_) => return Err(SendError::Timeout),
+            Err(_) => {
+                lease.failed(Failure::Timeout);
+                return Err(SendError::Timeout);
+            }
             // An upgrade that nobody asked for: what follows is no HTTP.
             Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS && !asks_upgrade => {
                 return Err(SendError::Upgraded);
             }
-            Ok(Ok(response)) => return Ok(Answer { response, lease }),
+            Ok(Ok(response)) => {
+                lease.heed(response.headers());
+                lease.holds(counted);
+                return Ok(Answer { response, lease });
+            }
             Ok(Err(mut failed)) => match failed.take_message() {
                 // The request came back whole: not a byte of it went out.
-                Some(unsent) if kept => request = unsent,
-                Some(_) => return Err(SendError::Unreachable(std::io::Error::other(failed.into_error()))),
-                None => return Err(SendError::Broken(failed.into_error())),
+                Some(unsent) => {
+                    request = unsent;
+                    if !lease.was_kept() {
+                        let error = std::io::Error::other(failed.into_error());
+                        search.refused(Arc::clone(lease.endpoint()), error);
+                    }
+                }
+                None => {
+                    lease.failed(Failure::Broken);
+                    return Err(SendError::Broken(failed.into_error()));
+                }
             },
         }
     }

@@ -159,6 +159,7 @@ impl<'a> Opening<'a> {
             standing,
             record,
             _place: self.place,
+            _lease: answer.lease,
             _connection: inbound.head.extensions.get::<std::sync::Arc<ConnectionPlace>>().cloned(),
         };
         tokio::task::spawn_local(tunnel.carry(caller, backend));

@@ -12,7 +12,10 @@ use prometheus::IntCounter;
 use crate::audit::{Record, Spool};
 use crate::entropy::{Entropy, NoEntropy};
 use crate::state::Shared;
-use crate::upstream::{Connector, Pool, PoolLimits};
+use crate::upstream::{Endpoints, Pool, PoolLimits, connector};
+
+/// How often idle connections are looked through.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What one worker owns. Never shared with another thread.
 #[derive(Debug)]
@@ -47,10 +50,10 @@ impl Worker {
             idle_max: usize::try_from(limits.max_idle_backend_connections).unwrap_or(usize::MAX),
             idle: Duration::from_secs(limits.backend_idle_seconds.into()),
             connect: Duration::from_secs(limits.connect_timeout_seconds.into()),
+            response_idle: Duration::from_secs(limits.response_idle_seconds.into()),
         };
-        let header_max_bytes = usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX);
         let metrics = &shared.metrics;
-        let backend = |backend: &config::Backend| {
+        let backend = |(backend, endpoints): (&config::Backend, &Arc<Endpoints>)| {
             let kind = match backend.kind {
                 config::BackendKind::Mcp { .. } => "mcp",
                 config::BackendKind::Rest { .. } => "rest",
@@ -59,16 +62,15 @@ impl Worker {
                 [Permission::Allowed, Permission::RequiresApproval, Permission::Disabled].map(|verdict| {
                     metrics.calls.with_label_values(&[backend.name.as_str(), kind, verdict.as_str()])
                 });
-            let multiplexed = metrics.backend_multiplexed.with_label_values(&[&backend.name]);
-            let connector = Connector { header_max_bytes, multiplexed };
+            let connector = connector(limits, metrics, &backend.name);
             Backend {
-                pool: Pool::new(pool_limits, connector, metrics, &backend.name),
+                pool: Pool::new(pool_limits, connector, metrics, endpoints),
                 transparent: metrics.transparent.with_label_values(&[&backend.name]),
                 hidden: metrics.tools_hidden.with_label_values(&[&backend.name]),
                 calls,
             }
         };
-        let backends = shared.settings.backends.iter().map(backend).collect();
+        let backends = shared.settings.backends.iter().zip(&shared.endpoints).map(backend).collect();
         Self { spool: Rc::new(spool), backends, entropy: Entropy::new(), shared }
     }
 
@@ -77,6 +79,14 @@ impl Worker {
         let id = self.token()?;
         let record = Record::of(Rc::clone(&self.spool), id.text.clone());
         Ok((id, record))
+    }
+
+    /// Closes idle connections that are of no use any more, for as long as the worker runs.
+    pub(crate) async fn sweep(self: Rc<Self>) {
+        loop {
+            tokio::time::sleep(SWEEP_INTERVAL).await;
+            self.backends.iter().for_each(|backend| backend.pool.sweep());
+        }
     }
 
     /// 128 bits that nobody can guess.

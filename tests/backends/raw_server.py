@@ -106,6 +106,7 @@ def answer(request: Request, options: argparse.Namespace) -> tuple[int, bytes]:
 
 
 def send_answer(connection: socket.socket, request: Request, options: argparse.Namespace) -> None:
+    time.sleep(options.delay_ms / 1000)
     status, body = answer(request, options)
     content_type = options.content_type or ("text/event-stream" if options.sse else "application/json")
     head = f"HTTP/1.1 {status} Scripted\r\ncontent-type: {content_type}\r\n"
@@ -114,9 +115,12 @@ def send_answer(connection: socket.socket, request: Request, options: argparse.N
         connection.sendall((head + "transfer-encoding: chunked\r\n\r\n").encode())
         for part in events(body, options) if options.sse else pieces(body):
             connection.sendall(b"%x\r\n%s\r\n" % (len(part), part))
+            if options.half:
+                return
         connection.sendall(b"0\r\n\r\n")
     else:
-        connection.sendall((head + f"content-length: {len(body)}\r\n\r\n").encode() + body)
+        sent = body[: len(body) // 2] if options.half else body
+        connection.sendall((head + f"content-length: {len(body)}\r\n\r\n").encode() + sent)
 
 
 def events(body: bytes, options: argparse.Namespace) -> Iterator[bytes]:
@@ -141,21 +145,33 @@ def attend(connection: socket.socket, options: argparse.Namespace, plain: argpar
         except OSError:
             return
     recorded = Recorded(connection, options.log)
+    # Closing with a linger time of zero sends RST in place of FIN.
+    linger = struct.pack("ii", 1, 0)
+    requests = 0
     with connection:
         try:
             while True:
                 request = recorded.request()
+                requests += 1
                 if options.only not in (None, request.message().get("method")):
                     send_answer(connection, request, plain)
                 elif options.hang:
                     while True:
                         recorded.more()
-                elif options.reset:
-                    # Closing with a linger time of zero sends RST in place of FIN.
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                elif options.reset or (options.reset_kept and requests > 1):
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                     return
                 else:
                     send_answer(connection, request, options)
+                    if options.half == "stall":
+                        while True:
+                            recorded.more()
+                    elif options.half == "reset":
+                        time.sleep(0.05)
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                        return
+                    elif options.half == "close" or options.close_idle:
+                        return
         except (EOFError, OSError):
             return
 
@@ -177,6 +193,10 @@ def main() -> None:
     parser.add_argument("--hang", action="store_true", help="read requests and never answer")
     parser.add_argument("--reset", action="store_true", help="read a request and reset the connection")
     secure_arguments(parser)
+    parser.add_argument("--reset-kept", action="store_true", help="reset a connection when a second request comes on it")
+    parser.add_argument("--close-idle", action="store_true", help="close each connection after an answer, unannounced")
+    parser.add_argument("--half", choices=["close", "reset", "stall"], help="answer with one half, and then do this")
+    parser.add_argument("--delay-ms", type=int, default=0, help="pause before each answer")
     options = parser.parse_args()
     plain = parser.parse_args(["--results", str(options.results)] if options.results else [])
     if options.log is not None:

@@ -10,12 +10,14 @@
 mod admin;
 mod audit;
 mod authorization;
+mod backends;
 mod batches;
 mod bypass;
 mod commands;
 mod conformance;
 mod connections;
 mod drain;
+mod endpoints;
 mod framing;
 mod harness;
 mod holds;

@@ -96,7 +96,8 @@ fn pure_crates_know_no_clock_no_files_no_network() {
 #[test]
 fn every_metric_and_every_refusal_is_described() {
     let described = read(&repository().join("docs/metrics.md"));
-    let metrics = read(&repository().join("proxy/src/metrics.rs"));
+    let parts = sources("proxy/src/metrics").into_iter().chain([repository().join("proxy/src/metrics.rs")]);
+    let metrics: String = parts.map(|file| read(&file)).collect();
     for line in metrics.lines().filter(|line| line.contains("r, \"")) {
         let name = line.split("r, \"").nth(1).unwrap().split('"').next().unwrap();
         assert!(described.contains(&format!("`oakgate_{name}`")), "docs/metrics.md lacks oakgate_{name}");

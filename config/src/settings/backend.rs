@@ -3,18 +3,20 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use http::HeaderName;
 use http::uri::{Authority, Scheme, Uri};
 use protocol::pointer::Pointer;
 use protocol::rest::Routes;
 
+use super::endpoints::{Ejection, EndpointName, Health, endpoints, health};
 use super::hop::{Hop, hop};
 use super::routes::{Route, routes};
 use super::{Listener, name};
-use crate::Mistake;
 pub use crate::source::AuthorizationSource as Authorization;
 use crate::source::{BackendSource, GovernSource, KindSource, MappingSource};
+use crate::{Limits, Mistake};
 
 /// One tool backend.
 #[derive(Debug)]
@@ -29,6 +31,14 @@ pub struct Backend {
     pub url: BackendUrl,
     /// How it is reached there.
     pub hop: Hop,
+    /// Where its calls go; at least one.
+    pub endpoints: Vec<EndpointName>,
+    /// How its endpoints are asked whether they are well; `None` is not at all.
+    pub health: Option<Health>,
+    /// When an endpoint whose calls fail is left out.
+    pub ejection: Ejection,
+    /// How long it may take until its response begins; `None` is as long as any: see [`Self::response_timeout`].
+    pub response_timeout_seconds: Option<u32>,
     /// What becomes of a caller's `Authorization`.
     pub authorization: Authorization,
     /// Where a call's resource comes from.
@@ -96,6 +106,15 @@ impl BackendUrl {
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost"
             || self.host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+    }
+}
+
+impl Backend {
+    /// How long it may take until its response begins.
+    #[must_use]
+    pub fn response_timeout(&self, limits: &Limits) -> Duration {
+        let seconds = self.response_timeout_seconds.unwrap_or(limits.response_timeout_seconds);
+        Duration::from_secs(seconds.into())
     }
 }
 
@@ -172,6 +191,8 @@ fn backend(
     let hop = hop(&source, url.as_ref(), folder, at, mistakes);
     let resource = mapping(source.resource, &at("resource"), mistakes);
     let method = mapping(source.method, &at("method"), mistakes);
+    let endpoints = endpoints(source.endpoints, url.as_ref(), at, mistakes);
+    let health = health(source.health, &at("health"), mistakes);
     let kind = match source.kind {
         KindSource::Mcp => {
             if !source.routes.is_empty() {
@@ -202,6 +223,10 @@ fn backend(
         listeners: source.listeners,
         url: url?,
         hop: hop?,
+        endpoints,
+        health: health?,
+        ejection: source.ejection,
+        response_timeout_seconds: source.response_timeout_seconds,
         authorization: source.authorization,
         resource: resource?,
         method: method?,

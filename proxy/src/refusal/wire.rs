@@ -98,6 +98,7 @@ impl Reason {
             Self::AuditFailed => ("audit-failed", 503, Mcp::Result, later),
             Self::BackendBroken => ("backend-broken", 502, Mcp::Result, Retry::Unknown),
             Self::BackendNoMessage => ("backend-no-message", 502, Mcp::Result, Retry::Unknown),
+            Self::BackendOverloaded => ("backend-overloaded", 503, Mcp::Result, later),
             Self::BackendRedirects => ("backend-redirects", 502, Mcp::Result, never),
             Self::BackendTimeout => ("backend-timeout", 504, Mcp::Result, Retry::Unknown),
             Self::BackendUnreachable => ("backend-unreachable", 502, Mcp::Result, later),

@@ -62,6 +62,15 @@ impl Wanted {
     pub(super) fn generation(&self) -> u64 {
         self.tls.as_ref().map_or(0, |tls| tls.generation)
     }
+
+    /// Whether what is opened for it may turn out to be HTTP/2.
+    pub(super) fn may_be_http2(&self) -> bool {
+        match self.http {
+            Http::Auto => self.tls.is_some(),
+            Http::One => false,
+            Http::Two => true,
+        }
+    }
 }
 
 impl Connector {
@@ -131,6 +140,16 @@ impl Http1 {
     /// Whether it is closed for good.
     pub(crate) fn is_closed(&self) -> bool {
         self.sender.is_closed()
+    }
+}
+
+impl Opened {
+    /// A sender that nobody shares.
+    pub(super) fn alone(self) -> Sender {
+        match self {
+            Self::Http1(connection) => Sender::Http1(connection),
+            Self::Http2(connection) => Sender::Http2(Stream::on(&connection)),
+        }
     }
 }
 

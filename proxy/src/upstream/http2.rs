@@ -147,7 +147,7 @@ impl Multiplexed {
 }
 
 impl Stream {
-    fn on(connection: &Rc<Multiplexed>) -> Self {
+    pub(super) fn on(connection: &Rc<Multiplexed>) -> Self {
         connection.streams.set(connection.streams.get() + 1);
         Self(Rc::clone(connection))
     }

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::connection::ConnectionPlace;
 use crate::metrics::Gauged;
 use crate::state::{Counted, Phase};
+use crate::upstream::Lease;
 use crate::worker::Worker;
 
 /// How often it is asked whether a WebSocket may stay open: a key that is taken away ends its sockets within this.
@@ -42,6 +43,8 @@ pub(super) struct Tunnel {
     pub(super) standing: Standing,
     pub(super) record: Record,
     pub(super) _place: Counted,
+    /// It counts among the backend's calls.
+    pub(super) _lease: Lease,
     pub(super) _connection: Option<Arc<ConnectionPlace>>,
 }
 

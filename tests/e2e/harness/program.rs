@@ -223,6 +223,17 @@ impl Backend {
         Self { program, url, log: folder.path().join("log"), _folder: folder }
     }
 
+    /// Its `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        let rest = self.url.trim_start_matches("http://");
+        rest.split('/').next().unwrap_or(rest)
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> &str {
+        self.address().rsplit(':').next().unwrap()
+    }
+
     /// Every byte that reached it (`raw`), or its lines.
     pub(crate) fn log_text(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
