@@ -6,6 +6,7 @@ mod gate;
 mod http;
 mod program;
 mod rust_client;
+pub(crate) mod tls;
 
 pub(crate) use client::{AUTO, Client, OAUTH, PY1, PY2, RUST, TS1, TS2};
 pub(crate) use gate::{Gate, GateOptions, KEY};
