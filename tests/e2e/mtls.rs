@@ -26,6 +26,7 @@ rules:
     when: caller.kind == 'agent' && caller.claims.trust_domain == 'example.org' && caller.claims.spiffe_id.contains('/ns/prod/')
   - {id: rest, permission: disabled}
 ";
+const LOADS: &str = "oakgate_loads_total{file=\"tls:agents\",result=\"loaded\"}";
 const MTLS: &str = "mtls: {trust_domains: [example.org], tenant: payments}";
 
 /// A gate with an authority of servers, and one of clients.
@@ -58,6 +59,11 @@ impl Mtls {
     /// What one call on a connection of its own is answered.
     fn answer(&self, certificate: Option<&Issued>, headers: &[(&str, &str)]) -> Result<u16, String> {
         self.client(certificate).status(&self.gate.address, &call(headers, true))
+    }
+
+    /// The watcher's first look loads the files again, and with that no session can be resumed.
+    fn wait_for_first_look(&self) {
+        wait_for("the first look", || (self.gate.metric(LOADS) > 0.0).then_some(()));
     }
 
     /// Who called, and under which rule, by the records; in the order of the calls.
@@ -168,8 +174,7 @@ fn everything_ends_with_the_authority() {
     let mtls = Mtls::before(Backend::everything(), "mtls");
     let address = &mtls.gate.address;
     let client = mtls.client(Some(&mtls.clients.issue(&[AGENT])));
-    let loads = "oakgate_loads_total{file=\"tls:agents\",result=\"loaded\"}";
-    wait_for("the first look", || (mtls.gate.metric(loads) > 0.0).then_some(()));
+    mtls.wait_for_first_look();
 
     // A session that could be resumed, a connection that is kept, and a stream without an end.
     for resumed in [false, true] {
@@ -184,9 +189,9 @@ fn everything_ends_with_the_authority() {
     assert_eq!(stream.head().status, 200);
 
     // Another certificate of the listener, and the same authority of clients: nobody is disturbed.
-    let before = mtls.gate.metric(loads);
+    let before = mtls.gate.metric(LOADS);
     mtls.servers.issue(&NAMES).write(mtls.gate.folder.path(), "server");
-    wait_for("the new certificate", || (mtls.gate.metric(loads) > before).then_some(()));
+    wait_for("the new certificate", || (mtls.gate.metric(LOADS) > before).then_some(()));
     initialize(&mut kept);
 
     let successor = Authority::new("successor");
@@ -217,6 +222,7 @@ fn initialize(connection: &mut Connection) -> String {
 fn a_connection_ends_with_its_certificate_and_its_session_is_no_way_back() {
     let mtls = Mtls::before(Backend::everything(), "mtls");
     let address = &mtls.gate.address;
+    mtls.wait_for_first_look();
     let ends = SystemTime::now() + Duration::from_secs(6);
     let client = mtls.client(Some(&mtls.clients.issue_until(&[AGENT], ends)));
     let mut kept = Connection::over(client.connect(address).unwrap());
