@@ -123,8 +123,17 @@ fn wants_null(error: &ValidationError<'_>) -> bool {
 /// Where several shapes are possible: what each of them would have wanted.
 fn alternatives(instance: &Value, context: &[Vec<ValidationError<'static>>]) -> String {
     let mut wants: Vec<String> = Vec::new();
+    collect_wants(context, &mut wants);
+    format!("must be {}, not {}", wants.join(" or "), shown(instance))
+}
+
+fn collect_wants(context: &[Vec<ValidationError<'static>>], wants: &mut Vec<String>) {
     for error in context.iter().flatten() {
         let want = match error.kind() {
+            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                collect_wants(context, wants);
+                continue;
+            }
             ValidationErrorKind::Type { kind } => wanted(kind),
             ValidationErrorKind::Enum { options } => format!("one of {}", listed(options)),
             ValidationErrorKind::Constant { expected_value } => format!("`{}`", text_of(expected_value)),
@@ -135,7 +144,6 @@ fn alternatives(instance: &Value, context: &[Vec<ValidationError<'static>>]) -> 
             wants.push(want);
         }
     }
-    format!("must be {}, not {}", wants.join(" or "), shown(instance))
 }
 
 fn wanted(kind: &TypeKind) -> String {

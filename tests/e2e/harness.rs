@@ -6,6 +6,7 @@ mod gate;
 mod http;
 mod program;
 mod rust_client;
+pub(crate) mod tls;
 
 pub(crate) use certificates::{Authority, Issued};
 pub(crate) use client::{AUTO, Client, OAUTH, PY1, PY2, RUST, SIGN_IN, TS1, TS2};

@@ -1,6 +1,7 @@
 //! The official SDKs as clients, each a small program that runs steps in one session.
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -100,12 +101,24 @@ impl Client {
 
     /// Runs steps at an address, with a proxy there or without.
     pub(crate) fn run_at(self, url: &str, key: &str, steps: &Value) -> Vec<Value> {
+        self.run_trusting(None, url, key, steps)
+    }
+
+    /// The same over `https`, with the authority in a file (not for the Rust SDK).
+    pub(crate) fn run_over_tls(self, authority: &Path, url: &str, key: &str, steps: &Value) -> Vec<Value> {
+        self.run_trusting(Some(authority), url, key, steps)
+    }
+
+    fn run_trusting(self, authority: Option<&Path>, url: &str, key: &str, steps: &Value) -> Vec<Value> {
         if self.program == HERE {
             return super::rust_client::run(url, key, self.is_modern(), steps);
         }
         let mut command = Command::new(tools().join(self.program));
         command.arg(repository().join("tests/clients").join(self.script));
         command.args(["--url", url, "--key", key]);
+        if let Some(authority) = authority {
+            command.env("SSL_CERT_FILE", authority).env("NODE_EXTRA_CA_CERTS", authority);
+        }
         if let Some(mode) = self.mode {
             command.args(["--mode", mode]);
         }

@@ -1,12 +1,13 @@
 //! A plain HTTP/1.1 client over a socket: sends what it is told, byte for byte, and sees when each byte comes.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::PATIENCE;
+use super::tls::TlsStream;
 
 /// A whole answer.
 #[derive(Debug)]
@@ -55,15 +56,26 @@ pub(crate) fn request(
 
 /// A connection.
 pub(crate) struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Stream>,
     host: String,
 }
 
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream>),
+}
+
 impl Connection {
+    /// One that speaks TLS already.
+    pub(crate) fn over(stream: TlsStream) -> Self {
+        let host = stream.sock.peer_addr().unwrap().to_string();
+        Self { stream: BufReader::new(Stream::Tls(Box::new(stream))), host }
+    }
+
     pub(crate) fn open(address: &str) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { stream: BufReader::new(stream), host: address.to_owned() }
+        Self { stream: BufReader::new(Stream::Plain(stream)), host: address.to_owned() }
     }
 
     /// Sends a request; `Host` and `Content-Length` are added unless they are given.
@@ -85,11 +97,12 @@ impl Connection {
 
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).unwrap();
+        self.stream.get_mut().flush().unwrap();
     }
 
     /// Ends the sending side.
     pub(crate) fn send_no_more(&mut self) {
-        self.stream.get_mut().shutdown(Shutdown::Write).unwrap();
+        self.stream.get_mut().socket().shutdown(Shutdown::Write).unwrap();
     }
 
     /// Reads the status line and the headers.
@@ -160,8 +173,42 @@ impl Connection {
     /// Whether the other end closes within a time, without a further byte.
     pub(crate) fn closes_within(&mut self, limit: Duration) -> bool {
         let since = Instant::now();
-        self.stream.get_mut().set_read_timeout(Some(limit)).unwrap();
+        self.stream.get_mut().socket().set_read_timeout(Some(limit)).unwrap();
         let closed = matches!(self.stream.read(&mut [0]), Ok(0));
         closed && since.elapsed() < limit
+    }
+}
+
+impl Stream {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => &stream.sock,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(into),
+            Self::Tls(stream) => stream.read(into),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
     }
 }
