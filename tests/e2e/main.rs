@@ -17,6 +17,7 @@ mod conformance;
 mod drain;
 mod harness;
 mod holds;
+mod http2;
 mod http_sse;
 mod limits;
 mod lists;
