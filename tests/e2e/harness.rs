@@ -6,7 +6,7 @@ mod http;
 mod program;
 mod rust_client;
 
-pub(crate) use client::{AUTO, Client, OAUTH, PY1, PY2, RUST, TS1, TS2};
+pub(crate) use client::{AUTO, Client, OAUTH, PY1, PY1_HTTP2, PY2, RUST, TS1, TS2};
 pub(crate) use gate::{Gate, GateOptions, KEY};
 pub(crate) use http::{Answer, Connection, request};
 pub(crate) use program::{Backend, Program, oakgate, oakgate_command, repository, tools};
