@@ -63,9 +63,15 @@ pub struct Limits {
     /// How long a client may take to send a request's head.
     #[schemars(range(min = 1, max = 3600))]
     pub header_timeout_seconds: u32,
+    /// How long a client's connection may stay idle between requests.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub keep_alive_seconds: u32,
     /// How long a client may take to send a request's body.
     #[schemars(range(min = 1, max = 3600))]
     pub body_timeout_seconds: u32,
+    /// How long a client may take no byte of an answer that waits for it.
+    #[schemars(range(min = 1, max = 3600))]
+    pub write_timeout_seconds: u32,
     /// How long a connection to a backend may take to open.
     #[schemars(range(min = 1, max = 3600))]
     pub connect_timeout_seconds: u32,
@@ -113,12 +119,6 @@ pub struct Limits {
     /// HTTP/2: how long it may take to answer that.
     #[schemars(range(min = 1, max = 3600))]
     pub http2_ping_timeout_seconds: u32,
-    /// HTTP/2: how long a connection is kept on which nothing is under way.
-    #[schemars(range(min = 1, max = 86_400))]
-    pub http2_idle_seconds: u32,
-    /// HTTP/2: how long a client may leave the next piece of an answer (16 KiB) untaken before that answer is cut.
-    #[schemars(range(min = 1, max = 3600))]
-    pub http2_stall_seconds: u32,
     /// Bytes of audit records on this disk; what happens beyond is `audit.on_full`.
     #[schemars(range(min = 1_048_576))]
     pub max_audit_bytes: u64,
@@ -145,7 +145,9 @@ impl Default for Limits {
             max_tool_definitions: 10_000,
             max_tool_definitions_bytes: 64 * 1024 * 1024,
             header_timeout_seconds: 15,
+            keep_alive_seconds: 75,
             body_timeout_seconds: 30,
+            write_timeout_seconds: 30,
             connect_timeout_seconds: 5,
             response_timeout_seconds: 300,
             max_idle_backend_connections: 64,
@@ -161,8 +163,6 @@ impl Default for Limits {
             max_http2_control_frames: 1000,
             http2_ping_seconds: 30,
             http2_ping_timeout_seconds: 15,
-            http2_idle_seconds: 300,
-            http2_stall_seconds: 30,
             max_audit_bytes: 4 * 1024 * 1024 * 1024,
         }
     }

@@ -93,7 +93,8 @@ impl Connection {
         };
         match spoken {
             Ok(Ok((Spoken::Http1, stream))) => self.http1(stream).await,
-            Ok(Ok((Spoken::Http2, stream))) => self.http2(stream).await,
+            // Boxed: a connection of HTTP/1.1 has no use for its size.
+            Ok(Ok((Spoken::Http2, stream))) => Box::pin(self.http2(stream)).await,
             Ok(Err(error)) => tracing::debug!(%error, "a client's connection ended"),
             Err(_) => {
                 shared.metrics.limits_reached.with_label_values(&["header_timeout_seconds"]).inc();

@@ -5,6 +5,7 @@ mod floods;
 mod frames;
 mod malformed;
 mod requests;
+mod sections;
 
 use crate::harness::{Backend, Gate, GateOptions, wait_for};
 

@@ -233,13 +233,13 @@ fn heads_that_do_not_come_close_the_connection() {
 #[test]
 fn a_connection_without_a_request_is_asked_to_leave() {
     let backend = Backend::raw(&[]);
-    let gate = gate(&backend, "http2_idle_seconds: 1, header_timeout_seconds: 2", "");
+    let gate = gate(&backend, "keep_alive_seconds: 1, header_timeout_seconds: 2", "");
     let mut client = Client::open(&gate.address, &[]);
     client.request(1, "POST", "/a", b"");
     assert_eq!(client.heard(), Heard::Status(200));
     assert_eq!(client.heard(), Heard::GoAway(NO_ERROR));
     assert!(client.closes_within(SOON), "one that does not go is cut");
-    limited(&gate, "http2_idle_seconds", 1.0);
+    limited(&gate, "keep_alive_seconds", 1.0);
 }
 
 #[test]
@@ -261,14 +261,14 @@ fn an_answer_that_is_not_taken_is_cut() {
     let file = folder.path().join("body");
     std::fs::write(&file, vec![b'x'; 1_000_000]).unwrap();
     let backend = Backend::raw(&["--body-file", file.to_str().unwrap()]);
-    let gate = gate(&backend, "http2_stall_seconds: 1, max_calls_per_caller: 1", "");
+    let gate = gate(&backend, "write_timeout_seconds: 1, max_calls_per_caller: 1", "");
     let mut client = Client::open(&gate.address, &[(4, 0)]);
     client.request(1, "POST", "/a", b"");
     assert_eq!(client.heard(), Heard::Status(200));
     let busy = gate.send("POST", "/other", &[], b"");
     assert_eq!(busy.status, 429, "the call is under way for as long as its answer is: {}", busy.text());
     assert_eq!(client.heard(), Heard::Reset(CANCEL));
-    limited(&gate, "http2_stall_seconds", 1.0);
+    limited(&gate, "write_timeout_seconds", 1.0);
     wait_for("the call's end", || (gate.send("POST", "/other", &[], b"").status == 200).then_some(()));
     // The connection is as good as before, and a client that takes what comes gets it whole.
     client.send(SETTINGS, 0, 0, &settings(&[(4, 65_535)]));
