@@ -163,12 +163,6 @@ pub struct Limits {
     /// HTTP/2: how long it may take to answer that.
     #[schemars(range(min = 1, max = 3600))]
     pub http2_ping_timeout_seconds: u32,
-    /// HTTP/2: how long a connection is kept on which nothing is under way.
-    #[schemars(range(min = 1, max = 86_400))]
-    pub http2_idle_seconds: u32,
-    /// HTTP/2: how long a client may leave the next piece of an answer (16 KiB) untaken before that answer is cut.
-    #[schemars(range(min = 1, max = 3600))]
-    pub http2_stall_seconds: u32,
     /// Bytes of audit records on this disk; what happens beyond is `audit.on_full`.
     #[schemars(range(min = 1_048_576))]
     pub max_audit_bytes: u64,
@@ -226,8 +220,6 @@ impl Default for Limits {
             max_http2_control_frames: 1000,
             http2_ping_seconds: 30,
             http2_ping_timeout_seconds: 15,
-            http2_idle_seconds: 300,
-            http2_stall_seconds: 30,
             max_audit_bytes: 4 * 1024 * 1024 * 1024,
         }
     }

@@ -60,7 +60,8 @@ async def main(given: list[steps.Line]) -> None:
             reading, writing = await enter(sse_client(options.url, headers=steps.headers(options)))
         else:
             timeout = httpx.Timeout(30, read=READ_TIMEOUT_SECONDS)
-            http = await enter(httpx.AsyncClient(headers=steps.headers(options), timeout=timeout))
+            versions = {"http1": not options.http2, "http2": options.http2}
+            http = await enter(httpx.AsyncClient(headers=steps.headers(options), timeout=timeout, **versions))
             reading, writing, _ = await enter(streamable_http_client(options.url, http_client=http))
         session = await enter(ClientSession(reading, writing, **steps.callbacks(host, types)))
         negotiated = await session.initialize()

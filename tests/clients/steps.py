@@ -108,6 +108,7 @@ def options(modes: list[str]) -> argparse.Namespace:
     parser.add_argument("--bearer", help="sent as Authorization: Bearer")
     parser.add_argument("--mode", choices=modes, default=modes[0])
     parser.add_argument("--transport", choices=["http", "sse"], default="http", help="sse: HTTP+SSE of 2024-11-05")
+    parser.add_argument("--http2", action="store_true", help="HTTP/2 with prior knowledge (py1_client.py only)")
     return parser.parse_args()
 
 

@@ -21,6 +21,7 @@ mod endpoints;
 mod framing;
 mod harness;
 mod holds;
+mod http2;
 mod http_sse;
 mod jwt;
 mod limits;

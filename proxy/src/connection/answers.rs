@@ -97,13 +97,13 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Tasks {
         while tasks.try_join_next().is_some() {}
         tasks.spawn_local(async move {
             let limits = &counted.0.0.shared.settings.limits;
-            let limit = Duration::from_secs(limits.http2_stall_seconds.into());
+            let limit = Duration::from_secs(limits.write_timeout_seconds.into());
             tokio::select! {
                 biased;
                 () = request => {}
                 () = pace.stalled(limit) => {
                     let reached = &counted.0.0.shared.metrics.limits_reached;
-                    reached.with_label_values(&["http2_stall_seconds"]).inc();
+                    reached.with_label_values(&["write_timeout_seconds"]).inc();
                 }
             }
         });
@@ -200,9 +200,8 @@ impl http_body::Body for Paced {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt;
-
     use http_body::Body as _;
+    use http_body_util::BodyExt;
 
     use super::*;
 

@@ -165,12 +165,7 @@ impl Seen {
                 "NO_ERROR" | "CANCEL" => {}
                 "REFUSED_STREAM" => self.reached("max_http2_streams"),
                 _ if self.too_large.get() == frame.stream => {}
-                code => {
-                    self.error("stream", code);
-                    if code == "PROTOCOL_ERROR" {
-                        self.unreadable();
-                    }
-                }
+                code => self.error("stream", code),
             },
             GOAWAY if frame.code != 0 => self.error("connection", code(frame.code)),
             _ => {}
@@ -183,6 +178,9 @@ impl Seen {
 
     fn error(&self, scope: &str, code: &str) {
         self.shared.metrics.http2_errors.with_label_values(&[scope, code]).inc();
+        if code == "PROTOCOL_ERROR" {
+            self.unreadable();
+        }
     }
 
     fn unreadable(&self) {
@@ -330,109 +328,4 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BYTES: &[u8] = &[
-        0,
-        0,
-        3,
-        HEADERS,
-        0,
-        0,
-        0,
-        0,
-        1,
-        b'a',
-        b'b',
-        b'c', // A head that goes on,
-        0,
-        0,
-        1,
-        CONTINUATION,
-        END_HEADERS,
-        0,
-        0,
-        0,
-        1,
-        b'd', // and ends.
-        0,
-        0,
-        0,
-        DATA,
-        END_STREAM,
-        0,
-        0,
-        0,
-        1, //
-        0,
-        0,
-        4,
-        RST_STREAM,
-        0,
-        0x80,
-        0,
-        0,
-        3,
-        0,
-        0,
-        0,
-        8, //
-        0,
-        0,
-        10,
-        GOAWAY,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        3,
-        0,
-        0,
-        0,
-        11,
-        b'h',
-        b'i',
-    ];
-
-    #[test]
-    fn frames_are_the_same_however_they_are_cut() {
-        let frame = |length, kind, flags, stream, code| Frame { length, kind, flags, stream, code };
-        let headers = u32::from_be_bytes(*b"abc\0");
-        for size in 1..=BYTES.len() {
-            let mut walk = Walk::default();
-            let mut frames = Vec::new();
-            for piece in BYTES.chunks(size) {
-                walk.pass(piece, |frame| {
-                    frames.push(frame);
-                    Ok(())
-                })
-                .unwrap();
-            }
-            assert_eq!(frames.len(), 5, "{size}");
-            assert_eq!(frames[0], frame(3, HEADERS, 0, 1, headers), "{size}");
-            assert!(!frames[0].ends_head() && frames[1].ends_head());
-            assert_eq!((frames[2].kind, frames[2].flags), (DATA, END_STREAM), "{size}");
-            assert_eq!(frames[3], frame(4, RST_STREAM, 0, 3, 8), "{size}");
-            assert_eq!(frames[4], frame(10, GOAWAY, 0, 0, 11), "{size}");
-        }
-    }
-
-    #[test]
-    fn a_head_is_under_way_from_its_first_frame_to_its_last() {
-        let mut walk = Walk::default();
-        let under_way: Vec<bool> = BYTES
-            .iter()
-            .map(|byte| {
-                walk.pass(&[*byte], |_| Ok(())).unwrap();
-                walk.in_head
-            })
-            .collect();
-        let expected: Vec<bool> = (0..BYTES.len()).map(|place| (8..21).contains(&place)).collect();
-        assert_eq!(under_way, expected);
-    }
-}
+mod tests;

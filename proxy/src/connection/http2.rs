@@ -41,7 +41,7 @@ impl Connection {
         let seen = Seen::new(Arc::clone(&shared));
         let under_way = UnderWay::new(Arc::clone(&shared));
         let tasks = under_way.tasks();
-        let service = service_fn(|request| self.http2_answer(request, tasks.begin()));
+        let service = service_fn(|request| answer(&self, request, tasks.begin()));
         let stream = Watched::new(stream, Rc::clone(&seen));
         let connection = builder(limits, tasks.clone()).serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
@@ -62,7 +62,7 @@ impl Connection {
                 _ = look.tick() => match late(&seen, &under_way, limits, is_ending) {
                     Late::No => {}
                     Late::Idle => {
-                        count(&shared, "http2_idle_seconds");
+                        count(&shared, "keep_alive_seconds");
                         connection.as_mut().graceful_shutdown();
                         is_ending = true;
                     }
@@ -81,25 +81,25 @@ impl Connection {
             tracing::debug!(%error, "a client's connection ended");
         }
     }
+}
 
-    /// Answers one request.
-    fn http2_answer(
-        &self,
-        mut request: Request<Incoming>,
-        pace: Pace,
-    ) -> impl Future<Output = Result<Response<Paced>, Infallible>> + use<> {
-        let (worker, listening) = (Rc::clone(&self.worker), Rc::clone(&self.listening));
-        let peer = Arc::clone(&self.peer);
-        async move {
-            let response = match readable(&mut request, &worker.shared) {
-                Ok(()) => gate(worker, listening, peer, request).await,
-                Err(refusal) => {
-                    worker.shared.metrics.refusals.with_label_values(&[refusal.name()]).inc();
-                    respond::refused(&refusal, None, &ReplyTo::Http, "")
-                }
-            };
-            Ok(response.map(|body| Paced::new(body, pace)))
-        }
+/// Answers one request.
+fn answer(
+    connection: &Connection,
+    mut request: Request<Incoming>,
+    pace: Pace,
+) -> impl Future<Output = Result<Response<Paced>, Infallible>> + use<> {
+    let (worker, listening) = (Rc::clone(&connection.worker), Rc::clone(&connection.listening));
+    let peer = Arc::clone(&connection.peer);
+    async move {
+        let response = match readable(&mut request, &worker.shared) {
+            Ok(()) => gate(worker, listening, peer, request).await,
+            Err(refusal) => {
+                worker.shared.metrics.refusals.with_label_values(&[refusal.name()]).inc();
+                respond::refused(&refusal, None, &ReplyTo::Http, "")
+            }
+        };
+        Ok(response.map(|body| Paced::new(body, pace)))
     }
 }
 
@@ -135,7 +135,7 @@ enum Late {
 
 fn late(seen: &Seen, under_way: &UnderWay, limits: &Limits, is_ending: bool) -> Late {
     let patience = Duration::from_secs(limits.header_timeout_seconds.into());
-    let idle_max = Duration::from_secs(limits.http2_idle_seconds.into());
+    let idle_max = Duration::from_secs(limits.keep_alive_seconds.into());
     match (seen.head_awaited(), under_way.idle()) {
         (Some(awaited), _) if awaited > patience => Late::Head,
         (_, Some(idle)) if is_ending && idle > patience => Late::Leaving,

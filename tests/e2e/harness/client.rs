@@ -22,6 +22,8 @@ pub(crate) struct Client {
     mode: Option<&'static str>,
     /// Whether it speaks HTTP+SSE, the transport of 2024-11-05.
     http_and_sse: bool,
+    /// Whether it speaks HTTP/2, with prior knowledge.
+    http2: bool,
     /// The revision it settles on with a server that speaks all of them.
     pub(crate) revision: &'static str,
 }
@@ -31,6 +33,7 @@ const PY2_LEGACY: Client = Client {
     script: "py2_client.py",
     mode: Some("legacy"),
     http_and_sse: false,
+    http2: false,
     revision: "2025-11-25",
 };
 const PY2_MODERN: Client = Client { mode: Some("modern"), revision: "2026-07-28", ..PY2_LEGACY };
@@ -39,12 +42,15 @@ const TS2_LEGACY: Client = Client {
     script: "ts2_client.mjs",
     mode: Some("legacy"),
     http_and_sse: false,
+    http2: false,
     revision: "2025-11-25",
 };
 const TS2_MODERN: Client = Client { mode: Some("modern"), revision: "2026-07-28", ..TS2_LEGACY };
 /// PyPI `mcp` 1.30.
 pub(crate) const PY1: Client =
     Client { program: "py1/bin/python", script: "py1_client.py", mode: None, ..PY2_LEGACY };
+/// The same over HTTP/2.
+pub(crate) const PY1_HTTP2: Client = Client { http2: true, ..PY1 };
 /// npm `@modelcontextprotocol/sdk` 1.32.
 pub(crate) const TS1: Client = Client { script: "ts1_client.mjs", mode: None, ..TS2_LEGACY };
 /// PyPI `mcp` 2.3, both eras.
@@ -124,6 +130,9 @@ impl Client {
         }
         if self.http_and_sse {
             command.args(["--transport", "sse"]);
+        }
+        if self.http2 {
+            command.arg("--http2");
         }
         let (text, errors) = run_within(CLIENT_LIMIT, &mut command, &steps.to_string());
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
