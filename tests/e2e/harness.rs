@@ -1,11 +1,13 @@
 //! Starts programs, waits for them, and stops them; what tests read like is up to the tests.
 
+mod browser;
 mod client;
 mod gate;
 mod http;
 mod program;
 mod rust_client;
 
+pub(crate) use browser::Pages;
 pub(crate) use client::{AUTO, Client, OAUTH, PY1, PY2, RUST, TS1, TS2};
 pub(crate) use gate::{Gate, GateOptions, KEY};
 pub(crate) use http::{Answer, Connection, request};
