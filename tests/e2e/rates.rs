@@ -295,3 +295,24 @@ fn what_is_read_of_responses_has_a_limit_in_all() {
         assert_eq!(gate.metric("oakgate_buffered_response_bytes"), 0.0);
     }
 }
+
+#[test]
+fn who_reads_slowly_holds_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "x".repeat(200_000);
+    let tools: Vec<Value> =
+        (0..60).map(|n| json!({"name": format!("tool-{n}"), "description": long})).collect();
+    let results = folder.path().join("results.json");
+    std::fs::write(&results, json!({"tools/list": {"tools": tools}}).to_string()).unwrap();
+    let backend = Backend::raw(&["--results", results.to_str().unwrap()]);
+    let gate = gate("mcp", &backend, "limits: {max_buffered_response_bytes: 16777216}");
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let mut slow = Connection::open(&gate.address);
+    slow.send("POST", "/mcp", &[("x-api-key", KEY), ("content-type", "application/json")], list.as_bytes());
+    assert_eq!(slow.head().status, 200);
+    assert!(gate.metric("oakgate_buffered_response_bytes") > 12_000_000.0);
+    assert_eq!(gate.post(list).json()["error"]["data"]["reason"], "list-unreadable");
+    drop(slow);
+    wait_for("room", || (gate.metric("oakgate_buffered_response_bytes") == 0.0).then_some(()));
+    assert_eq!(gate.post(list).json()["result"]["tools"][59]["name"], "tool-59");
+}
