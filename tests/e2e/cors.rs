@@ -84,7 +84,7 @@ fn options_without_a_preflight_is_a_call() {
         assert_eq!(answer.status, status, "{}", answer.text());
         assert!(cors(&answer).contains(&("allow-origin", APP)));
     }
-    assert_eq!(backend.log_text().matches("OPTIONS /v1/orders").count(), 1);
+    assert_eq!(backend.log_text().matches("OPTIONS /mcp/v1/orders").count(), 1);
     assert!(!backend.log_text().contains("refunds"));
 }
 
