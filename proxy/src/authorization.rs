@@ -27,7 +27,7 @@ use crate::protected::PROTECTED_RESOURCE;
 use crate::recognise::Transparent;
 use crate::refusal::Refusal;
 use crate::relay::{Way, is_plain, relay};
-use crate::state::Shared;
+use crate::state::{Room, Shared};
 use crate::upstream::{Answer, Outbound, Passage, remove_hop_by_hop};
 use rewrite::Address;
 
@@ -118,6 +118,11 @@ pub(crate) async fn document(
     if answer.response.status() != StatusCode::OK || !is_resource {
         let record = exchange.record.take().ok_or(Refusal::AuditFailed)?;
         return Ok(relay(answer, record, Way::default()));
+    }
+    let mut room = Room::new(Arc::clone(&shared.buffered_responses));
+    if !room.take(DOCUMENT_MAX_BYTES) {
+        shared.metrics.limits_reached.with_label_values(&["max_buffered_response_bytes"]).inc();
+        return Err(Refusal::DocumentUnreadable { why: "no-room" });
     }
     let deadline = std::time::Duration::from_secs(shared.settings.limits.response_timeout_seconds.into());
     let reading = tokio::time::timeout(deadline, rewritten(answer, inbound));

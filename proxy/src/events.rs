@@ -161,9 +161,9 @@ impl Events {
                     }
                     Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                     Poll::Ready(None) => {
-                        let event = sse::write_event(read);
+                        let event = self.room.hold(sse::write_event(read).into());
                         self.source = Source::Done;
-                        return Poll::Ready(Some(Ok(Frame::data(event.into()))));
+                        return Poll::Ready(Some(Ok(Frame::data(event))));
                     }
                 },
                 Source::Done => return Poll::Ready(None),

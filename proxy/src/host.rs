@@ -38,7 +38,7 @@ impl Hosts {
 
     /// Whether this listener is who the caller believes to speak to, and the caller's page, if it is one, may.
     pub(crate) fn check(&self, head: &Parts, is_secure: bool) -> Result<(), Refusal> {
-        let host = host(head)?;
+        let host = host(head, is_secure)?;
         if !self.names.contains(&host) {
             return Err(Refusal::BadHost { host: shown(host.as_bytes()) });
         }
@@ -66,7 +66,7 @@ impl Hosts {
 }
 
 /// The one host that a request names, in lower case.
-fn host(head: &Parts) -> Result<String, Refusal> {
+fn host(head: &Parts, is_secure: bool) -> Result<String, Refusal> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let named = head.uri.authority().map(http::uri::Authority::as_str);
     let host = match (hosts.next(), hosts.next()) {
@@ -75,11 +75,15 @@ fn host(head: &Parts) -> Result<String, Refusal> {
         (None, _) if head.version == Version::HTTP_2 => named.ok_or(Refusal::UnclearHost)?,
         _ => return Err(Refusal::UnclearHost),
     };
-    // A target in absolute form says it once more (RFC 9112, section 3.2.2).
-    let says_same = named.is_none_or(|named| named.eq_ignore_ascii_case(host));
-    let is_http = head.version == Version::HTTP_2
-        || head.uri.scheme().is_none_or(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS);
-    if says_same && is_http { Ok(host.to_ascii_lowercase()) } else { Err(Refusal::UnclearHost) }
+    // A target in absolute form says it once more (RFC 9112, section 3.2.2). Over HTTP/2 every target has a scheme, and
+    // not always that of the last hop.
+    let own = if is_secure { Scheme::HTTPS } else { Scheme::HTTP };
+    let fits = head.version == Version::HTTP_2 || head.uri.scheme().is_none_or(|scheme| *scheme == own);
+    if fits && named.is_none_or(|named| named.eq_ignore_ascii_case(host)) {
+        Ok(host.to_ascii_lowercase())
+    } else {
+        Err(Refusal::BadHost { host: shown(head.uri.to_string().as_bytes()) })
+    }
 }
 
 /// The start of what a client sent, safe to show.

@@ -86,7 +86,7 @@ pub(crate) enum Refusal {
     /// A header that a mapping names occurs twice, or is not text.
     #[error("the header `{header}`, which policy decides on, is not one line of text")]
     BadDimensionHeader { header: String },
-    /// `Host` is not one of the listener's names (DNS rebinding).
+    /// `Host`, or the target in absolute form, is not one of the listener's names (DNS rebinding).
     #[error("this address does not answer to the host `{host}`; add it to the listener's `hosts`")]
     BadHost { host: String },
     /// `Origin` is foreign.
@@ -223,7 +223,7 @@ pub(crate) enum Refusal {
     /// `max_websockets` are open.
     #[error("too many WebSockets are open")]
     TooManyWebsockets,
-    /// The request names no host, several, or another one in its target (RFC 9112, section 3.2).
+    /// The request names no host, or several (RFC 9112, section 3.2).
     #[error("a request names one host, in `Host`")]
     UnclearHost,
     /// The key is not known, or two different ones were sent.

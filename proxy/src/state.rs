@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use policy::{Snapshot, UnixMillis};
 use receipt::KeySet;
 use tokio::sync::watch;
@@ -22,6 +23,9 @@ use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::tls::ByListener;
 use crate::upstream::{Access, Endpoints, Sessions};
+
+/// Bytes on their way to a caller that are fewer hold no room.
+const HELD_MIN_BYTES: usize = 64 * 1024;
 
 /// Shared by every worker, the admin address and the watchers of files.
 #[derive(Debug)]
@@ -169,6 +173,37 @@ impl Room {
     }
 }
 
+impl Room {
+    /// Gives a part of it away.
+    fn part(&mut self, bytes: usize) -> Self {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX).min(self.bytes);
+        self.bytes -= bytes;
+        Self { of: Arc::clone(&self.of), bytes }
+    }
+
+    /// Bytes that keep as much of the room until they are gone: whoever reads slowly still holds them. Short ones are no
+    /// more than what a connection holds in any case, and go without.
+    pub(crate) fn hold(&mut self, bytes: Bytes) -> Bytes {
+        if bytes.len() < HELD_MIN_BYTES {
+            return bytes;
+        }
+        let room = self.part(bytes.len());
+        Bytes::from_owner(Held { bytes, _room: room })
+    }
+}
+
+/// Bytes with their room.
+struct Held {
+    bytes: Bytes,
+    _room: Room,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Drop for Room {
     fn drop(&mut self) {
         self.keep(0);
@@ -230,6 +265,21 @@ mod tests {
         assert_eq!(buffered.bytes(), 4);
         assert!(Room::new(Arc::clone(&buffered)).take(6));
         drop(room);
+        assert_eq!(buffered.bytes(), 0);
+    }
+
+    #[test]
+    fn long_bytes_hold_their_room_until_they_are_gone() {
+        let buffered = Arc::new(Buffered::new(1 << 20));
+        let mut room = Room::new(Arc::clone(&buffered));
+        assert!(room.take(100_000));
+        let (short, long) = (room.hold(Bytes::from(vec![0; 10])), room.hold(Bytes::from(vec![1; 90_000])));
+        drop(room);
+        assert_eq!((short.len(), long.len(), buffered.bytes()), (10, 90_000, 90_000));
+        let half = long.slice(..10);
+        drop(long);
+        assert_eq!(buffered.bytes(), 90_000);
+        drop(half);
         assert_eq!(buffered.bytes(), 0);
     }
 

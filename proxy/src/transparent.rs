@@ -277,6 +277,7 @@ async fn one_message(
         Some(changed) => changed.into(),
         None => read.freeze(),
     };
+    let body = room.hold(body);
     crate::upstream::remove_hop_by_hop(&mut head.headers);
     head.version = Version::HTTP_11;
     head.headers.remove(CONTENT_LENGTH);

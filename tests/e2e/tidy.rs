@@ -108,3 +108,17 @@ fn every_metric_and_every_refusal_is_described() {
     assert!(described.ends_with(&table), "docs/refusals.md is not what the code says: run `make refusals`");
     assert!(!table.contains("|  |"), "a reason without a meaning: {table}");
 }
+
+#[test]
+fn every_limit_and_every_rate_is_described() {
+    let described = read(&repository().join("docs/limits.md"));
+    let schema: serde_json::Value =
+        serde_json::from_str(&read(&repository().join("config/settings.schema.json"))).unwrap();
+    for (limit, about) in schema["$defs"]["Limits"]["properties"].as_object().unwrap() {
+        let row = format!("| `{limit}` | {} | ", about["default"]);
+        assert!(described.contains(&row), "docs/limits.md lacks {row}");
+    }
+    for rate in schema["$defs"]["Rates"]["properties"].as_object().unwrap().keys() {
+        assert!(described.contains(&format!("`{rate}`")), "docs/limits.md lacks {rate}");
+    }
+}

@@ -78,10 +78,11 @@ fn which_hosts_are_answered_to() {
         ("/mcp", &[][..], "unclear-host"),
         ("/mcp", &[("host", "localhost:8080"), ("host", "localhost:8080")], "unclear-host"),
         ("http://localhost:8080/mcp", &[("host", "localhost:8080")], ""),
-        ("http://localhost:8080/mcp", &[("host", "127.0.0.1:8080")], "unclear-host"),
-        ("http://evil.example/mcp", &[("host", "localhost:8080")], "unclear-host"),
-        ("http://u@localhost:8080/mcp", &[("host", "localhost:8080")], "unclear-host"),
-        ("ftp://localhost:8080/mcp", &[("host", "localhost:8080")], "unclear-host"),
+        ("http://localhost:8080/mcp", &[("host", "127.0.0.1:8080")], "bad-host"),
+        ("http://evil.example/mcp", &[("host", "localhost:8080")], "bad-host"),
+        ("http://u@localhost:8080/mcp", &[("host", "localhost:8080")], "bad-host"),
+        ("https://localhost:8080/mcp", &[("host", "localhost:8080")], "bad-host"),
+        ("ftp://localhost:8080/mcp", &[("host", "localhost:8080")], "bad-host"),
     ] {
         assert_eq!(refused(&hosts, &head(target, headers)), expected, "{target} {headers:?}");
     }
@@ -93,7 +94,7 @@ fn http_2_names_its_host_in_the_authority() {
     for (target, host, expected) in [
         ("https://localhost:8080/mcp", None, ""),
         ("http://localhost:8080/mcp", Some("localhost:8080"), ""),
-        ("http://localhost:8080/mcp", Some("evil.example"), "unclear-host"),
+        ("http://localhost:8080/mcp", Some("evil.example"), "bad-host"),
         ("http://evil.example/mcp", None, "bad-host"),
         ("/mcp", None, "unclear-host"),
     ] {

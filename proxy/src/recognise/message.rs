@@ -16,6 +16,9 @@ use super::{Arrival, Passing, ReplyTo, Requested, ToolCall, Transparent, content
 use crate::header::values;
 use crate::refusal::Refusal;
 
+/// Of a method that nobody knows, this much is repeated.
+const METHOD_SHOWN_MAX_CHARS: usize = 256;
+
 /// Which methods a backend knows beyond the published ones, and which are under the cascade.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Methods<'a> {
@@ -91,7 +94,7 @@ pub(super) fn batch<'a>(
         arrivals.push(match arrival(methods, &head.headers, message)? {
             // It can't be left out: the bytes that were decided are the bytes that go on.
             Arrival::Absorbed | Arrival::Transparent(_, Passing::Listen { .. }) => {
-                return Err(Refusal::UnknownMethod { method: method.unwrap_or_default() });
+                return Err(unknown(&method.unwrap_or_default()));
             }
             arrival => arrival,
         });
@@ -133,9 +136,14 @@ fn arrival<'a>(
             method if mcp::is_published_request(method) || methods.extra.contains(method) => {
                 passes(Passing::Other)
             }
-            method => Err(Refusal::UnknownMethod { method: method.to_owned() }),
+            method => Err(unknown(method)),
         },
     }
+}
+
+/// A method is repeated in the answer, which may have to wait for its reader: not all of a long one.
+fn unknown(method: &str) -> Refusal {
+    Refusal::UnknownMethod { method: method.chars().take(METHOD_SHOWN_MAX_CHARS).collect() }
 }
 
 fn is_utf_8(head: &Parts) -> bool {

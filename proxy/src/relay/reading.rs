@@ -96,6 +96,6 @@ impl Reading {
             Some(changed) => event.with_data(&changed),
             None => event.into_raw(),
         };
-        Ok(Some(chunk.into()))
+        Ok(Some(self.room.hold(chunk.into())))
     }
 }
