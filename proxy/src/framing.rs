@@ -20,11 +20,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use config::Limits;
-use prometheus::IntCounterVec;
 use protocol::http1::{self, Framing, FramingRefused};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::state::Shared;
 use deadline::Deadline;
 pub(crate) use progress::{Answer, Answering, Progress};
 
@@ -39,8 +38,7 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(crate) struct Watched<S> {
     stream: S,
     progress: Arc<Progress>,
-    limits: Limits,
-    limits_reached: IntCounterVec,
+    shared: Arc<Shared>,
     framing: Framing,
     /// What was read and has not passed: a head that is not whole yet, or what follows the request under way.
     held: BytesMut,
@@ -74,12 +72,8 @@ pub(crate) fn refused_by(error: &hyper::Error) -> Option<FramingRefused> {
 }
 
 impl<S> Watched<S> {
-    pub(crate) fn new(
-        stream: S,
-        progress: Arc<Progress>,
-        limits: Limits,
-        limits_reached: &IntCounterVec,
-    ) -> Self {
+    pub(crate) fn new(stream: S, progress: Arc<Progress>, shared: Arc<Shared>) -> Self {
+        let limits = shared.settings.limits;
         let bytes = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         let framing = Framing::new(http1::Limits {
             max_head_bytes: bytes(limits.max_header_bytes),
@@ -89,8 +83,7 @@ impl<S> Watched<S> {
         Self {
             stream,
             progress,
-            limits,
-            limits_reached: limits_reached.clone(),
+            shared,
             framing,
             held: BytesMut::new(),
             passable: 0,
