@@ -53,6 +53,7 @@ pub(crate) struct Watched<S> {
     writing: Deadline,
     /// A refused head was replaced, which is the end of reading.
     is_replaced: bool,
+    /// The answers are out, and what the client still sends is thrown away.
     is_shut_down: bool,
 }
 
@@ -109,6 +110,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         }
         if this.progress.is_upgraded() {
             this.passable = this.held.len();
+        }
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         loop {
@@ -197,12 +201,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         if !this.is_shut_down {
             let shut_down = Pin::new(&mut this.stream).poll_shutdown(context);
             ready!(this.watch_write(context, shut_down))?;
+            let is_unread = this.is_replaced || !this.held.is_empty() || this.progress.is_in_body();
+            if this.progress.is_upgraded() || !is_unread {
+                return Poll::Ready(Ok(()));
+            }
             this.is_shut_down = true;
             this.reading.set(LINGER);
-        }
-        let is_unread = this.is_replaced || !this.held.is_empty() || this.progress.is_in_body();
-        if this.progress.is_upgraded() || !is_unread {
-            return Poll::Ready(Ok(()));
         }
         loop {
             this.held.clear();
