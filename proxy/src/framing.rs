@@ -20,11 +20,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use config::Limits;
-use prometheus::IntCounterVec;
 use protocol::http1::{self, Framing, FramingRefused};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::state::Shared;
 use deadline::Deadline;
 pub(crate) use progress::{Answer, Answering, Progress};
 
@@ -39,8 +38,7 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(crate) struct Watched<S> {
     stream: S,
     progress: Arc<Progress>,
-    limits: Limits,
-    limits_reached: IntCounterVec,
+    shared: Arc<Shared>,
     framing: Framing,
     /// What was read and has not passed: a head that is not whole yet, or what follows the request under way.
     held: BytesMut,
@@ -55,6 +53,7 @@ pub(crate) struct Watched<S> {
     writing: Deadline,
     /// A refused head was replaced, which is the end of reading.
     is_replaced: bool,
+    /// The answers are out, and what the client still sends is thrown away.
     is_shut_down: bool,
 }
 
@@ -74,12 +73,8 @@ pub(crate) fn refused_by(error: &hyper::Error) -> Option<FramingRefused> {
 }
 
 impl<S> Watched<S> {
-    pub(crate) fn new(
-        stream: S,
-        progress: Arc<Progress>,
-        limits: Limits,
-        limits_reached: &IntCounterVec,
-    ) -> Self {
+    pub(crate) fn new(stream: S, progress: Arc<Progress>, shared: Arc<Shared>) -> Self {
+        let limits = shared.settings.limits;
         let bytes = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         let framing = Framing::new(http1::Limits {
             max_head_bytes: bytes(limits.max_header_bytes),
@@ -89,8 +84,7 @@ impl<S> Watched<S> {
         Self {
             stream,
             progress,
-            limits,
-            limits_reached: limits_reached.clone(),
+            shared,
             framing,
             held: BytesMut::new(),
             passable: 0,
@@ -116,6 +110,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         }
         if this.progress.is_upgraded() {
             this.passable = this.held.len();
+        }
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         loop {
@@ -204,12 +201,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         if !this.is_shut_down {
             let shut_down = Pin::new(&mut this.stream).poll_shutdown(context);
             ready!(this.watch_write(context, shut_down))?;
+            let is_unread = this.is_replaced || !this.held.is_empty() || this.progress.is_in_body();
+            if this.progress.is_upgraded() || !is_unread {
+                return Poll::Ready(Ok(()));
+            }
             this.is_shut_down = true;
             this.reading.set(LINGER);
-        }
-        let is_unread = this.is_replaced || !this.held.is_empty() || this.progress.is_in_body();
-        if this.progress.is_upgraded() || !is_unread {
-            return Poll::Ready(Ok(()));
         }
         loop {
             this.held.clear();

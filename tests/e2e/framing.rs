@@ -143,6 +143,9 @@ fn requests_in_a_row_are_answered_in_a_row() {
             "{log}"
         );
     }
+    // A head that comes in many reads and is nearly as large as it may be.
+    let large = plain.replacen("\r\n", &format!("\r\na: {}\r\n", "b".repeat(65_000)), 1);
+    assert_eq!(opened(&gate, large.as_bytes()).answer().status, 200);
     // More in a row than is read ahead.
     let mut connection = Connection::open(&gate.address);
     connection.write(plain.repeat(100).as_bytes());

@@ -27,7 +27,7 @@ impl Connection {
         let shared = Arc::clone(&self.worker.shared);
         let limits = shared.settings.limits;
         let progress = Arc::<Progress>::default();
-        let stream = Watched::new(stream, Arc::clone(&progress), limits, &shared.metrics.limits_reached);
+        let stream = Watched::new(stream, Arc::clone(&progress), Arc::clone(&shared));
         let service = service_fn(|request| {
             let answer = self.http1_answer(&progress, request);
             async move { Ok::<_, std::convert::Infallible>(answer.await) }

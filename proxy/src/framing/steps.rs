@@ -90,17 +90,18 @@ impl<S> Watched<S> {
     }
 
     fn count(&self, limit: &str) {
-        self.limits_reached.with_label_values(&[limit]).inc();
+        self.shared.metrics.limits_reached.with_label_values(&[limit]).inc();
     }
 
     /// Ready when the client has taken too long for its next head. Then the connection is at its end, or, if a part of
     /// the head has come, there is something to answer.
     pub(super) fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let seconds = |limit: u32| Duration::from_secs(limit.into());
+        let limits = &self.shared.settings.limits;
         let (waiting, limit, name) = match (self.held.is_empty(), self.begun) {
-            (false, _) => (Waiting::RestOfHead, self.limits.header_timeout_seconds, "header_timeout_seconds"),
-            (true, 0) => (Waiting::FirstByte, self.limits.header_timeout_seconds, "header_timeout_seconds"),
-            (true, _) => (Waiting::FirstByte, self.limits.keep_alive_seconds, "keep_alive_seconds"),
+            (false, _) => (Waiting::RestOfHead, limits.header_timeout_seconds, "header_timeout_seconds"),
+            (true, 0) => (Waiting::FirstByte, limits.header_timeout_seconds, "header_timeout_seconds"),
+            (true, _) => (Waiting::FirstByte, limits.keep_alive_seconds, "keep_alive_seconds"),
         };
         if self.waiting != waiting {
             self.waiting = waiting;
@@ -123,7 +124,8 @@ impl<S> Watched<S> {
         if written.is_ready() {
             self.writing.clear();
         } else if !self.progress.is_upgraded() {
-            self.writing.start(Duration::from_secs(self.limits.write_timeout_seconds.into()));
+            let limit = self.shared.settings.limits.write_timeout_seconds;
+            self.writing.start(Duration::from_secs(limit.into()));
             ready!(self.writing.poll(context));
             self.count("write_timeout_seconds");
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
