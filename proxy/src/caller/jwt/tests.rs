@@ -343,6 +343,8 @@ fn hostile_claims() {
         (json!({"sub": 7}), "token-claims"),
         (json!({"sub": "a b"}), "token-claims"),
         (json!({"sub": "a\nb"}), "token-claims"),
+        (json!({"sub": "a\"b"}), "token-claims"),
+        (json!({"sub": "a\\b"}), "token-claims"),
         (json!({"sub": "\u{430}nn"}), "token-claims"),
         (json!({"sub": "a".repeat(256)}), "token-claims"),
         (
