@@ -461,14 +461,13 @@ fn clients_sign_in() {
             {"do": "call", "tool": "write_note", "arguments": {"path": "a", "text": "a"}},
         ]);
         for client in SIGN_IN {
-            let lines = client.run(&gate, "/mcp", &steps);
+            let lines = client.run_with_key(&gate, "/mcp", "", &steps);
             assert_eq!(lines[0], json!({"negotiated": client.revision}), "{client:?}: {lines:?}");
             let listed = lines[1]["tools"].as_array().unwrap();
             assert!(listed.contains(&json!("echo")), "{client:?}: {lines:?}");
             let answer = (&lines[2]["is_error"], &lines[2]["text"]);
             assert_eq!(answer, (&json!(false), &json!("a")), "{client:?}: by a claim of the token");
-            let refused = lines[3].to_string();
-            assert!(refused.contains("write_note") && !refused.contains("wrote"), "{client:?}: {refused}");
+            assert_eq!(lines[3]["is_error"], true, "{client:?}: policy still decides: {}", lines[3]);
         }
         let records = format!("{:?}", gate.records());
         assert!(records.contains(&format!("jwt:{}#ann", server.url)), "{records}");
