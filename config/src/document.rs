@@ -122,20 +122,31 @@ fn wants_null(error: &ValidationError<'_>) -> bool {
 
 /// Where several shapes are possible: what each of them would have wanted.
 fn alternatives(instance: &Value, context: &[Vec<ValidationError<'static>>]) -> String {
-    let mut wants: Vec<String> = Vec::new();
+    format!("must be {}, not {}", wants(context).join(" or "), shown(instance))
+}
+
+fn wants(context: &[Vec<ValidationError<'static>>]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
     for error in context.iter().flatten() {
-        let want = match error.kind() {
-            ValidationErrorKind::Type { kind } => wanted(kind),
-            ValidationErrorKind::Enum { options } => format!("one of {}", listed(options)),
-            ValidationErrorKind::Constant { expected_value } => format!("`{}`", text_of(expected_value)),
-            ValidationErrorKind::Required { property } => format!("an object with {property}"),
+        let wanted = match error.kind() {
+            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                wants(context)
+            }
+            ValidationErrorKind::Type { kind } => vec![wanted(kind)],
+            ValidationErrorKind::Enum { options } => vec![format!("one of {}", listed(options))],
+            ValidationErrorKind::Constant { expected_value } => {
+                vec![format!("`{}`", text_of(expected_value))]
+            }
+            ValidationErrorKind::Required { property } => vec![format!("an object with {property}")],
             _ => continue,
         };
-        if want != "null" && !wants.contains(&want) {
-            wants.push(want);
+        for want in wanted {
+            if want != "null" && !all.contains(&want) {
+                all.push(want);
+            }
         }
     }
-    format!("must be {}, not {}", wants.join(" or "), shown(instance))
+    all
 }
 
 fn wanted(kind: &TypeKind) -> String {
