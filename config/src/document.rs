@@ -122,28 +122,31 @@ fn wants_null(error: &ValidationError<'_>) -> bool {
 
 /// Where several shapes are possible: what each of them would have wanted.
 fn alternatives(instance: &Value, context: &[Vec<ValidationError<'static>>]) -> String {
-    let mut wants: Vec<String> = Vec::new();
-    collect_wants(context, &mut wants);
-    format!("must be {}, not {}", wants.join(" or "), shown(instance))
+    format!("must be {}, not {}", wants(context).join(" or "), shown(instance))
 }
 
-fn collect_wants(context: &[Vec<ValidationError<'static>>], wants: &mut Vec<String>) {
+fn wants(context: &[Vec<ValidationError<'static>>]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
     for error in context.iter().flatten() {
-        let want = match error.kind() {
+        let wanted = match error.kind() {
             ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-                collect_wants(context, wants);
-                continue;
+                wants(context)
             }
-            ValidationErrorKind::Type { kind } => wanted(kind),
-            ValidationErrorKind::Enum { options } => format!("one of {}", listed(options)),
-            ValidationErrorKind::Constant { expected_value } => format!("`{}`", text_of(expected_value)),
-            ValidationErrorKind::Required { property } => format!("an object with {property}"),
+            ValidationErrorKind::Type { kind } => vec![wanted(kind)],
+            ValidationErrorKind::Enum { options } => vec![format!("one of {}", listed(options))],
+            ValidationErrorKind::Constant { expected_value } => {
+                vec![format!("`{}`", text_of(expected_value))]
+            }
+            ValidationErrorKind::Required { property } => vec![format!("an object with {property}")],
             _ => continue,
         };
-        if want != "null" && !wants.contains(&want) {
-            wants.push(want);
+        for want in wanted {
+            if want != "null" && !all.contains(&want) {
+                all.push(want);
+            }
         }
     }
+    all
 }
 
 fn wanted(kind: &TypeKind) -> String {

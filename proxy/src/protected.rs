@@ -107,9 +107,7 @@ impl Protected {
         let place = self.path(place);
         let mut challenge = format!("Bearer resource_metadata=\"{origin}{PROTECTED_RESOURCE}{place}\"");
         if let Some(error) = error {
-            // No text of a refusal has a quote in it that is not the caller's, and those that are can't be here.
-            let description = refusal.to_string().replace(['"', '\\'], "'");
-            challenge.push_str(&format!(", error=\"{error}\", error_description=\"{description}\""));
+            challenge.push_str(&format!(", error=\"{error}\", error_description=\"{refusal}\""));
         }
         let scopes = &self.issuer.settings.required_scopes;
         if !scopes.is_empty() {

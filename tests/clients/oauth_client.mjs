@@ -25,6 +25,8 @@ class Person {
   saveTokens = (tokens) => void (this.saved = tokens);
   saveCodeVerifier = (verifier) => void (this.verifier = verifier);
   codeVerifier = () => this.verifier;
+  saveDiscoveryState = (state) => void (this.discovered = state);
+  discoveryState = () => this.discovered;
 
   async redirectToAuthorization(url) {
     const cookies = new Map();

@@ -20,7 +20,8 @@ async def main(given: list[steps.Line]) -> None:
     browser = Browser()
     metadata = OAuthClientMetadata(redirect_uris=[AnyUrl(REDIRECT_URI)], client_name="oauth_client")
     provider = OAuthClientProvider(options.url, metadata, Memory(), browser.open, browser.callback)
-    async with httpx2.AsyncClient(auth=provider, headers=steps.headers(options)) as http:
+    timeout = httpx2.Timeout(30, read=py2_client.READ_TIMEOUT_SECONDS)
+    async with httpx2.AsyncClient(auth=provider, headers=steps.headers(options), timeout=timeout) as http:
         transport = streamable_http_client(options.url, http_client=http)
         async with AsyncExitStack() as until_done:
             client = await until_done.enter_async_context(Client(transport, mode=py2_client.MODES[options.mode]))

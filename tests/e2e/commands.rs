@@ -93,7 +93,7 @@ proxy:
         assert_eq!(status, 64, "{errors}");
         for mistake in [
             "proxy.listeners[0].colour: unknown key",
-            "proxy.listeners[1].auth: must be `api-key` or `mtls` or `none` or a list, not `api-keys`",
+            "proxy.listeners[1].auth: must be `api-key` or `mtls` or `jwt` or `none` or a list, not `api-keys`",
             "proxy.receipts.keys_file: missing",
             "proxy.limits.max_body_bytes: must be a whole number, not `many`",
         ] {

@@ -4,24 +4,39 @@ use std::net::TcpListener;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::harness::{
     Answer, Backend, Connection, Gate, GateOptions, KEY, SIGN_IN, oakgate, request, wait_for,
 };
 
-const POLICY: &str = "{format: 1, org: acme, unlisted_tools: trust, tools: [{name: read_note, default: allowed}, \
-                      {name: echo}], rules: [{id: ops, tool: echo, permission: allowed, when: 'caller.claims.team == \"ops\"'}]}";
+const POLICY: &str = "
+format: 1
+org: acme
+tools: [{name: echo, default: disabled}, {name: raw, default: disabled}]
+rules:
+  - {id: echo, tool: echo, permission: allowed, when: 'caller.claims.?team.orValue(\"\") == \"ops\"'}
+  - {id: raw, tool: raw, permission: allowed, when: 'caller.claims.?team.orValue(\"\") == \"ops\"'}
+";
 const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 
 /// A proxy whose listener takes keys and tokens.
-fn gate(backend: &Backend, policy: &'static str, listener: &str, approvals: bool) -> Gate {
-    let backends = format!("- {{name: tools, kind: mcp, path: /mcp, url: '{}'}}", backend.url);
+fn gate(backend: &Backend, policy: &str, listener: &str, approvals: bool) -> Gate {
+    let backends = backends(backend);
     let options = GateOptions { backends, policy, listener, approvals, ..GateOptions::default() };
-    let folder = Gate::folder(&options);
+    Gate::start_in(folder(&options, "[api-key, jwt]"), approvals)
+}
+
+fn backends(backend: &Backend) -> String {
+    format!("- {{name: tools, kind: mcp, path: /mcp, url: '{}'}}", backend.url)
+}
+
+fn folder(options: &GateOptions<'_>, auth: &str) -> TempDir {
+    let folder = Gate::folder(options);
     let file = folder.path().join("oakgate.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("auth: api-key", "auth: [api-key, jwt]")).unwrap();
-    Gate::start_in(folder, approvals)
+    std::fs::write(&file, text.replace("auth: api-key", &format!("auth: {auth}"))).unwrap();
+    folder
 }
 
 /// `jwt` of a listener for an issuer whose keys are fetched; `more` are further keys of it.
@@ -73,7 +88,7 @@ fn send(gate: &Gate, credential: &[(&str, &str)], body: &str) -> Answer {
 /// What becomes of a call with a token: `ok`, or the reason of its refusal.
 fn call(gate: &Gate, token: &str) -> String {
     let bearer = format!("Bearer {token}");
-    outcome(&send(gate, &[("authorization", &bearer)], &call_of("echo")))
+    outcome(&send(gate, &[("authorization", &bearer)], &call_of("raw")))
 }
 
 fn outcome(answer: &Answer) -> String {
@@ -90,7 +105,7 @@ fn fetches(gate: &Gate, result: &str) -> f64 {
 
 #[test]
 fn keys_and_tokens_side_by_side() {
-    let (issuer, backend) = (Backend::issuer(&[]), Backend::mcp());
+    let (issuer, backend) = (Backend::issuer(&[]), Backend::raw(&[]));
     let gate = gate(&backend, POLICY, &jwt(&issuer, ", required_scopes: [tools]"), false);
     let good = token(&issuer);
     let bearer = format!("Bearer {good}");
@@ -104,8 +119,8 @@ fn keys_and_tokens_side_by_side() {
     for (credential, status, expected) in [
         (vec![("authorization", bearer.as_str())], 200, "ok"),
         (vec![("authorization", &bearer)], 200, "ok"),
-        (vec![("authorization", &other_team)], 200, "Unknown tool: echo"),
-        (vec![("x-api-key", KEY)], 200, "Unknown tool: echo"),
+        (vec![("authorization", &other_team)], 200, "policy does not allow it"),
+        (vec![("x-api-key", KEY)], 200, "policy does not allow it"),
         (vec![("x-api-key", &good)], 401, "credential-unknown"),
         (vec![("x-api-key", KEY), ("authorization", &bearer)], 401, "credential-unknown"),
         (vec![("authorization", &bearer), ("authorization", &expired)], 401, "credential-unknown"),
@@ -116,17 +131,16 @@ fn keys_and_tokens_side_by_side() {
         (vec![("authorization", &foreign)], 401, "token-audience"),
         (vec![("authorization", &unscoped)], 403, "insufficient-scope"),
     ] {
-        let answer = send(&gate, &credential, &call_of("echo"));
+        let answer = send(&gate, &credential, &call_of("raw"));
         assert_eq!(answer.status, status, "{credential:?}: {}", answer.text());
         assert!(outcome(&answer).contains(expected), "{credential:?}: {}", answer.text());
         let challenge = answer.header("www-authenticate").map(str::to_owned);
         assert_eq!(challenge, expected_challenge(&gate, &answer), "{credential:?}");
     }
     // The token is for the proxy, and goes no further.
-    let log = backend.log();
-    assert_eq!(log.len(), 2);
-    let text = format!("{log:?}");
-    assert!(!text.contains("authorization") && !text.contains(&good), "{text}");
+    let text = backend.log_text().to_ascii_lowercase();
+    assert_eq!(text.matches("post /mcp").count(), 2);
+    assert!(!text.contains("authorization") && !text.contains(&good.to_ascii_lowercase()), "{text}");
     // Who called is in the record: the issuer's name for it, not the token.
     let records = format!("{:?}", gate.records());
     assert!(records.contains(&format!("jwt:{}#ann", issuer.url)) && !records.contains(&good), "{records}");
@@ -164,7 +178,7 @@ fn expected_challenge(gate: &Gate, answer: &Answer) -> Option<String> {
 
 #[test]
 fn callers_learn_where_tokens_come_from() {
-    let (issuer, backend) = (Backend::issuer(&[]), Backend::mcp());
+    let (issuer, backend) = (Backend::issuer(&[]), Backend::raw(&[]));
     let more = ", required_scopes: [tools], scopes_supported: [more, tools]";
     let gate = gate(&backend, POLICY, &jwt(&issuer, more), false);
     let get = |path: &str| request(&gate.address, "GET", path, &[], b"");
@@ -189,14 +203,9 @@ fn callers_learn_where_tokens_come_from() {
 fn settings_that_would_trust_too_much_are_refused() {
     let options = |listener: &str| {
         let listener = format!("jwt: {{{listener}}}");
-        let folder = Gate::folder(&GateOptions {
-            backends: "- {name: tools, kind: mcp, path: /mcp, url: 'http://127.0.0.1:1/mcp'}".to_owned(),
-            listener: &listener,
-            ..GateOptions::default()
-        });
+        let backends = "- {name: tools, kind: mcp, path: /mcp, url: 'http://127.0.0.1:1/mcp'}".to_owned();
+        let folder = folder(&GateOptions { backends, listener: &listener, ..GateOptions::default() }, "jwt");
         let file = folder.path().join("oakgate.yaml");
-        let text = std::fs::read_to_string(&file).unwrap().replace("auth: api-key", "auth: jwt");
-        std::fs::write(&file, text).unwrap();
         let (status, output, errors) = oakgate(&["config", "check", file.to_str().unwrap()], "");
         (status, output + &errors)
     };
@@ -224,13 +233,13 @@ fn settings_that_would_trust_too_much_are_refused() {
 
 #[test]
 fn a_key_set_that_can_not_be_had_changes_nothing() {
-    let (issuer, backend) = (Backend::issuer(&[]), Backend::mcp());
+    let (issuer, backend) = (Backend::issuer(&[]), Backend::raw(&[]));
     change(&issuer, &json!({"jwks": "garbage"}));
     let gate = gate(&backend, POLICY, &jwt(&issuer, ", jwks_refresh_seconds: 1"), false);
     let good = token(&issuer);
     // Nothing was ever there: nobody can say.
     assert_eq!(call(&gate, &good), "credential-unverifiable");
-    let unverifiable = send(&gate, &[("authorization", &format!("Bearer {good}"))], &call_of("echo"));
+    let unverifiable = send(&gate, &[("authorization", &format!("Bearer {good}"))], &call_of("raw"));
     assert_eq!(unverifiable.status, 503);
     assert!(
         unverifiable.header("retry-after").is_some() && unverifiable.header("www-authenticate").is_none()
@@ -260,7 +269,7 @@ fn a_key_set_that_can_not_be_had_changes_nothing() {
 
 #[test]
 fn keys_are_good_for_so_long_and_no_longer() {
-    let (issuer, backend) = (Backend::issuer(&[]), Backend::mcp());
+    let (issuer, backend) = (Backend::issuer(&[]), Backend::raw(&[]));
     let gate =
         gate(&backend, POLICY, &jwt(&issuer, ", jwks_refresh_seconds: 1, jwks_max_age_seconds: 4"), false);
     let good = token(&issuer);
@@ -273,7 +282,7 @@ fn keys_are_good_for_so_long_and_no_longer() {
 
 #[test]
 fn rotated_keys_are_found_and_old_ones_stop_working() {
-    let (issuer, backend) = (Backend::issuer(&[]), Backend::mcp());
+    let (issuer, backend) = (Backend::issuer(&[]), Backend::raw(&[]));
     // Nothing but an unknown key makes it fetch again.
     let gate = gate(&backend, POLICY, &jwt(&issuer, ", jwks_refresh_seconds: 86400"), false);
     let old = token(&issuer);
@@ -289,7 +298,7 @@ fn rotated_keys_are_found_and_old_ones_stop_working() {
 
 #[test]
 fn keys_that_nobody_knows_do_not_hammer_their_issuer() {
-    let (issuer, backend) = (Backend::issuer(&[]), Backend::mcp());
+    let (issuer, backend) = (Backend::issuer(&[]), Backend::raw(&[]));
     let listener = jwt(&issuer, "").replace("jwks_min_interval_seconds: 1", "jwks_min_interval_seconds: 2");
     let gate = gate(&backend, POLICY, &listener, false);
     assert_eq!(call(&gate, &token(&issuer)), "ok");
@@ -313,8 +322,33 @@ fn keys_that_nobody_knows_do_not_hammer_their_issuer() {
 }
 
 #[test]
+fn only_so_many_wait_for_keys_and_only_so_many_tokens_are_remembered() {
+    let (issuer, backend) = (Backend::issuer(&[]), Backend::raw(&[]));
+    change(&issuer, &json!({"jwks": "slow"}));
+    let (backends, listener) = (backends(&backend), jwt(&issuer, ""));
+    let proxy = "limits: {max_waits_for_keys: 1, max_tokens: 0}";
+    let options =
+        GateOptions { backends, policy: POLICY, listener: &listener, proxy, ..GateOptions::default() };
+    let gate = Gate::start_in(folder(&options, "[api-key, jwt]"), false);
+    let good = token(&issuer);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(call(&gate, &good), "credential-unverifiable"));
+        }
+    });
+    assert!(gate.metric("oakgate_limits_reached_total{limit=\"max_waits_for_keys\"}") > 0.0);
+    change(&issuer, &json!({"jwks": "good"}));
+    wait_for("the keys", || (call(&gate, &good) == "ok").then_some(()));
+    assert_eq!(call(&gate, &good), "ok");
+    let tokens = |result: &str| gate.metric(&format!("oakgate_tokens_total{{result=\"{result}\"}}"));
+    assert_eq!((tokens("verified"), tokens("remembered")), (2.0, 0.0));
+    assert_eq!(call(&gate, &"x".repeat(20_000)), "token-too-large");
+    assert_eq!(gate.metric("oakgate_limits_reached_total{limit=\"max_token_bytes\"}"), 1.0);
+}
+
+#[test]
 fn keys_come_from_a_file_too() {
-    let (issuer, backend) = (Backend::issuer(&[]), Backend::mcp());
+    let (issuer, backend) = (Backend::issuer(&[]), Backend::raw(&[]));
     let jwks = |issuer: &Backend| {
         request(issuer.url.strip_prefix("http://").unwrap(), "GET", "/jwks", &[], b"").text()
     };
@@ -340,7 +374,7 @@ fn keys_come_from_a_file_too() {
 #[test]
 fn the_issuer_says_where_its_keys_are_and_its_certificate_is_checked() {
     let folder = tempfile::tempdir().unwrap();
-    let (issuer, backend) = (Backend::issuer(&["--tls", folder.path().to_str().unwrap()]), Backend::mcp());
+    let (issuer, backend) = (Backend::issuer(&["--tls", folder.path().to_str().unwrap()]), Backend::raw(&[]));
     let ca_file = folder.path().join("ca.pem");
     for (more, expected) in
         [(format!(", ca_file: '{}'", ca_file.display()), "ok"), (String::new(), "credential-unverifiable")]
@@ -353,8 +387,8 @@ fn the_issuer_says_where_its_keys_are_and_its_certificate_is_checked() {
 
 #[test]
 fn a_token_that_expires_while_its_call_is_held_runs_nothing() {
-    let (issuer, backend) = (Backend::issuer(&[]), Backend::mcp());
-    let policy = "{format: 1, org: acme, tools: [{name: echo, default: requires_approval}]}";
+    let (issuer, backend) = (Backend::issuer(&[]), Backend::raw(&[]));
+    let policy = "{format: 1, org: acme, tools: [{name: raw, default: requires_approval}]}";
     let gate = gate(&backend, policy, &jwt(&issuer, ", clock_skew_seconds: 0"), true);
     let expires = now() + 8;
     let mut claims = claims(&issuer);
@@ -366,14 +400,14 @@ fn a_token_that_expires_while_its_call_is_held_runs_nothing() {
         ("accept", "application/json"),
         ("authorization", bearer.as_str()),
     ];
-    waiting.send("POST", "/mcp", &headers, call_of("echo").as_bytes());
+    waiting.send("POST", "/mcp", &headers, call_of("raw").as_bytes());
     let reference = gate.pending();
     wait_for("the token's end", || (now() > expires).then_some(()));
     gate.approvals(&["approve", &reference]);
     let answer = waiting.answer();
     assert_eq!((answer.status, &answer.json()["code"]), (401, &json!("credential-expired")));
     assert!(answer.header("www-authenticate").unwrap().contains("resource_metadata="));
-    assert!(backend.log().is_empty());
+    assert!(!backend.log_text().contains("tools/call"));
 }
 
 #[test]
@@ -396,7 +430,7 @@ fn a_stream_ends_with_its_token() {
     let since = Instant::now();
     while stream.chunk().is_some() {}
     assert!(since.elapsed().as_secs() < 15, "{:?}", since.elapsed());
-    assert_eq!(send(&gate, &[("authorization", &bearer)], &call_of("echo")).status, 401);
+    assert_eq!(send(&gate, &[("authorization", &bearer)], &call_of("raw")).status, 401);
 }
 
 /// Clients that know nothing but the proxy's URL: they find the authorization server by its 401, register, sign in with
@@ -412,11 +446,11 @@ fn clients_sign_in() {
             "public_url: 'http://127.0.0.1:{port}'\njwt: {{issuer: '{}', required_scopes: [tools]}}",
             server.url
         );
-        let backends = format!("- {{name: tools, kind: mcp, path: /mcp, url: '{}'}}", backend.url);
+        let backends = backends(&backend);
         let options = GateOptions { backends, policy: POLICY, listener: &listener, ..GateOptions::default() };
-        let folder = Gate::folder(&options);
+        let folder = folder(&options, "jwt");
         let file = folder.path().join("oakgate.yaml");
-        let text = std::fs::read_to_string(&file).unwrap().replace("auth: api-key", "auth: jwt");
+        let text = std::fs::read_to_string(&file).unwrap();
         let text =
             text.replacen("      address: 127.0.0.1:0", &format!("      address: 127.0.0.1:{port}"), 1);
         std::fs::write(&file, text).unwrap();
@@ -427,14 +461,13 @@ fn clients_sign_in() {
             {"do": "call", "tool": "write_note", "arguments": {"path": "a", "text": "a"}},
         ]);
         for client in SIGN_IN {
-            let lines = client.run(&gate, "/mcp", &steps);
+            let lines = client.run_with_key(&gate, "/mcp", "", &steps);
             assert_eq!(lines[0], json!({"negotiated": client.revision}), "{client:?}: {lines:?}");
-            let listed = lines[1]["tools"].as_array().unwrap();
-            assert!(listed.contains(&json!("echo")), "{client:?}: {lines:?}");
+            let listed = lines[1]["tools"].as_array();
+            assert!(listed.is_some_and(|tools| tools.contains(&json!("echo"))), "{client:?}: {lines:?}");
             let answer = (&lines[2]["is_error"], &lines[2]["text"]);
             assert_eq!(answer, (&json!(false), &json!("a")), "{client:?}: by a claim of the token");
-            let refused = lines[3].to_string();
-            assert!(refused.contains("write_note") && !refused.contains("wrote"), "{client:?}: {refused}");
+            assert_eq!(lines[3]["is_error"], true, "{client:?}: policy still decides: {}", lines[3]);
         }
         let records = format!("{:?}", gate.records());
         assert!(records.contains(&format!("jwt:{}#ann", server.url)), "{records}");

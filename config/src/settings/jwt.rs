@@ -149,24 +149,7 @@ pub(super) fn jwt(
             );
         }
     }
-    let jwks = match (source.jwks_url, source.jwks_file) {
-        (Some(_), Some(_)) => {
-            wrong(
-                "jwks_file",
-                "there is a `jwks_url` too: only one of them can say where the keys are".to_owned(),
-            );
-            None
-        }
-        (None, Some(file)) => Some(JwksPlace::File(folder.join(file))),
-        (None, None) => issuer_url.map(JwksPlace::Issuer),
-        (Some(url), None) => {
-            let parsed = FetchUrl::parse(&url);
-            if parsed.is_none() {
-                wrong("jwks_url", format!("must be an https URL (or http on loopback), not `{url}`"));
-            }
-            parsed.map(JwksPlace::Url)
-        }
-    };
+    let jwks = jwks_place((source.jwks_url, source.jwks_file), issuer_url, folder, &mut wrong);
     let agent_when =
         source.agent_when.map(|when| AgentWhen { claim: when.claim, values: texts(Some(when.values)) });
     let jwt = Jwt {
@@ -186,6 +169,30 @@ pub(super) fn jwt(
         scopes_supported: source.scopes_supported,
     };
     (mistakes.len() == before).then_some(jwt)
+}
+
+fn jwks_place(
+    written: (Option<String>, Option<PathBuf>),
+    issuer: Option<FetchUrl>,
+    folder: &Path,
+    wrong: &mut impl FnMut(&str, String),
+) -> Option<JwksPlace> {
+    match written {
+        (Some(_), Some(_)) => {
+            let what = "there is a `jwks_url` too: only one of them can say where the keys are";
+            wrong("jwks_file", what.to_owned());
+            None
+        }
+        (None, Some(file)) => Some(JwksPlace::File(folder.join(file))),
+        (None, None) => issuer.map(JwksPlace::Issuer),
+        (Some(url), None) => {
+            let parsed = FetchUrl::parse(&url);
+            if parsed.is_none() {
+                wrong("jwks_url", format!("must be an https URL (or http on loopback), not `{url}`"));
+            }
+            parsed.map(JwksPlace::Url)
+        }
+    }
 }
 
 fn texts(source: Option<TextsSource>) -> Vec<String> {

@@ -64,7 +64,7 @@ pub(super) fn listeners(
             .jwt
             .and_then(|source| jwt(source, public_url.is_some(), folder, (&at("jwt"), &mut *mistakes)));
         let auth = Auth { mtls, ..auth(source.auth.ways(), (&at("auth"), has_jwt), jwt, mistakes) };
-        if auth.is_none() && !is_loopback(address.ip()) && !source.force_no_auth {
+        if auth.is_none() && !has_jwt && !is_loopback(address.ip()) && !source.force_no_auth {
             let what =
                 "`none` on an address that others can reach: use `api-key`, or set `force_no_auth: true`";
             mistakes.push(Mistake::at(at("auth"), what));

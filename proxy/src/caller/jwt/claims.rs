@@ -70,11 +70,13 @@ fn moment(claims: &Map<String, Value>, claim: &str) -> Result<Option<i64>, Refus
     }
 }
 
-/// A claim that names someone: printable ASCII without spaces, so that no two names look alike and none breaks a line.
+/// A claim that names someone: visible ASCII characters, but neither `"` nor `\`, so that no two names look alike, and none
+/// breaks a line or grows in a receipt.
 fn name<'a>(claims: &'a Map<String, Value>, claim: &str) -> Result<&'a str, Refusal> {
     let text = claims.get(claim).and_then(Value::as_str);
     let fits = |text: &&str| {
-        (1..=NAME_MAX_BYTES).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+        (1..=NAME_MAX_BYTES).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
     };
     text.filter(fits).ok_or(Refusal::Token(TokenRefused::Claims))
 }
