@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, Backend, Client, Connection, Gate, GateOptions, KEY, PY1, TS1, request, wait_for,
+    Answer, Backend, Client, Connection, Gate, GateOptions, KEY, PY1, TS1, oakgate, request, wait_for,
 };
 
 const POLICY: &str = "{format: 1, org: acme, unlisted_tools: trust, rules: [{id: all, permission: allowed}]}";
