@@ -133,7 +133,8 @@ pub(crate) async fn send(
     loop {
         let mut lease = pool.lease(url, wanted).await?;
         let kept = lease.was_kept();
-        head::fit(&mut request, lease.sender().is_http2(), url);
+        head::fit(&mut request, lease.sender().is_http2(), url)
+            .map_err(|error| SendError::Unreachable(std::io::Error::other(error)))?;
         match timeout_at(deadline, lease.sender().try_send(request)).await {
             Err(_) => return Err(SendError::Timeout),
             // An upgrade that nobody asked for: what follows is no HTTP.

@@ -118,7 +118,10 @@ impl Pool {
                 Ok(opened) => {
                     self.opened.inc();
                     return Ok(match opened {
-                        Opened::Http1(connection) => Sender::Http1(connection),
+                        Opened::Http1(connection) => {
+                            self.shared.declined(wanted);
+                            Sender::Http1(connection)
+                        }
                         Opened::Http2(connection) => Sender::Http2(self.shared.add(connection)),
                     });
                 }
