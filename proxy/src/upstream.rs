@@ -173,7 +173,8 @@ pub(crate) async fn send(
     let mut search = pool.search(&destination.affinity, &destination.wanted);
     loop {
         let mut lease = search.lease().await?;
-        head::fit(&mut request, lease.sender().is_http2(), destination.url);
+        head::fit(&mut request, lease.sender().is_http2(), destination.url)
+            .map_err(|error| SendError::Unreachable(std::io::Error::other(error)))?;
         match timeout_at(deadline, lease.sender().try_send(request)).await {
             Err(_) => {
                 lease.failed(Failure::Timeout);

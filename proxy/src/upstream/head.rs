@@ -76,9 +76,13 @@ impl Outbound {
 
 /// Gives a request the form of the connection that it is sent on: in HTTP/2 the target is a whole URL, whose authority
 /// takes the place of `Host` (RFC 9113, section 8.3.1).
-pub(super) fn fit(request: &mut Request<Full<Bytes>>, is_http2: bool, url: &BackendUrl) {
+pub(super) fn fit(
+    request: &mut Request<Full<Bytes>>,
+    is_http2: bool,
+    url: &BackendUrl,
+) -> Result<(), http::Error> {
     if request.uri().authority().is_some() == is_http2 {
-        return;
+        return Ok(());
     }
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     if is_http2 {
@@ -89,12 +93,11 @@ pub(super) fn fit(request: &mut Request<Full<Bytes>>, is_http2: bool, url: &Back
     } else {
         parts.scheme = None;
         parts.authority = None;
-        if let Ok(host) = HeaderValue::from_str(url.authority.as_str()) {
-            request.headers_mut().insert(HOST, host);
-        }
+        request.headers_mut().insert(HOST, HeaderValue::from_str(url.authority.as_str())?);
         *request.version_mut() = Version::HTTP_11;
     }
-    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    *request.uri_mut() = Uri::from_parts(parts)?;
+    Ok(())
 }
 
 /// The caller's OAuth token for the backend. One of the proxy's own keys is none, also where it was sent by mistake.
@@ -202,10 +205,10 @@ mod tests {
         assert_eq!(sent(&request), expected);
         assert_eq!(request.uri(), "/mcp?a=b");
         // A request that was not sent on one connection may be sent on another, of another version.
-        fit(&mut request, true, &url);
+        fit(&mut request, true, &url).unwrap();
         assert_eq!(request.uri(), "https://tools:3901/mcp?a=b");
         assert!(!request.headers().contains_key(HOST));
-        fit(&mut request, false, &url);
+        fit(&mut request, false, &url).unwrap();
         assert_eq!(sent(&request), expected);
         assert_eq!((request.uri().to_string().as_str(), request.version()), ("/mcp?a=b", Version::HTTP_11));
     }

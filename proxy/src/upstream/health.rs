@@ -93,7 +93,8 @@ impl Checkup {
         let opened = self.connector.open(address, &wanted).await.map_err(CheckFailed::NoConnection)?;
         let Some(path) = &self.health.path else { return Ok(()) };
         let (mut sender, mut request) = (opened.alone(), self.request(path.clone()));
-        fit(&mut request, sender.is_http2(), &self.url);
+        fit(&mut request, sender.is_http2(), &self.url)
+            .map_err(|error| CheckFailed::NoConnection(io::Error::other(error)))?;
         let sent = sender.try_send(request).await;
         let response = sent.map_err(|failed| CheckFailed::Broken(failed.into_error()))?;
         if response.status().is_success() { Ok(()) } else { Err(CheckFailed::Status(response.status())) }

@@ -126,6 +126,13 @@ impl Shared {
         }
     }
 
+    /// Notes that the backend chose HTTP/1.1 where it could have HTTP/2: connections are no longer opened in turn.
+    pub(super) fn declined(&self, wanted: &Wanted) {
+        if wanted.http == Http::Auto {
+            self.is_spoken.set(false);
+        }
+    }
+
     /// Keeps a connection for others too.
     pub(super) fn add(&self, connection: Rc<Multiplexed>) -> Stream {
         self.is_spoken.set(true);

@@ -173,7 +173,12 @@ impl Pool {
         let opened = self.connector.open(endpoint.address, wanted).await?;
         self.opened.inc();
         Ok(match opened {
-            Opened::Http1(connection) => Sender::Http1(connection),
+            Opened::Http1(connection) => {
+                if wanted.may_be_http2() {
+                    self.shared(endpoint).declined(wanted);
+                }
+                Sender::Http1(connection)
+            }
             Opened::Http2(connection) => Sender::Http2(self.shared(endpoint).add(connection)),
         })
     }
