@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use super::frames::{
-    ACK, CANCEL, CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, Heard,
-    NO_ERROR, PING, PREFACE, PRIORITY, REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, settings,
+    ACK, CANCEL, CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR,
+    HEADERS, Heard, NO_ERROR, PING, PREFACE, PRIORITY, REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    frame, settings,
 };
 use super::{counts, gate, limited, reached};
 use crate::harness::{Backend, Gate, wait_for};
@@ -197,6 +198,27 @@ fn requests_beyond_the_limits_are_refused_one_by_one() {
     flood(&mut client, |n| frame(HEADERS, END_HEADERS | END_STREAM, n * 2 + 1, &malformed));
     assert_eq!(client.goes_away(), Some(ENHANCE_YOUR_CALM));
     is_served(&gate);
+}
+
+#[test]
+fn clients_are_told_the_limits_and_held_to_their_window() {
+    let backend = Backend::raw(&[]);
+    let limits = "max_http2_streams: 7, max_http2_frame_bytes: 20000, http2_stream_window_bytes: 16384, max_header_bytes: 9000";
+    let gate = gate(&backend, limits, "");
+    let mut client = Client::open(&gate.address, &[]);
+    let told = client.next(SETTINGS).payload;
+    for (setting, value) in [(3, 7), (4, 16_384), (5, 20_000), (6, 9000)] {
+        let expected = settings(&[(setting, value)]);
+        assert!(told.chunks(6).any(|setting| setting == expected), "{setting}: {told:?}");
+    }
+    // A megabyte at once, without waiting for room.
+    let head = client.head("POST", "/flood", &[]);
+    let data = frame(DATA, 0, 1, &[b'x'; 16_384]);
+    client.write(&[frame(HEADERS, END_HEADERS, 1, &head), data.repeat(64)].concat());
+    assert_eq!(client.heard(), Heard::Reset(FLOW_CONTROL_ERROR));
+    counts(&gate, "oakgate_http2_errors_total{code=\"FLOW_CONTROL_ERROR\",scope=\"stream\"}", 1.0);
+    is_served(&gate);
+    assert!(!backend.log_text().contains("/flood"));
 }
 
 #[test]

@@ -227,7 +227,9 @@ impl Client {
         let mut body = Vec::new();
         loop {
             let frame = self.next(DATA);
-            assert_eq!(frame.stream, stream);
+            if frame.stream != stream {
+                continue;
+            }
             body.extend_from_slice(&frame.payload);
             if frame.has(DATA, END_STREAM) {
                 return body;
