@@ -49,7 +49,7 @@ struct Connection {
 
 /// Serves one connection until it ends, or the proxy stops.
 pub(crate) async fn serve(worker: Rc<Worker>, listening: Rc<Listening>, stream: TcpStream, place: Place) {
-    let counted = Gauged::new(&worker.shared.metrics.connections);
+    let counted = Gauged::new(&worker.shared.metrics.connections.now);
     let place = Arc::new(ConnectionPlace { _place: place, _counted: counted });
     if let Err(error) = stream.set_nodelay(true).and_then(|()| keep_alive(&stream)) {
         tracing::debug!(%error, "a socket option could not be set");

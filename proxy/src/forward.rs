@@ -88,7 +88,7 @@ pub(crate) async fn forward(
     let sent = send(passage, pool, &destination, request, timeout).await;
     metrics.phases.backend.observe(sending.elapsed().as_secs_f64());
     let mut answer = sent.map_err(|error| {
-        metrics.backend_errors.with_label_values(&[backend.name.as_str(), error.name()]).inc();
+        metrics.backends.errors.with_label_values(&[backend.name.as_str(), error.name()]).inc();
         tracing::warn!(%error, backend = backend.name, call = exchange.id.text, "the backend did not answer");
         let name = backend.name.clone();
         let (outcome, refusal) = match error {

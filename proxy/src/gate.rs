@@ -18,8 +18,8 @@ use config::BackendKind;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use policy::{Call, Decision, decide};
-use protocol::http1::FramingRefused;
 
+use crate::admission::{for_anybody, identified};
 use crate::audit::Outcome;
 use crate::batch::{SessionKey, batch};
 use crate::body::{Body, Whole};
@@ -93,31 +93,13 @@ async fn pass(exchange: &mut Exchange, request: Request<Incoming>) -> Result<Res
 
     // 2. Who is calling, and the whole body.
     let (head, incoming) = request.into_parts();
-    if let Some(refused) = head.extensions.get::<FramingRefused>() {
-        return Err(Refusal::Framing(*refused));
-    }
-    listening.hosts.check(&head, exchange.peer.is_secure)?;
-    if let Some(cors) = &listening.cors
-        && listening.hosts.foreign_origin(&head.headers).is_some()
-        && let Some(response) = cors.preflight(&head)?
-    {
-        metrics.preflights.inc();
-        return Ok(response);
-    }
-    if let Some(document) = listening.protected.as_ref().and_then(|own| own.document(&head, &exchange.peer)) {
-        return document;
+    if let Some(answer) = for_anybody(exchange, &head)? {
+        return Ok(answer);
     }
     let path = head.uri.path();
     let (place, rest) = listening.route(&shared.settings.backends, path).ok_or(Refusal::NoBackend)?;
     let backend = shared.settings.backends.get(place).ok_or(Refusal::NoBackend)?;
-    let auth = &listening.settings.auth;
-    let known = shared.in_force.load_full();
-    exchange.peer.check(&known.tls, clock::now())?;
-    let audience = listening.protected.as_ref().map(|protected| protected.audience(place));
-    let identity =
-        known.identities.identify(auth, audience, &head.headers, &exchange.peer, clock::now()).await;
-    let identity = identity.inspect_err(|refusal| exchange.challenge(place, &head, refusal))?;
-    exchange.identity = Some(Arc::clone(&identity));
+    let identity = identified(exchange, &head, place).await?;
     let tenant = identity.tenant(&head.headers)?;
     if *shared.phase.borrow() >= Phase::Drain {
         return Err(Refusal::Draining);

@@ -4,6 +4,7 @@
 //! caller's runtime. [`gate`] is the way of one request, top to bottom.
 
 mod admin;
+mod admission;
 mod approvals;
 mod audit;
 mod authorization;

@@ -112,11 +112,11 @@ pub(crate) async fn accept(
                 }
                 Err(limit) => {
                     worker.shared.metrics.limits_reached.with_label_values(&[limit]).inc();
-                    worker.shared.metrics.connections_refused.inc();
+                    worker.shared.metrics.connections.refused.inc();
                 }
             },
             Err(error) => {
-                worker.shared.metrics.connections_refused.inc();
+                worker.shared.metrics.connections.refused.inc();
                 tracing::warn!(%error, listener = listening.settings.name, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_REST).await;
             }

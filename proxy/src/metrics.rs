@@ -1,5 +1,7 @@
 //! Every metric of the proxy, registered in one place. `docs/metrics.md` describes each.
 
+mod backends;
+mod connections;
 mod endpoints;
 
 use prometheus::core::Collector;
@@ -8,6 +10,8 @@ use prometheus::{
     Registry,
 };
 
+pub(crate) use backends::Backends;
+pub(crate) use connections::{Connections, Tls};
 pub(crate) use endpoints::{EndpointCounters, Endpoints};
 
 /// Seconds: from a tenth of a millisecond to ten seconds.
@@ -26,22 +30,14 @@ pub(crate) struct Metrics {
     pub(crate) refusals: IntCounterVec,
     pub(crate) transparent: IntCounterVec,
     pub(crate) phases: Phases,
-    pub(crate) backend_errors: IntCounterVec,
-    pub(crate) backend_connections: IntCounterVec,
-    pub(crate) backend_idle: IntGaugeVec,
-    pub(crate) backend_multiplexed: IntGaugeVec,
+    pub(crate) backends: Backends,
     pub(crate) endpoints: Endpoints,
+    pub(crate) connections: Connections,
     pub(crate) tools_hidden: IntCounterVec,
     pub(crate) condition_faults: IntCounterVec,
-    pub(crate) connections: IntGauge,
-    pub(crate) connections_refused: IntCounter,
-    pub(crate) open_files_limit: IntGauge,
-    pub(crate) http2_connections: IntGauge,
-    pub(crate) http2_errors: IntCounterVec,
     pub(crate) buffered_body_bytes: IntGauge,
     pub(crate) buffered_response_bytes: IntGauge,
     pub(crate) calls_under_way: IntGauge,
-    pub(crate) preflights: IntCounter,
     pub(crate) refusals_unrecorded: IntCounter,
     pub(crate) limits_reached: IntCounterVec,
     pub(crate) http_sse_sessions: IntGauge,
@@ -53,13 +49,6 @@ pub(crate) struct Metrics {
     pub(crate) definitions: Definitions,
     pub(crate) tls: Tls,
     pub(crate) tokens: Tokens,
-}
-
-/// TLS on listeners.
-#[derive(Debug)]
-pub(crate) struct Tls {
-    pub(crate) handshakes: IntCounterVec,
-    pub(crate) expiry: IntGaugeVec,
 }
 
 /// What backends show of their tools.
@@ -175,25 +164,7 @@ impl Metrics {
                 &["backend"],
             )?,
             phases: Phases::new(&r)?,
-            backend_errors: counters(
-                &r,
-                "backend_errors_total",
-                "Calls that a backend failed",
-                &["backend", "error"],
-            )?,
-            backend_connections: counters(
-                &r,
-                "backend_connections_total",
-                "Connections opened",
-                &["backend"],
-            )?,
-            backend_idle: gauges(&r, "backend_idle_connections", "Idle connections kept", &["backend"])?,
-            backend_multiplexed: gauges(
-                &r,
-                "backend_http2_connections",
-                "HTTP/2 connections open",
-                &["backend"],
-            )?,
+            backends: Backends::new(&r)?,
             tools_hidden: counters(&r, "tools_hidden_total", "Tools taken out of lists", &["backend"])?,
             condition_faults: counters(
                 &r,
@@ -201,16 +172,7 @@ impl Metrics {
                 "Conditions that failed at run time",
                 &["rule"],
             )?,
-            connections: gauge(&r, "connections", "Client connections open")?,
-            open_files_limit: gauge(&r, "open_files_limit", "Files that the process may have open")?,
-            connections_refused: counter(&r, "connections_refused_total", "Connections closed at the limit")?,
-            http2_connections: gauge(&r, "http2_connections", "Client connections open that speak HTTP/2")?,
-            http2_errors: counters(
-                &r,
-                "http2_errors_total",
-                "Streams and connections ended for what a client sent in HTTP/2",
-                &["scope", "code"],
-            )?,
+            connections: Connections::new(&r)?,
             buffered_body_bytes: gauge(&r, "buffered_body_bytes", "Request bodies in memory")?,
             buffered_response_bytes: gauge(
                 &r,
@@ -218,7 +180,6 @@ impl Metrics {
                 "Lists and events of backends in memory",
             )?,
             calls_under_way: gauge(&r, "calls_under_way", "Calls and open streams under way")?,
-            preflights: counter(&r, "preflights_total", "Preflights of web pages answered")?,
             refusals_unrecorded: counter(
                 &r,
                 "refusals_unrecorded_total",
@@ -332,16 +293,6 @@ impl Definitions {
         Ok(Self {
             changes: counters(r, "tool_definition_changes_total", changes, &["backend"])?,
             changed: gauge(r, "tools_changed", "Tools whose definition is not the accepted one")?,
-        })
-    }
-}
-
-impl Tls {
-    fn new(r: &Registry) -> Result<Self, prometheus::Error> {
-        let expiry = "When the certificate of a listener ends, in seconds since 1970";
-        Ok(Self {
-            handshakes: counters(r, "tls_handshakes_total", "TLS handshakes", &["listener", "result"])?,
-            expiry: gauges(r, "certificate_expiry_timestamp_seconds", expiry, &["listener"])?,
         })
     }
 }

@@ -134,26 +134,37 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     let (running, ended) = mpsc::channel(1);
     let max_connections = shared.settings.limits.max_connections;
     let files = open_files::raise_limit(max_connections);
-    shared.metrics.open_files_limit.set(files.try_into().unwrap_or(i64::MAX));
+    shared.metrics.connections.open_files_limit.set(files.try_into().unwrap_or(i64::MAX));
     let max_connections = open_files::connections(max_connections, files);
     let places = Arc::new(Places::new(max_connections, &shared.settings.limits));
     let addresses = sockets.iter().map(|(name, address, _)| (name.clone(), *address)).collect();
-    let mut workers = Vec::with_capacity(count + 1);
+    let mut workers = start_workers(&shared, &places, (sockets, spools), &running)?;
     workers.push(upstream::start_watching(Arc::clone(&shared)).map_err(StartError::Worker)?);
+    Ok(Running { shared, addresses, admin, reread, workers, ended, tasks })
+}
+
+/// Starts a thread for each worker, with a socket of each listener.
+fn start_workers(
+    shared: &Arc<Shared>,
+    places: &Arc<Places>,
+    (sockets, spools): (Vec<Sockets>, Vec<Spool>),
+    running: &mpsc::Sender<()>,
+) -> Result<Vec<std::thread::JoinHandle<()>>, StartError> {
     let mut per_worker: Vec<Vec<(usize, SocketAddr, std::net::TcpListener)>> =
-        (0..count).map(|_| Vec::new()).collect();
+        spools.iter().map(|_| Vec::new()).collect();
     for (place, (_, address, sockets)) in sockets.into_iter().enumerate() {
         for (listeners, socket) in per_worker.iter_mut().zip(sockets) {
             listeners.push((place, address, socket));
         }
     }
+    let mut workers = Vec::with_capacity(spools.len() + 1);
     for (number, (listeners, spool)) in per_worker.into_iter().zip(spools).enumerate() {
-        let (shared, places, running) = (Arc::clone(&shared), Arc::clone(&places), running.clone());
+        let (shared, places, running) = (Arc::clone(shared), Arc::clone(places), running.clone());
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
         let body = move || carry(shared, spool, listeners, places, running);
         workers.push(thread.spawn(body).map_err(StartError::Worker)?);
     }
-    Ok(Running { shared, addresses, admin, reread, workers, ended, tasks })
+    Ok(workers)
 }
 
 type Sockets = (String, SocketAddr, Vec<std::net::TcpListener>);
@@ -276,12 +287,15 @@ impl Running {
         tokio::time::sleep(Duration::from_secs(drain.announce_seconds)).await;
         self.shared.phase.send_replace(Phase::Drain);
         let left = async {
-            while self.shared.metrics.connections.get() > 0 {
+            while self.shared.metrics.connections.now.get() > 0 {
                 tokio::time::sleep(LEFT_INTERVAL).await;
             }
         };
         if tokio::time::timeout(Duration::from_secs(drain.limit_seconds), left).await.is_err() {
-            tracing::warn!(connections = self.shared.metrics.connections.get(), "calls under way are cut");
+            tracing::warn!(
+                connections = self.shared.metrics.connections.now.get(),
+                "calls under way are cut"
+            );
         }
         self.shared.phase.send_replace(Phase::Stop);
         // Every worker holds a sender: this is over when the last has ended.

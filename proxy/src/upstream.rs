@@ -151,7 +151,7 @@ fn causes(error: &hyper::Error) -> String {
 pub(crate) fn connector(limits: &Limits, metrics: &Metrics, backend: &str) -> Connector {
     Connector {
         header_max_bytes: usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX),
-        multiplexed: metrics.backend_multiplexed.with_label_values(&[backend]),
+        multiplexed: metrics.backends.multiplexed.with_label_values(&[backend]),
     }
 }
 

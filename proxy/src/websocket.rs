@@ -139,7 +139,7 @@ impl<'a> Opening<'a> {
         let (mut head, _no_body) = answer.response.into_parts();
         let broken = || {
             let name = inbound.backend.name.as_str();
-            shared.metrics.backend_errors.with_label_values(&[name, "handshake"]).inc();
+            shared.metrics.backends.errors.with_label_values(&[name, "handshake"]).inc();
             Refusal::BackendBroken { backend: name.to_owned() }
         };
         let backend = head.extensions.remove::<OnUpgrade>().ok_or_else(broken)?;

@@ -177,7 +177,7 @@ impl Seen {
     }
 
     fn error(&self, scope: &str, code: &str) {
-        self.shared.metrics.http2_errors.with_label_values(&[scope, code]).inc();
+        self.shared.metrics.connections.http2_errors.with_label_values(&[scope, code]).inc();
         if code == "PROTOCOL_ERROR" {
             self.unreadable();
         }

@@ -37,7 +37,7 @@ impl Connection {
     pub(super) async fn http2(self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
         let shared = Arc::clone(&self.worker.shared);
         let limits = &shared.settings.limits;
-        let _counted = Gauged::new(&shared.metrics.http2_connections);
+        let _counted = Gauged::new(&shared.metrics.connections.http2);
         let seen = Seen::new(Arc::clone(&shared));
         let under_way = UnderWay::new(Arc::clone(&shared));
         let tasks = under_way.tasks();
@@ -147,10 +147,17 @@ fn late(seen: &Seen, under_way: &UnderWay, limits: &Limits, is_ending: bool) -> 
 /// Makes of a request what it would be in HTTP/1.1, so that all that follows is the same for both: `Host` says what
 /// `:authority` says (RFC 9113, section 8.3.1), and there is one `Cookie` (section 8.2.3).
 fn readable(request: &mut Request<Incoming>, shared: &Shared) -> Result<(), Refusal> {
-    let max = shared.settings.limits.max_headers;
-    if request.headers().len() > usize::try_from(max).unwrap_or(usize::MAX) {
-        count(shared, "max_headers");
-        return Err(Refusal::Framing(FramingRefused::TooManyHeaders));
+    let limits = &shared.settings.limits;
+    let is_over = |size: usize, max: u32| size > usize::try_from(max).unwrap_or(usize::MAX);
+    let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let refused = if is_over(request.headers().len(), limits.max_headers) {
+        Some(FramingRefused::TooManyHeaders)
+    } else {
+        is_over(target_bytes, limits.max_target_bytes).then_some(FramingRefused::TargetTooLong)
+    };
+    if let Some(refused) = refused {
+        refused.limit().into_iter().for_each(|limit| count(shared, limit));
+        return Err(Refusal::Framing(refused));
     }
     if request.method() == Method::CONNECT {
         return Err(Refusal::MethodNotAllowed);

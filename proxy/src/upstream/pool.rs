@@ -92,8 +92,8 @@ impl Pool {
             shelves: RefCell::default(),
             limits,
             connector,
-            opened: metrics.backend_connections.with_label_values(&[&endpoints.backend]),
-            errors: metrics.backend_errors.clone(),
+            opened: metrics.backends.connections.with_label_values(&[&endpoints.backend]),
+            errors: metrics.backends.errors.clone(),
             endpoints: Arc::clone(endpoints),
         })
     }

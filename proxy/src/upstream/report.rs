@@ -29,7 +29,7 @@ pub(crate) fn measure(all: &[Arc<Endpoints>], metrics: &Metrics) {
             up.with_label_values(&[backend, &address]).set(endpoint.is_usable().into());
             idle += i64::from(endpoint.idle());
         }
-        metrics.backend_idle.with_label_values(&[backend]).set(idle);
+        metrics.backends.idle.with_label_values(&[backend]).set(idle);
         metrics.endpoints.calls.with_label_values(&[backend]).set(endpoints.calls().into());
     }
 }

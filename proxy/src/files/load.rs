@@ -1,0 +1,119 @@
+//! From a file to what is put in force.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use config::{Environment, Keys};
+use policy::{Document, Snapshot};
+use receipt::KeySet;
+use sha2::{Digest, Sha256};
+
+use super::reload::in_force;
+use super::{FileError, read};
+use crate::caller::{Identities, Issuers, JwksFileError, Loaded};
+use crate::clock;
+use crate::metrics::Metrics;
+use crate::state::{InForce, PolicyInForce, Shared};
+use crate::tls::{self, ByListener};
+use crate::upstream::Access;
+
+/// Loads all files for the first time. Keys and TLS must load; without a policy the proxy starts, and refuses every call. The
+/// watcher's first look follows at once, and counts these loads.
+pub(crate) fn load_first(
+    settings: &config::Proxy,
+    issuers: &Issuers,
+    metrics: &Metrics,
+) -> Result<InForce, Vec<FileError>> {
+    let jwks = load_jwks(issuers);
+    let keys = load_keys(settings.keys_file.as_deref());
+    let receipt_keys = load_receipt_keys(&settings.receipts.keys_file);
+    let tls = tls::load_first(&settings.listeners);
+    let access = load_access(settings);
+    match (keys, receipt_keys, jwks, tls, access) {
+        (Ok(keys), Ok(receipt_keys), Ok(jwks), Ok(tls), Ok(access)) => {
+            jwks.put();
+            let policy = load_policy(&settings.policy_file, 0);
+            Ok(InForce {
+                policy: policy.ok().map(|policy| Arc::new(in_force(metrics, policy))),
+                // The watcher's first look finds it.
+                candidate: None,
+                identities: Arc::new(Identities::new(&keys, None)),
+                receipt_keys: Arc::new(receipt_keys),
+                tls,
+                access,
+            })
+        }
+        (keys, receipt_keys, jwks, tls, access) => {
+            let errors = keys.err().into_iter().chain(receipt_keys.err()).chain(jwks.err());
+            let of_many = tls.err().into_iter().chain(access.err()).flatten();
+            Err(errors.chain(of_many).collect())
+        }
+    }
+}
+
+fn load_access(settings: &config::Proxy) -> Result<Vec<Access>, Vec<FileError>> {
+    let loaded = settings.backends.iter().map(|backend| Access::load(&backend.hop));
+    let (mut access, mut errors) = (Vec::new(), Vec::new());
+    for loaded in loaded {
+        match loaded {
+            Ok(loaded) => access.push(loaded),
+            Err(mistakes) => errors.extend(mistakes),
+        }
+    }
+    if errors.is_empty() { Ok(access) } else { Err(errors) }
+}
+
+/// Revisions of a file are the second it was loaded in, and always go up.
+pub(super) fn load_policy(file: &Path, revision_before: u64) -> Result<PolicyInForce, FileError> {
+    let fail = |mistakes| FileError { file: file.to_owned(), mistakes };
+    let text = read(file)?;
+    let now = clock::now();
+    let revision = now.seconds().max(revision_before.saturating_add(1));
+    let snapshot = Document::parse(&text)
+        .map(|document| Snapshot::compile(document, revision))
+        .map_err(|errors| fail(errors.iter().map(ToString::to_string).collect()))?;
+    let sha256 = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(PolicyInForce { snapshot, sha256, loaded_at: now, confirmed_at: AtomicU64::new(now.0) })
+}
+
+pub(super) fn load_keys(file: Option<&Path>) -> Result<Keys, FileError> {
+    let Some(file) = file else { return Ok(Keys::default()) };
+    Keys::read(&file.display().to_string(), &read(file)?, Environment::of_process()).map_err(|mistakes| {
+        FileError { file: file.to_owned(), mistakes: mistakes.list.iter().map(ToString::to_string).collect() }
+    })
+}
+
+pub(super) fn load_receipt_keys(file: &Path) -> Result<KeySet, FileError> {
+    let fail = |mistake: String| FileError { file: file.to_owned(), mistakes: vec![mistake] };
+    let keys = KeySet::from_jwks(read(file)?.as_bytes()).map_err(|error| fail(error.to_string()))?;
+    match keys.signer() {
+        Some(_) => Ok(keys),
+        None => {
+            Err(fail("no key in it signs: one needs `\"state\": \"signing\"` and its secret part".to_owned()))
+        }
+    }
+}
+
+/// Loads the TLS of one listener; that of the others stays.
+pub(super) fn load_tls(shared: &Shared, place: usize, before: &ByListener) -> Result<ByListener, FileError> {
+    let listener = shared.settings.listeners.get(place);
+    let Some((listener, files)) = listener.and_then(|listener| Some((listener, listener.tls.as_ref()?)))
+    else {
+        return Ok(Arc::clone(before));
+    };
+    let loaded = tls::load(listener, files, before.get(place).and_then(Option::as_deref))?;
+    let expiry = shared.metrics.tls.expiry.with_label_values(&[&listener.name]);
+    expiry.set(loaded.expires_unix_seconds);
+    let mut all = before.to_vec();
+    if let Some(tls) = all.get_mut(place) {
+        *tls = Some(Arc::new(loaded));
+    }
+    Ok(all.into())
+}
+
+pub(super) fn load_jwks(issuers: &Issuers) -> Result<Loaded, FileError> {
+    let fail =
+        |(file, error): (PathBuf, JwksFileError)| FileError { file, mistakes: vec![error.to_string()] };
+    issuers.load().map_err(fail)
+}
