@@ -43,11 +43,11 @@ def _row(one, top, scale):
     middle = top + BAR_HEIGHT / 2
     width = one.us_per_call * scale
     low, high = (LABEL_WIDTH + value * scale for value in (one.us_per_call_min, one.us_per_call_max))
-    colour = COLOURS.get(one.program, OTHER_COLOUR)
+    colour = COLOURS.get(one.name, OTHER_COLOUR)
     value = f"{one.us_per_call:.1f}  ({one.ratio:.2f} x)"
     return "\n".join(
         [
-            _text(LABEL_WIDTH - 8, middle + 4, one.program, anchor="end"),
+            _text(LABEL_WIDTH - 8, middle + 4, one.name, anchor="end"),
             f'<rect x="{LABEL_WIDTH}" y="{top}" width="{width:.1f}" height="{BAR_HEIGHT}" fill="{colour}"/>',
             f'<path d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 4}v8M{high:.1f} {middle - 4}v8" '
             'stroke="#1c2630" fill="none"/>',

@@ -21,12 +21,13 @@ READY_SECONDS_MAX = 60
 
 
 class Oakgate:
-    def __init__(self, path, backend, rules, directory):
+    def __init__(self, path, backend, rules, directory, certificate=None):
         self.backend = backend
+        self.certificate = certificate
         self.directory = Path(directory) / NAME
         self.directory.mkdir()
         self.rules = rules
-        self.port, self.admin_port = free_ports(2)
+        self.port, self.secure_port, self.admin_port = free_ports(3)
         self.key = _printed_by(path, "keys", "new", "--kind", "agent", "--id", KEY_ID).splitlines()[0]
         config = self._write_files(_printed_by(path, "keys", "receipts"))
         self.program = Program(NAME, [path, "proxy", "--config", config], self.port, directory, self.admin_port)
@@ -54,7 +55,7 @@ class Oakgate:
             "name": "gate-1",
             "admin": f"127.0.0.1:{self.admin_port}",
             "workers": 1,
-            "listeners": [{"name": "agents", "address": f"127.0.0.1:{self.port}", "auth": "api-key"}],
+            "listeners": self._listeners(),
             "backends": [
                 {
                     "name": BACKEND,
@@ -69,10 +70,18 @@ class Oakgate:
             "receipts": {"keys_file": "receipts.jwks"},
             "audit": {"directory": "audit"},
             "policy": {"file": "policy.json"},
-            # A long run leaves many records, and none may be refused for want of room.
-            "limits": {"max_audit_bytes": 1 << 40},
+            # A long run leaves many records, and none may be refused for want of room; idle connections stay.
+            "limits": {"max_audit_bytes": 1 << 40, "keep_alive_seconds": 3600, "http2_ping_seconds": 3600},
             "drain": {"announce_seconds": 0, "limit_seconds": 5},
         }
+
+    def _listeners(self):
+        listeners = [{"name": "agents", "address": f"127.0.0.1:{self.port}", "auth": "api-key"}]
+        if self.certificate:
+            tls = {"cert_file": str(self.certificate.chain), "key_file": str(self.certificate.key)}
+            secure = {"name": "secure", "address": f"127.0.0.1:{self.secure_port}", "auth": "api-key", "tls": tls}
+            listeners.append(secure)
+        return listeners
 
     def _wait_until_ready(self):
         deadline = time.monotonic() + READY_SECONDS_MAX

@@ -11,11 +11,13 @@ worker_processes 1;
 daemon off;
 pid nginx.pid;
 error_log stderr error;
-events {{ worker_connections 4096; }}
+events {{ worker_connections {connections}; }}
+worker_rlimit_nofile 65536;
 http {{
   access_log off;
   keepalive_requests 1000000000;
-  keepalive_timeout 300s;
+  keepalive_timeout 3600s;
+  client_header_timeout 3600s;
   client_body_temp_path temp-nginx;
   proxy_temp_path temp-nginx;
   fastcgi_temp_path temp-nginx;
@@ -34,7 +36,23 @@ http {{
       proxy_set_header Connection "";
     }}
   }}
+  {edges}
 }}
+"""
+
+# HTTP/2 without TLS needs a port of its own: this nginx does not look what a client begins with.
+NGINX_EDGES = """
+  server {{
+    listen 127.0.0.1:{http2} http2 backlog=4096;
+    listen 127.0.0.1:{secure} ssl http2 backlog=4096;
+    ssl_certificate {chain};
+    ssl_certificate_key {key};
+    location / {{
+      proxy_pass http://backend;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+    }}
+  }}
 """
 
 HAPROXY = """
@@ -59,9 +77,11 @@ DENIED_TOOLS = [f"denied-{number}" for number in range(12)]
 ACCEPTED = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 
 
-def nginx(path, backend_port, port, directory):
+def nginx(path, backend_port, port, directory, edges=None):
+    """`edges`: further ports for HTTP/2 and TLS, and the certificate."""
     config = Path(directory) / "nginx.conf"
-    config.write_text(NGINX.format(backend=backend_port, port=port))
+    more, connections = (NGINX_EDGES.format(**edges), 32768) if edges else ("", 4096)
+    config.write_text(NGINX.format(backend=backend_port, port=port, connections=connections, edges=more))
     return Program("nginx", [path, "-p", directory, "-e", "stderr", "-c", config], port, directory)
 
 

@@ -2,6 +2,10 @@
 
 import http.client
 from dataclasses import dataclass
+from pathlib import Path
+
+# The call that is measured.
+CALL = Path(__file__).resolve().parents[1] / "call.json"
 
 
 @dataclass(frozen=True)
@@ -19,3 +23,14 @@ def request(port, method, path, body=None, headers=None):
         return Answer(response.status, dict(response.getheaders()), response.read())
     finally:
         connection.close()
+
+
+def call_headers(key):
+    """The headers of the call, as an MCP client sends them."""
+    return {
+        "Content-Type": "application/json",
+        "Accept": "application/json, text/event-stream",
+        "MCP-Protocol-Version": "2025-06-18",
+        "Mcp-Session-Id": "0f8b1c52-6b0f-4d5e-9b5e-2f1f6f2f7a11",
+        "X-API-Key": key,
+    }

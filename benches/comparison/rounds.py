@@ -1,11 +1,13 @@
-"""The measurement: rounds in which every program has one turn, in an order drawn anew."""
+"""The measurement: rounds in which every contestant has one turn, in an order drawn anew."""
 
 import os
+import random
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .programs import TICKS_PER_SECOND, Failed
+from .programs import TICKS_PER_SECOND, Failed, Program
 
 WARM_UP_SECONDS = 1
 # After a turn, until what a program has put off (such as audit records) is done and paid for.
@@ -13,10 +15,19 @@ SETTLE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One program, one number of connections, one round."""
+class Contestant:
+    """What takes turns: a program, and where the client calls it (what that is, the client knows)."""
 
-    program: str
+    name: str
+    program: Program
+    target: object
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One contestant, one number of connections, one round."""
+
+    name: str
     connections: int
     round: int
     calls: int
@@ -35,34 +46,35 @@ class Turn:
 
 
 class Contest:
-    """The programs that take turns, the client and the backend. `oakgate` is checked at every turn of its own."""
+    """Those that take turns, the client and the backend. `oakgate` is checked at every turn of its own."""
 
-    def __init__(self, programs, client, backend, oakgate):
-        self.programs = programs
+    def __init__(self, contestants, client, backend, oakgate):
+        self.contestants = contestants
         self.client = client
         self.backend = backend
         self.oakgate = oakgate
 
     def warm_up(self, connections):
-        for program in self.programs:
-            self.client.run(program.name, program.port, connections, WARM_UP_SECONDS)
+        for one in self.contestants:
+            self.client.run(one.name, one.target, connections, WARM_UP_SECONDS)
 
-    def turn(self, program, connections, number, seconds):
+    def turn(self, contestant, connections, number, seconds):
+        program = contestant.program
         counts = self.oakgate.counts() if program is self.oakgate.program else None
         answered = self.backend.calls()
         cpu, backend_cpu, machine = program.cpu_time(), self.backend.program.cpu_time(), MachineTime.now()
-        load = self.client.run(program.name, program.port, connections, seconds)
+        load = self.client.run(contestant.name, contestant.target, connections, seconds)
         time.sleep(SETTLE_SECONDS)
         cpu = program.cpu_time().since(cpu)
         backend_cpu = self.backend.program.cpu_time().since(backend_cpu)
         other, stolen = machine.shares(cpu.total_us + backend_cpu.total_us + load.client_us)
         answered = self.backend.calls() - answered
         if not load.calls <= answered <= load.calls + connections:
-            raise Failed(f"{load.calls} calls came back through {program.name}, and the backend answered {answered}")
+            raise Failed(f"{load.calls} calls came back through {contestant.name}, and the backend answered {answered}")
         if counts:
             self.oakgate.check_counts(counts, self.oakgate.counts(), load.calls, connections)
         return Turn(
-            program=program.name,
+            name=contestant.name,
             connections=connections,
             round=number,
             calls=load.calls,
@@ -74,6 +86,18 @@ class Contest:
             other_share=other,
             stolen_share=stolen,
         )
+
+    def measure(self, all_connections, rounds, seconds):
+        """Every contestant's turns, at each number of connections, in each round."""
+        turns = []
+        for connections in all_connections:
+            self.warm_up(connections)
+            for number in range(1, rounds + 1):
+                print(f"{connections} connections, round {number} of {rounds}", file=sys.stderr)
+                order = random.sample(self.contestants, len(self.contestants))
+                turns += [self.turn(one, connections, number, seconds) for one in order]
+        place = {one.name: place for place, one in enumerate(self.contestants)}
+        return sorted(turns, key=lambda turn: (turn.connections, turn.round, place[turn.name]))
 
 
 @dataclass(frozen=True)

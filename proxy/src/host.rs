@@ -75,10 +75,12 @@ fn host(head: &Parts, is_secure: bool) -> Result<String, Refusal> {
         (None, _) if head.version == Version::HTTP_2 => named.ok_or(Refusal::UnclearHost)?,
         _ => return Err(Refusal::UnclearHost),
     };
-    // A target in absolute form says it once more (RFC 9112, section 3.2.2). Over HTTP/2 every target has a scheme, and
-    // not always that of the last hop.
+    // A target in absolute form says it once more (RFC 9112, section 3.2.2). Over HTTP/2 every target has a scheme: where
+    // something before this listener ends TLS, it is that of the first hop.
     let own = if is_secure { Scheme::HTTPS } else { Scheme::HTTP };
-    let fits = head.version == Version::HTTP_2 || head.uri.scheme().is_none_or(|scheme| *scheme == own);
+    let is_own =
+        |scheme: &Scheme| *scheme == own || (head.version == Version::HTTP_2 && *scheme == Scheme::HTTPS);
+    let fits = head.uri.scheme().is_none_or(is_own);
     if fits && named.is_none_or(|named| named.eq_ignore_ascii_case(host)) {
         Ok(host.to_ascii_lowercase())
     } else {

@@ -79,7 +79,7 @@ proxy:
     - {name: a, address: 0.0.0.0:8080, auth: none, colour: green}
     - {name: a, address: '127.0.0.1:8080', auth: api-keys}
   backends:
-    - {name: f, kind: mcp, path: mcp, url: 'https://x'}
+    - {name: f, kind: mcp, path: mcp, url: 'ftp://x'}
   receipts: {}
   audit: {directory: audit}
   policy: {file: policy.yaml}

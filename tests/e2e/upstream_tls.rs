@@ -197,7 +197,7 @@ fn a_backend_that_asks_for_a_certificate_is_shown_one_that_may_change() {
         issued.write(site.folder.path(), "gate");
     };
     // A key that is not the certificate's: what was in force stays.
-    let torn = Issued { key: theirs.issue(&["x"]).key, ..good.clone() };
+    let torn = Issued { key: theirs.issue(&["x"]).key, ..good };
     change(&gate, "backend_tls:tools", || write(&torn));
     assert_eq!(gate.metric("oakgate_load_errors{file=\"backend_tls:tools\"}"), 1.0);
     assert_eq!(refused(&gate), None);

@@ -140,7 +140,7 @@ fn a_listener_may_keep_to_http1() {
     let mut client = super::frames::Client::open(&gate.address, &[]);
     client.request(1, "POST", "/a", b"");
     assert!(client.closes_within(crate::harness::PATIENCE));
-    assert_eq!(gate.metric("oakgate_refusals_total{reason=\"unreadable-request\"}"), 1.0);
+    assert_eq!(gate.metric("oakgate_refusals_total{reason=\"bad-target\"}"), 1.0);
     assert_eq!(gate.send("POST", "/a", &[], b"").status, 200);
     assert_eq!(backend.log_text().matches("/a HTTP/1.1").count(), 1);
 }

@@ -52,7 +52,7 @@ async fn idle_connections_to_an_address_that_is_gone_are_closed() {
         assert_eq!((first.calls(), first.idle()), (0, 0), "nor is anything kept");
         assert_eq!(lease().await.endpoint().address.to_string(), other.1);
     };
-    LocalSet::new().run_until(local).await;
+    LocalSet::new().run_until(Box::pin(local)).await;
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn an_endpoint_that_takes_no_connection_is_replaced_by_another() {
         let none = pool.search(&Affinity::Any, &PLAIN).lease().await.unwrap_err();
         assert_eq!(none.kind(), io::ErrorKind::ConnectionRefused);
     };
-    LocalSet::new().run_until(local).await;
+    LocalSet::new().run_until(Box::pin(local)).await;
 }
 
 #[test]
