@@ -177,12 +177,11 @@ async fn enforce(
     exchange.count(inbound.place, decision.verdict());
     compare(shared, &in_force, &call, decision.verdict(), clock::now());
     shared.metrics.phases.decide.observe(deciding.elapsed().as_secs_f64());
+    exchange.verdict = Some(decision.verdict().clone());
     if !matches!(decision, Decision::Deny(_)) {
-        exchange.verdict = Some(decision.verdict().clone());
         exchange.enter_tool(inbound.place, &call)?;
     }
     let permit = loop {
-        exchange.verdict = Some(decision.verdict().clone());
         match decision {
             Decision::Allow(permit) => break permit,
             Decision::Deny(denial) => return Err(exchange.denied(denial, &policy.snapshot, &call)),
@@ -196,6 +195,7 @@ async fn enforce(
                 policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
                 call = shared.definitions.beside(&policy.snapshot, &call);
                 decision = decide(&policy.snapshot, &call, Some(grant), clock::now());
+                exchange.verdict = Some(decision.verdict().clone());
             }
         }
     };

@@ -234,7 +234,9 @@ impl Search<'_> {
             // What is left of the time is for all that may still be tried.
             let left = self.until.saturating_duration_since(Instant::now());
             let share = left / u32::try_from(tries - self.tried.len()).unwrap_or(1);
-            let opening = tokio::time::timeout(share, pool.fresh(&endpoint, self.wanted)).await;
+            // On the heap: it is large (TLS, HTTP/2), seldom needed, and would be a part of every call.
+            let opening = Box::pin(pool.fresh(&endpoint, self.wanted));
+            let opening = tokio::time::timeout(share, opening).await;
             match opening.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok((sender, was_kept)) => return Ok(Lease::new(pool, sender, &endpoint, was_kept)),
                 Err(error) => self.refused(endpoint, error),
