@@ -28,6 +28,7 @@ pub use routes::{Matched, ROUTES_MAX, RouteError, RouteFault, RouteSource, Route
 pub const METHOD_BYTES_MAX: usize = 32;
 const GET: &str = "GET";
 const HEAD: &str = "HEAD";
+const OPTIONS: &str = "OPTIONS";
 const TRACE: &str = "TRACE";
 
 /// A request, the backend's own prefix removed from its path.
@@ -89,6 +90,10 @@ pub enum RestRefused {
     /// TRACE, which a server answers with the request itself, receipt and all.
     #[error("TRACE is not passed on")]
     Trace,
+    /// A GET, HEAD or OPTIONS with a body. Servers that look for none there take it for the next request, which nobody has
+    /// decided.
+    #[error("a GET, HEAD or OPTIONS has no body; send a POST")]
+    UnexpectedBody,
     /// A name twice among path, query and body, also if only in another case or with brackets.
     #[error("an argument occurs twice")]
     TwiceNamed,
@@ -108,6 +113,7 @@ impl RestRefused {
             Self::QueryTooLong => "query-too-long",
             Self::Trace => "trace",
             Self::TwiceNamed => "argument-twice",
+            Self::UnexpectedBody => "unexpected-body",
         }
     }
 }
@@ -123,6 +129,9 @@ pub fn call<'r>(routes: &'r Routes, request: &RestRequest<'_>) -> Result<RestCal
     }
     if method == TRACE {
         return Err(RestRefused::Trace);
+    }
+    if matches!(method, GET | HEAD | OPTIONS) && !request.body.is_empty() {
+        return Err(RestRefused::UnexpectedBody);
     }
     let path = NormalPath::parse(request.path)?;
     let mut matched = routes.find(method, &path)?;

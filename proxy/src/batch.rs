@@ -135,7 +135,7 @@ pub(crate) async fn batch(
         }
     }
     exchange.refuses(None);
-    rates(exchange, inbound.place, identity, &calls)?;
+    rates(exchange, inbound.place, identity, (&calls, calls.len() + sorted.proofs.len()))?;
     for id in &sorted.cancelled {
         cancel(exchange, inbound, identity, id);
     }
@@ -159,16 +159,16 @@ pub(crate) async fn batch(
     back(shared, answer, record, look, None).await
 }
 
-/// Every call of a batch counts; the first did when its request came.
+/// Every message of a batch counts; the first did when its request came.
 fn rates(
     exchange: &Exchange,
     place: usize,
     identity: &Identity,
-    calls: &[(usize, Call<'_>)],
+    (calls, messages): (&[(usize, Call<'_>)], usize),
 ) -> Result<(), Refusal> {
     let rates = &exchange.worker.shared.rates;
     let count = |calls: usize| u32::try_from(calls).unwrap_or(u32::MAX);
-    let further = count(calls.len()).saturating_sub(1);
+    let further = count(messages).saturating_sub(1);
     if further > 0 {
         rates.requests(&identity.load, further)?;
     }

@@ -142,9 +142,12 @@ impl Identities {
     pub(crate) fn again(
         &self,
         earlier: &Arc<Identity>,
+        peer: &Peer,
         tls: &ByListener,
         now: UnixMillis,
     ) -> Result<Arc<Identity>, Refusal> {
+        // A certificate may be a condition beside another credential.
+        peer.check(tls, now)?;
         let identity = match &earlier.credential {
             Credential::None => Arc::clone(earlier),
             Credential::Key(sha256) => {

@@ -17,7 +17,7 @@ use crate::http_sse::Session;
 use crate::refusal::Refusal;
 use crate::stamp::stamp;
 use crate::state::{InForce, PolicyInForce, Shared};
-use crate::upstream::{Answer, Destination, Outbound, Passage, SendError, Wanted, send};
+use crate::upstream::{Answer, Destination, Outbound, Passage, SendError, Wanted, may_be_shared, send};
 
 /// Tool, resource, method and tenant of a call together are no longer than this.
 const COORDINATES_MAX_BYTES: usize = 3072;
@@ -71,10 +71,10 @@ pub(crate) async fn forward(
     let sending = Instant::now();
     let access = worker.shared.in_force.load().access(inbound.place);
     let http = if outbound.websocket { Http::One } else { backend.hop.http };
-    let wanted = Wanted { tls: access.tls, http };
     let request = outbound
         .request(inbound.head, &backend.url, backend.authorization, access.credential.as_ref())
         .map_err(|_| Refusal::ReceiptFailed)?;
+    let wanted = Wanted { tls: access.tls, http, may_be_shared: may_be_shared(request.headers()) };
     let pool = &worker.backends.get(inbound.place).ok_or(Refusal::NoBackend)?.pool;
     let mut record = record;
     if let Some(record) = &mut record {

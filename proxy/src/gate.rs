@@ -190,7 +190,7 @@ async fn enforce(
                 let held = exchange.held(policy.snapshot.org(), tool_call, &call, identity, inbound.head);
                 let grant = hold(shared, &ask, held).await?;
                 in_force = shared.in_force.load_full();
-                let again = in_force.identities.again(identity, &in_force.tls, clock::now());
+                let again = in_force.identities.again(identity, &exchange.peer, &in_force.tls, clock::now());
                 again.inspect_err(|refusal| exchange.challenge(inbound.place, inbound.head, refusal))?;
                 policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
                 call = shared.definitions.beside(&policy.snapshot, &call);

@@ -124,15 +124,16 @@ fn plan(exchange: &Exchange, message: &Message<'_>) -> Result<(Look, Option<Box<
             );
             // Without a session it may be a stream of the old transport, where the endpoint has to come first.
             let answers_first = exchange.session_id(inbound.head).is_none();
-            let open =
-                OpenStream::new(shared, identity).on_change(changed(None), answers_first).with_inbox(inbox);
+            let open = OpenStream::new(shared, identity, &exchange.peer)
+                .on_change(changed(None), answers_first)
+                .with_inbox(inbox);
             let look =
                 Look { lists: Some(lists()?), pending: Some(pending), is_strict: true, ..Look::default() };
             Ok((look, Some(Box::new(open))))
         }
         Passing::Listen { id, tools } => {
             let event = tools.then(|| changed(Some(id))).flatten();
-            let open = OpenStream::new(shared, identity).on_change(event, true);
+            let open = OpenStream::new(shared, identity, &exchange.peer).on_change(event, true);
             let look = Look { lists: Some(lists()?), is_strict: true, ..Look::default() };
             Ok((look, Some(Box::new(open))))
         }

@@ -39,6 +39,7 @@ pub(crate) use ejection::Failure;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use endpoints::{Affinity, Endpoints};
 pub(crate) use head::{Outbound, named_by_connection, remove_hop_by_hop};
+pub(crate) use http2::may_be_shared;
 pub(crate) use pool::{Lease, Pool, PoolLimits};
 pub(crate) use report::{measure, report};
 pub(crate) use resolve::first as look_up_first;
@@ -177,7 +178,7 @@ pub(crate) async fn send(
             .map_err(|error| SendError::Unreachable(std::io::Error::other(error)))?;
         match timeout_at(deadline, lease.sender().try_send(request)).await {
             Err(_) => {
-                lease.failed(Failure::Timeout);
+                lease.timed_out(response_timeout);
                 return Err(SendError::Timeout);
             }
             // An upgrade that nobody asked for: what follows is no HTTP.

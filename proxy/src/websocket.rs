@@ -156,6 +156,7 @@ impl<'a> Opening<'a> {
             worker: std::rc::Rc::clone(&exchange.worker),
             backend_place: inbound.place,
             identity,
+            peer: std::sync::Arc::clone(&exchange.peer),
             standing,
             record,
             _place: self.place,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Limits;
-use http::header::{CONTENT_LENGTH, COOKIE, HOST};
-use http::{HeaderValue, Method, Request, Response};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -21,6 +21,7 @@ use super::answers::{Pace, Paced, Tasks, UnderWay};
 use super::frames::{Seen, Watched};
 use super::{Connection, cut, ending};
 use crate::gate::gate;
+use crate::header::is_read_as;
 use crate::metrics::Gauged;
 use crate::recognise::ReplyTo;
 use crate::refusal::Refusal;
@@ -159,6 +160,12 @@ fn readable(request: &mut Request<Incoming>, shared: &Shared) -> Result<(), Refu
         refused.limit().into_iter().for_each(|limit| count(shared, limit));
         return Err(Refusal::Framing(refused));
     }
+    // Servers that take `_` for `-` would see another length than the one that was read.
+    let is_ambiguous =
+        |name: &HeaderName| is_read_as(name, TRANSFER_ENCODING.as_str()) || is_other_length(name);
+    if request.headers().keys().any(is_ambiguous) {
+        return Err(Refusal::Framing(FramingRefused::AmbiguousFraming));
+    }
     if request.method() == Method::CONNECT {
         return Err(Refusal::MethodNotAllowed);
     }
@@ -184,6 +191,10 @@ fn readable(request: &mut Request<Incoming>, shared: &Shared) -> Result<(), Refu
         request.headers_mut().insert(COOKIE, cookie);
     }
     Ok(())
+}
+
+fn is_other_length(name: &HeaderName) -> bool {
+    name != CONTENT_LENGTH && is_read_as(name, CONTENT_LENGTH.as_str())
 }
 
 fn count(shared: &Shared, limit: &str) {

@@ -11,6 +11,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::caller::Identity;
 use crate::clock;
+use crate::connection::Peer;
 use crate::state::{Phase, Shared};
 
 /// How often it is asked whether the caller's credential is still good; sooner where it says when it expires.
@@ -24,6 +25,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub(crate) struct OpenStream {
     shared: Arc<Shared>,
     identity: Arc<Identity>,
+    peer: Arc<Peer>,
     draining: Pin<Box<dyn Future<Output = ()>>>,
     changing: Pin<Box<dyn Future<Output = watch::Receiver<u64>>>>,
     known: Pin<Box<Sleep>>,
@@ -47,12 +49,13 @@ pub(crate) enum Between {
 }
 
 impl OpenStream {
-    pub(crate) fn new(shared: &Arc<Shared>, identity: &Arc<Identity>) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, identity: &Arc<Identity>, peer: &Arc<Peer>) -> Self {
         Self {
             draining: Box::pin(draining(shared.phase.subscribe(), Duration::ZERO)),
             changing: Box::pin(changing(shared.changes.subscribe())),
             shared: Arc::clone(shared),
             identity: Arc::clone(identity),
+            peer: Arc::clone(peer),
             known: Box::pin(next_look(identity)),
             on_change: None,
             answers_first: false,
@@ -109,7 +112,7 @@ impl OpenStream {
 
     fn is_known(&self) -> bool {
         let in_force = self.shared.in_force.load();
-        in_force.identities.again(&self.identity, &in_force.tls, clock::now()).is_ok()
+        in_force.identities.again(&self.identity, &self.peer, &in_force.tls, clock::now()).is_ok()
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Wanted {
     /// TLS as it is in force; `None` for a plain backend.
     pub(crate) tls: Option<Arc<ClientTls>>,
     pub(crate) http: Http,
+    /// Whether others may use it too, if it is HTTP/2.
+    pub(crate) may_be_shared: bool,
 }
 
 /// A connection that was opened.

@@ -1,8 +1,9 @@
 //! One endpoint of a backend: an address, and how it is. Shared by every worker.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use policy::UnixMillis;
 
@@ -21,6 +22,8 @@ pub(crate) struct Endpoint {
     is_gone: AtomicBool,
     calls: AtomicU32,
     idle: AtomicU32,
+    /// When it last answered a call, by [`clock::uptime_ms`].
+    answered_ms: AtomicU64,
     left_out: Mutex<Option<LeftOut>>,
 }
 
@@ -54,6 +57,7 @@ impl Endpoint {
             is_gone: AtomicBool::new(false),
             calls: AtomicU32::new(0),
             idle: AtomicU32::new(0),
+            answered_ms: AtomicU64::new(0),
             left_out: Mutex::default(),
         })
     }
@@ -93,6 +97,17 @@ impl Endpoint {
 
     pub(super) fn keeps_fewer(&self, count: usize) {
         self.idle.fetch_sub(u32::try_from(count).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn has_answered(&self) {
+        self.answered_ms.store(clock::uptime_ms(), Ordering::Relaxed);
+    }
+
+    /// Whether it has answered anybody within this time.
+    pub(super) fn has_answered_within(&self, time: Duration) -> bool {
+        let answered_ms = self.answered_ms.load(Ordering::Relaxed);
+        let since_ms = clock::uptime_ms().saturating_sub(answered_ms);
+        answered_ms > 0 && u128::from(since_ms) < time.as_millis()
     }
 
     /// Whether it has fewer calls under way than another, each for its weight.

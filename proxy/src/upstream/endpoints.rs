@@ -135,7 +135,8 @@ impl Endpoints {
         let set = self.set.load();
         let is_untried = |endpoint: &Arc<Endpoint>| !tried.iter().any(|other| Arc::ptr_eq(other, endpoint));
         if let Affinity::Only(endpoint) = affinity {
-            return is_untried(endpoint).then(|| Arc::clone(endpoint));
+            // What is at an address that no name stands for any more is somebody else.
+            return (is_untried(endpoint) && !endpoint.is_gone()).then(|| Arc::clone(endpoint));
         }
         if let [only] = &set.endpoints[..] {
             return is_untried(only).then(|| Arc::clone(only));

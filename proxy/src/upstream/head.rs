@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use config::{Authorization, BackendUrl};
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName,
-    HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -17,6 +17,22 @@ use crate::header::{is_credential, is_for_proxies_only, is_ours, is_read_as};
 
 /// Header of a receipt.
 pub(crate) const RECEIPT: HeaderName = HeaderName::from_static("oakgate-receipt");
+
+/// Headers about one connection (RFC 9110, section 7.6.1), and the ones that proxies once used.
+const HOP_BY_HOP: [&str; 10] = [
+    "connection",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+/// Headers that are made anew for each request.
+const OF_THE_HEAD: [&str; 3] = ["content-length", "expect", "host"];
 
 /// What is sent to a backend.
 #[derive(Debug)]
@@ -50,7 +66,7 @@ impl Outbound {
                 || is_for_proxies_only(name)
                 || credential.is_some_and(|credential| is_read_as(name, credential.header().as_str()))
                 || named.contains(name)
-                || matches!(*name, HOST | CONTENT_LENGTH | EXPECT)
+                || OF_THE_HEAD.iter().any(|other| is_read_as(name, other))
                 || (self.plain_response && name == ACCEPT_ENCODING);
             if !stays_here {
                 headers.append(name, value.clone());
@@ -118,17 +134,9 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Headers about one connection (RFC 9110, section 7.6.1), and the ones that proxies once used.
+/// Whether a header is about one connection, also as the other end may read it.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
-    matches!(*name, CONNECTION | TE | TRAILER | TRANSFER_ENCODING | UPGRADE)
-        || matches!(
-            name.as_str(),
-            "keep-alive"
-                | "proxy-connection"
-                | "proxy-authorization"
-                | "proxy-authenticate"
-                | "http2-settings"
-        )
+    HOP_BY_HOP.iter().any(|other| is_read_as(name, other))
 }
 
 /// Further headers that `Connection` names as its own.

@@ -89,7 +89,7 @@ impl Checkup {
 
     async fn ask(&self, address: SocketAddr) -> Result<(), CheckFailed> {
         let tls = self.shared.in_force.load().access(self.place).tls;
-        let wanted = Wanted { tls, http: self.http };
+        let wanted = Wanted { tls, http: self.http, may_be_shared: false };
         let opened = self.connector.open(address, &wanted).await.map_err(CheckFailed::NoConnection)?;
         let Some(path) = &self.health.path else { return Ok(()) };
         let (mut sender, mut request) = (opened.alone(), self.request(path.clone()));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use config::Http;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -23,6 +23,13 @@ use tokio::sync::Mutex;
 use super::connection::Wanted;
 use crate::metrics::Gauged;
 
+/// A call with a field or a head that is larger than this has a connection of its own: many servers end a connection for
+/// what other servers take, and with it everybody's calls.
+const SHARED_FIELD_MAX_BYTES: usize = 4 * 1024;
+const SHARED_HEAD_MAX_BYTES: usize = 8 * 1024;
+/// So many calls of one connection may be broken off before it is used for no further one: servers end connections for
+/// more (CVE-2023-44487).
+const BROKEN_OFF_MAX: usize = 100;
 /// Most calls on one connection, also where its backend would take more.
 const STREAMS_MAX: usize = 100;
 /// What a backend may send on a stream before the caller has read it, and on all of them: nobody who reads slowly takes
@@ -52,6 +59,7 @@ pub(crate) struct Multiplexed {
     /// How many streams the backend allows now.
     allowed: Box<dyn Fn() -> usize>,
     streams: Cell<usize>,
+    broken_off: Cell<usize>,
     idle_since: Cell<Instant>,
     /// Whether it failed to take a request.
     is_over: Cell<bool>,
@@ -60,7 +68,17 @@ pub(crate) struct Multiplexed {
 
 /// A call's place on a connection.
 #[derive(Debug)]
-pub(crate) struct Stream(Rc<Multiplexed>);
+pub(crate) struct Stream {
+    connection: Rc<Multiplexed>,
+    is_through: bool,
+}
+
+/// Whether a request may go on a connection that others use too.
+pub(crate) fn may_be_shared(headers: &HeaderMap) -> bool {
+    let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    let (largest, all) = fields.fold((0, 0), |(largest, all), field| (field.max(largest), all + field));
+    largest <= SHARED_FIELD_MAX_BYTES && all <= SHARED_HEAD_MAX_BYTES
+}
 
 /// Opens HTTP/2 on a stream of bytes. The backend's settings are not waited for: until they are there, one call goes out.
 pub(super) async fn open(
@@ -100,6 +118,7 @@ pub(super) async fn open(
         generation,
         allowed: Box::new(streams_max),
         streams: Cell::new(0),
+        broken_off: Cell::new(0),
         idle_since: Cell::new(Instant::now()),
         is_over: Cell::new(false),
         _counted: Gauged::new(gauge),
@@ -156,16 +175,21 @@ impl Multiplexed {
 impl Stream {
     pub(super) fn on(connection: &Rc<Multiplexed>) -> Self {
         connection.streams.set(connection.streams.get() + 1);
-        Self(Rc::clone(connection))
+        Self { connection: Rc::clone(connection), is_through: false }
+    }
+
+    /// Its answer was read to its end.
+    pub(super) fn is_through(mut self) {
+        self.is_through = true;
     }
 
     pub(super) async fn try_send(
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
-        let sent = self.0.sender.clone().try_send_request(request).await;
+        let sent = self.connection.sender.clone().try_send_request(request).await;
         if sent.as_ref().is_err_and(|failed| failed.message().is_some()) {
-            self.0.is_over.set(true);
+            self.connection.is_over.set(true);
         }
         sent
     }
@@ -173,8 +197,15 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.0.streams.set(self.0.streams.get().saturating_sub(1));
-        self.0.idle_since.set(Instant::now());
+        let connection = &self.connection;
+        connection.streams.set(connection.streams.get().saturating_sub(1));
+        connection.idle_since.set(Instant::now());
+        if !self.is_through {
+            connection.broken_off.set(connection.broken_off.get() + 1);
+            if connection.broken_off.get() >= BROKEN_OFF_MAX {
+                connection.is_over.set(true);
+            }
+        }
     }
 }
 

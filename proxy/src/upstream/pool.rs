@@ -128,6 +128,7 @@ impl Pool {
     /// A kept connection that is ready to be sent on.
     async fn kept(&self, endpoint: &Arc<Endpoint>, wanted: &Wanted) -> Option<Sender> {
         if wanted.may_be_http2()
+            && wanted.may_be_shared
             && let Some(stream) = self.shared(endpoint).stream(wanted, self.limits.idle)
         {
             return Some(Sender::Http2(stream));
@@ -158,7 +159,7 @@ impl Pool {
 
     /// A new connection, or a place on one that another call opened meanwhile (true).
     async fn fresh(&self, endpoint: &Arc<Endpoint>, wanted: &Wanted) -> io::Result<(Sender, bool)> {
-        if !wanted.may_be_http2() {
+        if !wanted.may_be_http2() || !wanted.may_be_shared {
             return Ok((self.open(endpoint, wanted).await?, false));
         }
         let shared = self.shared(endpoint);
@@ -179,7 +180,10 @@ impl Pool {
                 }
                 Sender::Http1(connection)
             }
-            Opened::Http2(connection) => Sender::Http2(self.shared(endpoint).add(connection)),
+            Opened::Http2(connection) if wanted.may_be_shared => {
+                Sender::Http2(self.shared(endpoint).add(connection))
+            }
+            opened @ Opened::Http2(_) => opened.alone(),
         })
     }
 
@@ -288,8 +292,19 @@ impl Lease {
 
     /// Believes what the backend says of how long it keeps the connection.
     pub(super) fn heed(&mut self, headers: &HeaderMap) {
+        if self.pool.endpoints.may_be_several() {
+            self.endpoint().has_answered();
+        }
         if let Some(kept) = keep_alive(headers) {
             self.idle = self.idle.min(kept.mul_f64(KEEP_ALIVE_PART));
+        }
+    }
+
+    /// The endpoint did not answer in time. While it answers others, that says something of the call and not of it: or a
+    /// caller with slow calls would have it left out for all.
+    pub(super) fn timed_out(&self, limit: Duration) {
+        if !self.endpoint().has_answered_within(limit) {
+            self.failed(Failure::Timeout);
         }
     }
 
@@ -315,8 +330,9 @@ impl Lease {
     pub(crate) fn give_back(self) {
         self.endpoint().failures.succeeded();
         // A stream of HTTP/2 is over, and its connection is there for others all the time.
-        if let Sender::Http1(connection) = self.sender {
-            self.pool.keep(self.underway.endpoint(), connection, self.idle);
+        match self.sender {
+            Sender::Http1(connection) => self.pool.keep(self.underway.endpoint(), connection, self.idle),
+            Sender::Http2(stream) => stream.is_through(),
         }
     }
 }

@@ -19,7 +19,7 @@ use super::Standing;
 use crate::audit::{Outcome, Record};
 use crate::caller::Identity;
 use crate::clock;
-use crate::connection::ConnectionPlace;
+use crate::connection::{ConnectionPlace, Peer};
 use crate::metrics::Gauged;
 use crate::state::{Counted, Phase};
 use crate::upstream::Lease;
@@ -40,6 +40,7 @@ pub(super) struct Tunnel {
     pub(super) worker: Rc<Worker>,
     pub(super) backend_place: usize,
     pub(super) identity: Arc<Identity>,
+    pub(super) peer: Arc<Peer>,
     pub(super) standing: Standing,
     pub(super) record: Record,
     pub(super) _place: Counted,
@@ -125,7 +126,7 @@ impl Tunnel {
     fn may_stay(&self) -> Result<(), &'static str> {
         let shared = &self.worker.shared;
         let in_force = shared.in_force.load();
-        let identity = in_force.identities.again(&self.identity, &in_force.tls, clock::now());
+        let identity = in_force.identities.again(&self.identity, &self.peer, &in_force.tls, clock::now());
         let identity = identity.map_err(|refusal| refusal.name())?;
         let policy = in_force.policy.as_ref().ok_or("no-policy")?;
         let backend = shared.settings.backends.get(self.backend_place).ok_or("no-backend")?;

@@ -13,7 +13,7 @@ const LIMITS: PoolLimits = PoolLimits {
     response_idle: Duration::from_secs(60),
 };
 
-const PLAIN: Wanted = Wanted { tls: None, http: config::Http::Auto };
+const PLAIN: Wanted = Wanted { tls: None, http: config::Http::Auto, may_be_shared: true };
 
 /// Somebody to connect to, and the connections there.
 async fn listening() -> (TcpListener, String) {
