@@ -4,7 +4,7 @@
 mod authorities;
 mod handshake;
 mod load;
-mod peer;
+mod peer_certificate;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use rustls::ServerConfig;
 pub(crate) use authorities::Authorities;
 pub(crate) use handshake::handshake;
 pub(crate) use load::{load, load_first};
-pub(crate) use peer::{CertificateRefused, PeerCertificate};
+pub(crate) use peer_certificate::{CertificateRefused, PeerCertificate};
 
 /// Names of protocols in ALPN (RFC 7301), towards clients and backends. Who names none speaks HTTP/1.1.
 pub(crate) const HTTP2: &[u8] = b"h2";

@@ -8,7 +8,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ServerConfig, version};
 use rustls_pki_types::CertificateDer;
 
-use super::peer::ends;
+use super::peer_certificate::ends;
 use super::{Authorities, ByListener, HTTP1, HTTP2, ListenerTls};
 use crate::clock;
 use crate::files::FileError;
