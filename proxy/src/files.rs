@@ -5,6 +5,8 @@ mod reload;
 mod watched;
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -100,9 +102,25 @@ impl Watcher {
 
 /// The text of a file, unless it changed meanwhile.
 pub(crate) fn read(file: &Path) -> Result<String, FileError> {
-    let fail = |mistake: String| FileError { file: file.to_owned(), mistakes: vec![mistake] };
+    read_at_most(file, u64::MAX)
+}
+
+/// The same of a file that may not be longer than this.
+pub(crate) fn read_at_most(file: &Path, max_bytes: u64) -> Result<String, FileError> {
+    let fail = |mistake: String| FileError::one(file, mistake);
     let before = version(&[file]);
-    let text = std::fs::read_to_string(file).map_err(|error| fail(format!("can't be read: {error}")))?;
+    let mut text = String::new();
+    let mut read = || {
+        let open = File::open(file)?;
+        // All at once: of a secret that is moved as it comes, copies stay behind.
+        let length = open.metadata()?.len().min(max_bytes);
+        text.try_reserve_exact(usize::try_from(length).unwrap_or(usize::MAX))?;
+        open.take(max_bytes.saturating_add(1)).read_to_string(&mut text)
+    };
+    let length = read().map_err(|error: io::Error| fail(format!("can't be read: {error}")))?;
+    if u64::try_from(length).is_ok_and(|length| length > max_bytes) {
+        return Err(fail(format!("is longer than {max_bytes} bytes")));
+    }
     if version(&[file]) == before {
         Ok(text)
     } else {
@@ -116,6 +134,13 @@ fn version(files: &[&Path]) -> Version {
         Some((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
     };
     files.iter().map(version_of).collect()
+}
+
+impl FileError {
+    /// One mistake.
+    pub(crate) fn one(file: &Path, mistake: String) -> Self {
+        Self { file: file.to_owned(), mistakes: vec![mistake] }
+    }
 }
 
 impl fmt::Display for FileError {

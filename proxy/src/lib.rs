@@ -32,6 +32,7 @@ mod listen;
 mod listings;
 mod metrics;
 mod open_files;
+mod pem;
 mod places;
 mod protected;
 mod rates;

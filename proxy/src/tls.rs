@@ -4,7 +4,7 @@
 mod authorities;
 mod handshake;
 mod load;
-mod peer;
+mod peer_certificate;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use rustls::ServerConfig;
 pub(crate) use authorities::Authorities;
 pub(crate) use handshake::handshake;
 pub(crate) use load::{load, load_first};
-pub(crate) use peer::{CertificateRefused, PeerCertificate};
+pub(crate) use peer_certificate::{CertificateRefused, PeerCertificate};
 
-/// The protocols that clients are offered (RFC 7301). One that offers none speaks HTTP/1.1.
+/// Names of protocols in ALPN (RFC 7301), towards clients and backends. Who names none speaks HTTP/1.1.
 pub(crate) const HTTP2: &[u8] = b"h2";
-const HTTP1: &[u8] = b"http/1.1";
+pub(crate) const HTTP1: &[u8] = b"http/1.1";
 
 /// TLS in force, by the place of the listener in the settings; `None` where it speaks plain HTTP.
 pub(crate) type ByListener = Arc<[Option<Arc<ListenerTls>>]>;

@@ -1,8 +1,8 @@
 //! HTTP/2 on a listener: real clients, the meaning of requests, wrong frames, floods.
 
-mod clients;
+pub(crate) mod clients;
 mod floods;
-mod frames;
+pub(crate) mod frames;
 mod malformed;
 mod requests;
 mod sections;

@@ -375,10 +375,15 @@ fn keys_come_from_a_file_too() {
 fn the_issuer_says_where_its_keys_are_and_its_certificate_is_checked() {
     let folder = tempfile::tempdir().unwrap();
     let (issuer, backend) = (Backend::issuer(&["--tls", folder.path().to_str().unwrap()]), Backend::raw(&[]));
-    let ca_file = folder.path().join("ca.pem");
-    for (more, expected) in
-        [(format!(", ca_file: '{}'", ca_file.display()), "ok"), (String::new(), "credential-unverifiable")]
-    {
+    let (ca_file, unusable) = (folder.path().join("ca.pem"), folder.path().join("unusable.pem"));
+    let good = std::fs::read_to_string(&ca_file).unwrap();
+    let more = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    std::fs::write(&unusable, good + more).unwrap();
+    for (more, expected) in [
+        (format!(", ca_file: '{}'", ca_file.display()), "ok"),
+        (format!(", ca_file: '{}'", unusable.display()), "credential-unverifiable"),
+        (String::new(), "credential-unverifiable"),
+    ] {
         let listener = format!("jwt: {{issuer: '{}', audience: gate{more}}}", issuer.url);
         let gate = gate(&backend, POLICY, &listener, false);
         assert_eq!(call(&gate, &token(&issuer)), expected, "{more}");

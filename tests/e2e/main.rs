@@ -38,6 +38,7 @@ mod rest;
 mod streams;
 mod tidy;
 mod tls;
+mod tls_http2;
 mod transparent;
 mod up;
 mod upstream_credential;

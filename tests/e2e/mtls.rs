@@ -9,7 +9,7 @@ use crate::harness::tls::{TlsClient, is_resumed, said};
 use crate::harness::{Backend, Connection, Gate, GateOptions, KEY, oakgate, wait_for};
 use crate::tls::{NAMES, call, folder, handshakes};
 
-const AGENT: &str = "spiffe://example.org/ns/prod/sa/agent";
+pub(crate) const AGENT: &str = "spiffe://example.org/ns/prod/sa/agent";
 const OTHER: &str = "spiffe://example.org/ns/test/sa/agent";
 /// Only one caller may, and any that is known by a key.
 const POLICY: &str = "
@@ -30,15 +30,15 @@ const LOADS: &str = "oakgate_loads_total{file=\"tls:agents\",result=\"loaded\"}"
 const MTLS: &str = "mtls: {trust_domains: [example.org], tenant: payments}";
 
 /// A gate with an authority of servers, and one of clients.
-struct Mtls {
-    gate: Gate,
+pub(crate) struct Mtls {
+    pub(crate) gate: Gate,
     servers: Authority,
-    clients: Authority,
+    pub(crate) clients: Authority,
     _backend: Backend,
 }
 
 impl Mtls {
-    fn start(auth: &str) -> Self {
+    pub(crate) fn start(auth: &str) -> Self {
         Self::before(Backend::raw(&[]), auth)
     }
 
@@ -52,7 +52,7 @@ impl Mtls {
         Self { gate, servers, clients, _backend: backend }
     }
 
-    fn client(&self, certificate: Option<&Issued>) -> TlsClient {
+    pub(crate) fn client(&self, certificate: Option<&Issued>) -> TlsClient {
         TlsClient::new(&self.servers, certificate)
     }
 
@@ -62,12 +62,12 @@ impl Mtls {
     }
 
     /// The watcher's first look loads the files again, and with that no session can be resumed.
-    fn wait_for_first_look(&self) {
+    pub(crate) fn wait_for_first_look(&self) {
         wait_for("the first look", || (self.gate.metric(LOADS) > 0.0).then_some(()));
     }
 
     /// Who called, and under which rule, by the records; in the order of the calls.
-    fn callers(&self) -> Vec<(String, String)> {
+    pub(crate) fn callers(&self) -> Vec<(String, String)> {
         let mut intents: Vec<_> =
             self.gate.records().into_iter().filter(|record| record["record"] == "intent").collect();
         intents.sort_by_key(|intent| intent["at"].to_string());

@@ -43,10 +43,15 @@ pub(crate) fn folder(
 }
 
 /// A gate that speaks TLS and takes keys, in front of one MCP backend.
-fn gate(backend: &Backend, limits: &str, served: &Issued) -> Gate {
+pub(crate) fn gate(backend: &Backend, limits: &str, served: &Issued) -> Gate {
+    gate_with(backend, limits, "", served)
+}
+
+/// The same, with further keys of the listener.
+pub(crate) fn gate_with(backend: &Backend, limits: &str, listener: &str, served: &Issued) -> Gate {
     let backends = format!("- {{name: tools, kind: mcp, path: /mcp, url: '{}'}}", backend.url);
     let proxy = format!("limits: {{{limits}}}");
-    let options = GateOptions { backends, policy: POLICY, proxy: &proxy, ..GateOptions::default() };
+    let options = GateOptions { backends, policy: POLICY, proxy: &proxy, listener, approvals: false };
     Gate::start_in(folder(&options, ("", "api-key"), served), false)
 }
 

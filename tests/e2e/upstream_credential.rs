@@ -143,6 +143,10 @@ fn mistakes_are_named_with_their_path() {
             "url: 'https://tools/mcp', tls: {ca_file: a.pem, spiffe_id: 'https://a/b'}".to_owned(),
             "tls.spiffe_id: must be",
         ),
+        (
+            "url: 'https://tools/mcp', tls: {ca_file: a.pem, spiffe_id: 'spiffe://a'}".to_owned(),
+            "a workload's SPIFFE id has a path",
+        ),
         ("url: 'https://tools/mcp', http: 3".to_owned(), "backends[0].http: must be one of"),
         (
             format!("url: 'https://tools/mcp', credential: {{header: Host, {token}}}"),

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use rcgen::{CustomExtension, KeyUsagePurpose};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -119,6 +120,8 @@ fn who_is_not_the_backend_gets_not_one_byte() {
         (from_us(&["spiffe://example.org/tools/x"]), spiffe.clone(), "spiffe-id-mismatch"),
         (from_us(&["spiffe://Example.org/tools"]), spiffe.clone(), "spiffe-id-mismatch"),
         (from_us(&[SPIFFE_ID, "spiffe://example.org/more"]), spiffe.clone(), "spiffe-id-mismatch"),
+        (with_two_uris(&site.authority), spiffe.clone(), "spiffe-id-mismatch"),
+        (that_may_sign(&site.authority), spiffe.clone(), "spiffe-id-mismatch"),
         (other.issue(&[SPIFFE_ID]), spiffe.clone(), "unknown-issuer"),
         (site.authority.issue_until(&[SPIFFE_ID], past), spiffe, "expired"),
     ];
@@ -131,6 +134,20 @@ fn who_is_not_the_backend_gets_not_one_byte() {
         assert_eq!(counted, 1.0, "{settings} {why}");
         wait_for(why, || logged(&gate, why).then_some(()));
     }
+}
+
+/// The right id, and beside it a URI that is not text.
+fn with_two_uris(authority: &Authority) -> Issued {
+    const SUBJECT_ALTERNATIVE_NAME: [u64; 4] = [2, 5, 29, 17];
+    let short = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
+    let uris = [SPIFFE_ID.as_bytes(), b"spiffe://\xff/a"].map(|uri| short(0x86, uri)).concat();
+    let names = CustomExtension::from_oid_content(&SUBJECT_ALTERNATIVE_NAME, short(0x30, &uris));
+    authority.issue_with(&[], |params| params.custom_extensions.push(names))
+}
+
+/// The right id, of a certificate with which others can be signed.
+fn that_may_sign(authority: &Authority) -> Issued {
+    authority.issue_with(&[SPIFFE_ID], |params| params.key_usages.push(KeyUsagePurpose::KeyCertSign))
 }
 
 #[test]

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Backend, Connection, Gate, GateOptions, KEY, Program, repository, tools, wait_for};
+use crate::harness::{
+    Authority, Backend, Connection, Gate, GateOptions, KEY, Program, repository, tools, wait_for,
+};
+use crate::tls::{NAMES, folder};
 
 const POLICY: &str = "
 format: 1
@@ -37,11 +40,14 @@ fn gate(url: &str, proxy: &str, approvals: bool) -> Gate {
 
 /// A client that opens a WebSocket and runs steps, a line each.
 fn client(gate: &Gate, path: &str, steps: &Value) -> Program {
+    Program::start(&mut client_at(&format!("ws://{}/chat{path}", gate.address), steps))
+}
+
+fn client_at(url: &str, steps: &Value) -> Command {
     let mut command = Command::new(tools().join("py2/bin/python"));
     command.arg(repository().join("tests/clients/websocket_client.py"));
-    command.args(["--key", KEY, "--url", &format!("ws://{}/chat{path}", gate.address)]);
-    command.args(["--steps", &steps.to_string()]);
-    Program::start(&mut command)
+    command.args(["--key", KEY, "--url", url, "--steps", &steps.to_string()]);
+    command
 }
 
 /// A client's line, by its place.
@@ -57,7 +63,10 @@ fn line(program: &mut Program, place: usize) -> Value {
 }
 
 fn run(gate: &Gate, path: &str, steps: &Value) -> Vec<Value> {
-    let mut program = client(gate, path, steps);
+    finished(client(gate, path, steps))
+}
+
+fn finished(mut program: Program) -> Vec<Value> {
     let status = wait_for("the client's end", || program.child.try_wait().unwrap());
     assert!(status.success(), "{}", program.errors().join("\n"));
     program.output().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -109,6 +118,28 @@ fn what_is_allowed_passes_both_ways() {
     // The backend may be the one that leaves, with words of its own.
     let steps = json!([{"send_text": "bye"}]);
     assert_eq!(run(&gate, "/leave", &steps)[1], json!({"closed": 4001, "reason": "goodbye"}));
+}
+
+#[test]
+fn a_client_may_come_over_tls() {
+    let (backend, root) = (Backend::websocket(), Authority::new("root"));
+    let backends = format!("- name: chat\n  kind: rest\n  path: /chat\n  url: '{}'{ROUTES}", backend.url);
+    let options = GateOptions { backends, policy: POLICY, ..GateOptions::default() };
+    let gate = Gate::start_in(folder(&options, ("", "api-key"), &root.issue(&NAMES)), false);
+    let authority = root.write(gate.folder.path(), "root");
+    let run = |path: &str, steps: &Value| {
+        let mut command = client_at(&format!("wss://{}/chat{path}", gate.address), steps);
+        finished(Program::start(command.env("SSL_CERT_FILE", &authority)))
+    };
+    let steps = json!([{"send_text": "hällo"}, {"send_large": 1 << 20}, {"close": true}]);
+    let expected = [
+        json!({"text": "hällo"}),
+        json!({"bytes": 1 << 20, "intact": true}),
+        json!({"closed": 1000, "reason": ""}),
+    ];
+    assert_eq!(run("/echo/main", &steps)[1..], expected);
+    assert_eq!(run("/secret", &json!([]))[0]["refused"], 403);
+    assert_eq!(backend.log().len(), 1);
 }
 
 #[test]

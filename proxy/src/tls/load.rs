@@ -1,23 +1,18 @@
 //! From the files of a listener to TLS that can be served.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use config::{Listener, Tls};
 use rustls::crypto::ring;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ServerConfig, version};
-use rustls_pki_types::pem::{Error as PemError, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use zeroize::Zeroizing;
+use rustls_pki_types::CertificateDer;
 
-use super::peer::ends;
+use super::peer_certificate::ends;
 use super::{Authorities, ByListener, HTTP1, HTTP2, ListenerTls};
 use crate::clock;
-use crate::files::{self, FileError};
-
-/// Longest of these files; longer ones are refused.
-const FILE_MAX_BYTES: usize = 1024 * 1024;
+use crate::files::FileError;
+use crate::pem::PemFile;
 
 /// Loads the TLS of every listener that has it. All of it must load.
 pub(crate) fn load_first(listeners: &[Listener]) -> Result<ByListener, Vec<FileError>> {
@@ -37,18 +32,20 @@ pub(crate) fn load(
     before: Option<&ListenerTls>,
 ) -> Result<ListenerTls, FileError> {
     let provider = Arc::new(ring::default_provider());
-    let chain = certificates(&tls.cert_file)?;
-    let expires_unix_seconds = check_end(&tls.cert_file, &chain)?;
-    let key = key(&tls.key_file)?;
+    let cert_file = PemFile::read(&tls.cert_file)?;
+    let chain = cert_file.certificates()?;
+    let expires_unix_seconds = check_end(&cert_file, &chain)?;
+    let key = PemFile::read(&tls.key_file)?.key()?;
     let authorities = tls.client_ca_file.as_deref().map(|file| {
         let before = before.and_then(|before| before.authorities.as_ref());
-        Authorities::new(certificates(file)?, listener.auth.needs_certificate(), &provider, before)
-            .map_err(|error| fail(file, error.to_string()))
+        let file = PemFile::read(file)?;
+        Authorities::new(file.certificates()?, listener.auth.needs_certificate(), &provider, before)
+            .map_err(|error| file.fail(error.to_string()))
     });
     let authorities = authorities.transpose()?;
     let verifier =
         authorities.as_ref().map_or_else(WebPkiClientVerifier::no_client_auth, |known| known.verifier());
-    let unusable = |error: rustls::Error| fail(&tls.cert_file, unusable(&error));
+    let unusable = |error: rustls::Error| cert_file.fail(unusable(&error));
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])
         .map_err(unusable)?
@@ -72,42 +69,9 @@ fn unusable(error: &rustls::Error) -> String {
 }
 
 /// When the first certificate of a chain ends; it must not have.
-fn check_end(file: &Path, chain: &[CertificateDer<'_>]) -> Result<i64, FileError> {
-    let own = chain.first().ok_or_else(|| fail(file, "has no certificate".to_owned()))?;
-    let end = ends(own).map_err(|_| fail(file, "has a certificate that can't be read".to_owned()))?;
+fn check_end(file: &PemFile<'_>, chain: &[CertificateDer<'_>]) -> Result<i64, FileError> {
+    let own = chain.first().ok_or_else(|| file.fail("has no certificate".to_owned()))?;
+    let end = ends(own).map_err(|_| file.fail("has a certificate that can't be read".to_owned()))?;
     let now = i64::try_from(clock::now().seconds()).unwrap_or(i64::MAX);
-    if end < now { Err(fail(file, "has a certificate that has expired".to_owned())) } else { Ok(end) }
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
-    let text = text(file)?;
-    let certificates = CertificateDer::pem_slice_iter(text.as_bytes()).collect::<Result<Vec<_>, _>>();
-    match certificates {
-        Ok(certificates) if certificates.is_empty() => {
-            Err(fail(file, "has no certificate in PEM".to_owned()))
-        }
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(fail(file, format!("is not PEM: {error}"))),
-    }
-}
-
-fn key(file: &Path) -> Result<PrivateKeyDer<'static>, FileError> {
-    let text = text(file)?;
-    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| match error {
-        PemError::NoItemsFound => fail(file, "has no private key in PEM".to_owned()),
-        // What it says of a line could be of the key.
-        _ => fail(file, "is not PEM".to_owned()),
-    })
-}
-
-fn text(file: &Path) -> Result<Zeroizing<String>, FileError> {
-    let text = Zeroizing::new(files::read(file)?);
-    if text.len() > FILE_MAX_BYTES {
-        return Err(fail(file, format!("is longer than {FILE_MAX_BYTES} bytes")));
-    }
-    Ok(text)
-}
-
-fn fail(file: &Path, mistake: String) -> FileError {
-    FileError { file: file.to_owned(), mistakes: vec![mistake] }
+    if end < now { Err(file.fail("has a certificate that has expired".to_owned())) } else { Ok(end) }
 }

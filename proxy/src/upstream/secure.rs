@@ -9,20 +9,17 @@ use config::{BackendTls, Http};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::ServerName;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use zeroize::Zeroizing;
 
 use super::verify::SpiffeVerifier;
-use crate::files::{FileError, read};
+use crate::files::FileError;
+use crate::pem::{PemFile, system_authorities};
+use crate::tls::{HTTP1, HTTP2};
 
-/// Names of protocols in ALPN (RFC 7301).
-const HTTP_1: &[u8] = b"http/1.1";
-const HTTP_2: &[u8] = b"h2";
 /// Sessions that are remembered per backend, to be resumed. They are forgotten with the settings they were begun under.
 const SESSIONS_MAX: usize = 64;
 
@@ -61,27 +58,23 @@ impl ClientTls {
         http: Http,
         before: Option<&Arc<Self>>,
     ) -> Result<Arc<Self>, FileError> {
-        let text = |file: &Path| read(file).map(Zeroizing::new);
-        let ca = settings.ca_file.as_deref().map(|file| Ok((file, text(file)?))).transpose()?;
+        let ca = settings.ca_file.as_deref().map(PemFile::read).transpose()?;
         let client = settings.client.as_ref();
         let client = client
-            .map(|client| Ok((client, text(&client.cert_file)?, text(&client.key_file)?)))
+            .map(|client| Ok((PemFile::read(&client.cert_file)?, PemFile::read(&client.key_file)?)))
             .transpose()?;
         let mut hash = Sha256::new();
-        let shown = client.iter().flat_map(|(_, cert, key)| [cert, key]);
-        for text in ca.iter().map(|(_, text)| text).chain(shown) {
+        let shown = client.iter().flat_map(|(cert, key)| [cert, key]);
+        for file in ca.iter().chain(shown) {
             // A digest of each, so that none of one file can pass for some of another.
-            hash.update(Sha256::digest(text.as_bytes()));
+            hash.update(file.sha256());
         }
         let sha256: [u8; 32] = hash.finalize().into();
         if let Some(before) = before.filter(|before| before.sha256 == sha256) {
             return Ok(Arc::clone(before));
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = match &ca {
-            Some((file, text)) => authorities(file, text)?,
-            None => system_authorities()?,
-        };
+        let roots = ca.as_ref().map_or_else(system_authorities, PemFile::authorities)?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(|error| refused(settings, error.to_string()))?
@@ -96,15 +89,9 @@ impl ClientTls {
         };
         let mut config = match client {
             None => builder.with_no_client_auth(),
-            Some((client, cert, key)) => {
-                let fail = |file: &Path, mistake: String| one(file, mistake);
-                let chain = certificates(&client.cert_file, &cert)?;
-                let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
-                    .map_err(|error| fail(&client.key_file, format!("has no private key in PEM: {error}")))?;
-                builder.with_client_auth_cert(chain, key).map_err(|error| {
-                    fail(&client.key_file, format!("can't be used with the certificate: {error}"))
-                })?
-            }
+            Some((cert, key)) => builder
+                .with_client_auth_cert(cert.certificates()?, key.key()?)
+                .map_err(|error| key.fail(format!("can't be used with the certificate: {error}")))?,
         };
         config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
         config.alpn_protocols = protocols(http);
@@ -121,7 +108,7 @@ impl ClientTls {
     ) -> io::Result<(TlsStream<TcpStream>, bool)> {
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let stream = connector.with_alpn(protocols(http)).connect(self.name.clone(), stream).await?;
-        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
         if http == Http::Two && !is_http2 {
             return Err(io::Error::other("it does not speak HTTP/2"));
         }
@@ -131,9 +118,9 @@ impl ClientTls {
 
 fn protocols(http: Http) -> Vec<Vec<u8>> {
     let protocols: &[&[u8]] = match http {
-        Http::Auto => &[HTTP_2, HTTP_1],
-        Http::One => &[HTTP_1],
-        Http::Two => &[HTTP_2],
+        Http::Auto => &[HTTP2, HTTP1],
+        Http::One => &[HTTP1],
+        Http::Two => &[HTTP2],
     };
     protocols.iter().map(|name| name.to_vec()).collect()
 }
@@ -148,43 +135,6 @@ fn by_name(
         .map_err(|error| refused(settings, error.to_string()))
 }
 
-fn authorities(file: &Path, text: &str) -> Result<RootCertStore, FileError> {
-    let mut roots = RootCertStore::empty();
-    for (place, certificate) in certificates(file, text)?.into_iter().enumerate() {
-        roots
-            .add(certificate)
-            .map_err(|error| one(file, format!("certificate {} can't be used: {error}", place + 1)))?;
-    }
-    Ok(roots)
-}
-
-fn system_authorities() -> Result<RootCertStore, FileError> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    // A store of many authorities always has some that nothing could use.
-    let (added, _ignored) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        let why = found.errors.first().map_or_else(String::new, |error| format!(" ({error})"));
-        let mistake = format!("this system has no certificate authorities{why}; name a `ca_file`");
-        return Err(one(Path::new("the system's certificate authorities"), mistake));
-    }
-    Ok(roots)
-}
-
-fn certificates(file: &Path, text: &str) -> Result<Vec<CertificateDer<'static>>, FileError> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-    let certificates = certificates.map_err(|error| one(file, format!("is not PEM: {error}")))?;
-    if certificates.is_empty() {
-        return Err(one(file, "has no certificate in PEM".to_owned()));
-    }
-    Ok(certificates)
-}
-
 fn refused(settings: &BackendTls, mistake: String) -> FileError {
-    let file = settings.ca_file.clone().unwrap_or_default();
-    FileError { file, mistakes: vec![mistake] }
-}
-
-fn one(file: &Path, mistake: String) -> FileError {
-    FileError { file: file.to_owned(), mistakes: vec![mistake] }
+    FileError::one(settings.ca_file.as_deref().unwrap_or(Path::new("")), mistake)
 }

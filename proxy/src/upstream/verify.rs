@@ -1,4 +1,4 @@
-//! A backend's certificate by its SPIFFE id in place of a name: an X.509-SVID has one URI, and no name need be in it.
+//! A backend's certificate by its SPIFFE id in place of a name: an X509-SVID has one URI, and no name need be in it.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
@@ -6,19 +6,24 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use webpki::EndEntityCert;
 
-/// Verifies that a chain leads to one of the authorities, and that the certificate has exactly this id (X.509-SVID,
-/// section 5).
+use crate::spiffe::{NotSvid, SpiffeId, spiffe_id};
+
+/// Verifies that a chain leads to one of the authorities, and that the certificate is of the workload with this id
+/// (X509-SVID, section 5).
 #[derive(Debug)]
 pub(super) struct SpiffeVerifier {
     roots: RootCertStore,
     algorithms: WebPkiSupportedAlgorithms,
-    id: String,
+    id: SpiffeId,
 }
 
 impl SpiffeVerifier {
-    pub(super) const fn new(roots: RootCertStore, algorithms: WebPkiSupportedAlgorithms, id: String) -> Self {
+    pub(super) const fn new(
+        roots: RootCertStore,
+        algorithms: WebPkiSupportedAlgorithms,
+        id: SpiffeId,
+    ) -> Self {
         Self { roots, algorithms, id }
     }
 }
@@ -35,13 +40,12 @@ impl ServerCertVerifier for SpiffeVerifier {
         let parsed = ParsedCertificate::try_from(end_entity)?;
         let algorithms = self.algorithms.all;
         verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, algorithms)?;
-        let bad = |_| Error::InvalidCertificate(CertificateError::BadEncoding);
-        let certificate = EndEntityCert::try_from(end_entity).map_err(bad)?;
-        let mut uris = certificate.valid_uri_names();
-        match (uris.next(), uris.next()) {
-            (Some(uri), None) if uri == self.id => Ok(ServerCertVerified::assertion()),
-            _ => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
-        }
+        let why = match spiffe_id(end_entity) {
+            Ok(id) if id == self.id => return Ok(ServerCertVerified::assertion()),
+            Err(NotSvid::Unreadable) => CertificateError::BadEncoding,
+            _ => CertificateError::ApplicationVerificationFailure,
+        };
+        Err(Error::InvalidCertificate(why))
     }
 
     fn verify_tls12_signature(

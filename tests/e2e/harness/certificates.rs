@@ -56,19 +56,28 @@ impl Authority {
     /// A certificate for either end of a connection. What a name is, its form says: an IP address, a URI
     /// (`spiffe://example.org/agent`), a host name.
     pub(crate) fn issue(&self, names: &[&str]) -> Issued {
-        self.issue_until(names, SystemTime::now() + VALID)
+        self.issue_with(names, |_| {})
     }
 
     /// The same, good until then; for one that has expired, that is in the past.
     pub(crate) fn issue_until(&self, names: &[&str], not_after: SystemTime) -> Issued {
+        self.issue_with(names, |params| {
+            params.not_before = (not_after.min(SystemTime::now()) - VALID).into();
+            params.not_after = not_after.into();
+        })
+    }
+
+    /// The same, with what is changed in it before it is signed.
+    pub(crate) fn issue_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Issued {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "leaf");
         params.subject_alt_names = names.iter().map(|name| alternative_name(name)).collect();
-        params.not_before = (not_after.min(SystemTime::now()) - VALID).into();
-        params.not_after = not_after.into();
+        let now = SystemTime::now();
+        (params.not_before, params.not_after) = ((now - VALID).into(), (now + VALID).into());
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        change(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Issued { chain: certificate.pem() + &self.chain, key: key.serialize_pem() }

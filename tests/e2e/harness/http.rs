@@ -60,7 +60,8 @@ pub(crate) struct Connection {
     host: String,
 }
 
-enum Stream {
+/// What a connection goes over.
+pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream>),
 }
@@ -180,7 +181,7 @@ impl Connection {
 }
 
 impl Stream {
-    fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(stream) => &stream.sock,

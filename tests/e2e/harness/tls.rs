@@ -37,6 +37,13 @@ impl TlsClient {
         Self(Arc::new(config))
     }
 
+    /// The same client, which offers protocols (ALPN).
+    pub(crate) fn offering(mut self, protocols: &[&str]) -> Self {
+        let names = protocols.iter().map(|name| name.as_bytes().to_vec());
+        Arc::make_mut(&mut self.0).alpn_protocols = names.collect();
+        self
+    }
+
     /// Shakes hands with an address, by its IP address.
     pub(crate) fn connect(&self, address: &str) -> io::Result<TlsStream> {
         let socket = TcpStream::connect(address)?;

@@ -1,6 +1,7 @@
 //! Clients that others wrote, over HTTP/2.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -21,7 +22,17 @@ tools:
 
 /// Requests at once on one connection of Node's client.
 fn node(url: &str, requests: &Value) -> Vec<Value> {
-    let mut child = Command::new(tools().join("node/bin/node"))
+    node_with(&mut Command::new(tools().join("node/bin/node")), url, requests)
+}
+
+/// The same over `https`, with the authority in a file.
+pub(crate) fn node_over_tls(authority: &Path, url: &str, requests: &Value) -> Vec<Value> {
+    let mut command = Command::new(tools().join("node/bin/node"));
+    node_with(command.env("NODE_EXTRA_CA_CERTS", authority), url, requests)
+}
+
+fn node_with(command: &mut Command, url: &str, requests: &Value) -> Vec<Value> {
+    let mut child = command
         .arg(repository().join("tests/clients/http2_client.mjs"))
         .arg(url)
         .stdin(Stdio::piped())

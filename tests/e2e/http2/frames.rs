@@ -4,47 +4,48 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::harness::{KEY, PATIENCE};
+use crate::harness::tls::TlsStream;
+use crate::harness::{KEY, PATIENCE, Stream};
 
-pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const PRIORITY: u8 = 2;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
-pub(super) const PUSH_PROMISE: u8 = 5;
-pub(super) const PING: u8 = 6;
-pub(super) const GOAWAY: u8 = 7;
-pub(super) const WINDOW_UPDATE: u8 = 8;
-pub(super) const CONTINUATION: u8 = 9;
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const PRIORITY: u8 = 2;
+pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PUSH_PROMISE: u8 = 5;
+pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
+pub(crate) const CONTINUATION: u8 = 9;
 
-pub(super) const ACK: u8 = 1;
-pub(super) const END_STREAM: u8 = 1;
-pub(super) const END_HEADERS: u8 = 4;
-pub(super) const PADDED: u8 = 8;
-pub(super) const PRIORITISED: u8 = 32;
+pub(crate) const ACK: u8 = 1;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
+pub(crate) const PADDED: u8 = 8;
+pub(crate) const PRIORITISED: u8 = 32;
 
-pub(super) const NO_ERROR: u32 = 0;
-pub(super) const PROTOCOL_ERROR: u32 = 1;
-pub(super) const FLOW_CONTROL_ERROR: u32 = 3;
-pub(super) const FRAME_SIZE_ERROR: u32 = 6;
-pub(super) const REFUSED_STREAM: u32 = 7;
-pub(super) const CANCEL: u32 = 8;
-pub(super) const ENHANCE_YOUR_CALM: u32 = 11;
+pub(crate) const NO_ERROR: u32 = 0;
+pub(crate) const PROTOCOL_ERROR: u32 = 1;
+pub(crate) const FLOW_CONTROL_ERROR: u32 = 3;
+pub(crate) const FRAME_SIZE_ERROR: u32 = 6;
+pub(crate) const REFUSED_STREAM: u32 = 7;
+pub(crate) const CANCEL: u32 = 8;
+pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// A frame that came.
 #[derive(Debug)]
-pub(super) struct Frame {
-    pub(super) kind: u8,
-    pub(super) flags: u8,
-    pub(super) stream: u32,
-    pub(super) payload: Vec<u8>,
+pub(crate) struct Frame {
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) stream: u32,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// What a client hears of what it sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(crate) enum Heard {
     /// The whole connection is given up.
     GoAway(u32),
     /// One stream is.
@@ -55,19 +56,20 @@ pub(super) enum Heard {
 }
 
 /// A connection.
-pub(super) struct Client {
-    stream: TcpStream,
-    pub(super) authority: String,
+pub(crate) struct Client {
+    stream: Stream,
+    scheme: &'static str,
+    pub(crate) authority: String,
 }
 
 /// The bytes of a frame.
-pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// A block of headers (RFC 7541): each a literal without Huffman's code that is not remembered.
-pub(super) fn block(headers: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn block(headers: &[(&str, &str)]) -> Vec<u8> {
     headers.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
 }
 
@@ -90,7 +92,7 @@ fn text(text: &str) -> Vec<u8> {
 }
 
 /// The payload of a `SETTINGS` frame.
-pub(super) fn settings(settings: &[(u16, u32)]) -> Vec<u8> {
+pub(crate) fn settings(settings: &[(u16, u32)]) -> Vec<u8> {
     settings
         .iter()
         .flat_map(|(name, value)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat())
@@ -98,7 +100,7 @@ pub(super) fn settings(settings: &[(u16, u32)]) -> Vec<u8> {
 }
 
 impl Frame {
-    pub(super) fn has(&self, kind: u8, flag: u8) -> bool {
+    pub(crate) fn has(&self, kind: u8, flag: u8) -> bool {
         self.kind == kind && self.flags & flag != 0
     }
 
@@ -107,7 +109,7 @@ impl Frame {
     }
 
     /// The status at the beginning of a connection's first response.
-    pub(super) fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         const INDEXED: [u16; 7] = [200, 204, 206, 304, 400, 404, 500];
         match self.payload[..] {
             [first @ 0x88..=0x8e, ..] => INDEXED[usize::from(first) - 0x88],
@@ -138,39 +140,48 @@ fn digits(bytes: &[u8]) -> u16 {
 
 impl Client {
     /// A connection on which nothing was sent.
-    pub(super) fn connect(address: &str) -> Self {
+    pub(crate) fn connect(address: &str) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, authority: address.to_owned() }
+        Self { stream: Stream::Plain(stream), scheme: "http", authority: address.to_owned() }
     }
 
     /// A connection with preface and settings.
-    pub(super) fn open(address: &str, wanted: &[(u16, u32)]) -> Self {
+    pub(crate) fn open(address: &str, wanted: &[(u16, u32)]) -> Self {
         let mut client = Self::connect(address);
         client.write(PREFACE);
         client.send(SETTINGS, 0, 0, &settings(wanted));
         client
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) {
+    /// The same over TLS.
+    pub(crate) fn over(stream: TlsStream) -> Self {
+        let authority = stream.sock.peer_addr().unwrap().to_string();
+        let mut client = Self { stream: Stream::Tls(Box::new(stream)), scheme: "https", authority };
+        client.write(PREFACE);
+        client.send(SETTINGS, 0, 0, &[]);
+        client
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
     /// Writes; whether the other end still takes it.
-    pub(super) fn try_write(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
     }
 
-    pub(super) fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+    pub(crate) fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         self.write(&frame(kind, flags, stream, payload));
     }
 
     /// The headers that every request needs, and more.
-    pub(super) fn head(&self, method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
+    pub(crate) fn head(&self, method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
         let mut headers = vec![
             (":method", method),
-            (":scheme", "http"),
+            (":scheme", self.scheme),
             (":path", path),
             (":authority", &self.authority),
             ("x-api-key", KEY),
@@ -180,7 +191,7 @@ impl Client {
     }
 
     /// A whole request.
-    pub(super) fn request(&mut self, stream: u32, method: &str, path: &str, body: &[u8]) {
+    pub(crate) fn request(&mut self, stream: u32, method: &str, path: &str, body: &[u8]) {
         let head = self.head(method, path, &[("content-type", "application/json")]);
         let flags = END_HEADERS | if body.is_empty() { END_STREAM } else { 0 };
         self.send(HEADERS, flags, stream, &head);
@@ -190,7 +201,7 @@ impl Client {
     }
 
     /// The next frame; `None` at the end of the connection.
-    pub(super) fn frame(&mut self) -> Option<Frame> {
+    pub(crate) fn frame(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.stream.read_exact(&mut head).ok()?;
         let [l1, l2, l3, kind, flags, s1, s2, s3, s4] = head;
@@ -200,7 +211,7 @@ impl Client {
     }
 
     /// The next frame of a kind; what comes before it is passed over.
-    pub(super) fn next(&mut self, kind: u8) -> Frame {
+    pub(crate) fn next(&mut self, kind: u8) -> Frame {
         loop {
             let frame = self.frame().unwrap_or_else(|| panic!("the connection ended before a frame {kind}"));
             if frame.kind == kind {
@@ -210,7 +221,7 @@ impl Client {
     }
 
     /// The first thing that is said about what was sent.
-    pub(super) fn heard(&mut self) -> Heard {
+    pub(crate) fn heard(&mut self) -> Heard {
         while let Some(frame) = self.frame() {
             match frame.kind {
                 HEADERS => return Heard::Status(frame.status()),
@@ -223,7 +234,7 @@ impl Client {
     }
 
     /// The body of a stream's answer, its window opened as it comes.
-    pub(super) fn body(&mut self, stream: u32) -> Vec<u8> {
+    pub(crate) fn body(&mut self, stream: u32) -> Vec<u8> {
         let mut body = Vec::new();
         loop {
             let frame = self.next(DATA);
@@ -242,8 +253,8 @@ impl Client {
     }
 
     /// Whether the other end closes within a time; everything before is passed over.
-    pub(super) fn closes_within(&mut self, limit: Duration) -> bool {
-        self.stream.set_read_timeout(Some(limit)).unwrap();
+    pub(crate) fn closes_within(&mut self, limit: Duration) -> bool {
+        self.stream.socket().set_read_timeout(Some(limit)).unwrap();
         let mut bytes = [0; 4096];
         loop {
             match self.stream.read(&mut bytes) {
@@ -255,7 +266,7 @@ impl Client {
     }
 
     /// The error code of a `GOAWAY`, if one comes before the end.
-    pub(super) fn goes_away(&mut self) -> Option<u32> {
+    pub(crate) fn goes_away(&mut self) -> Option<u32> {
         while let Some(frame) = self.frame() {
             if frame.kind == GOAWAY {
                 return Some(frame.code(4));

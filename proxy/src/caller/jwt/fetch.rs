@@ -1,12 +1,12 @@
 //! Fetches an issuer's keys, and before that, where they are not told, its metadata.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use config::{FetchUrl, JwksPlace, Jwt};
 use http::header::{ACCEPT, CACHE_CONTROL, HeaderMap, USER_AGENT};
+use http::uri::Scheme;
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
@@ -16,12 +16,12 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustls::crypto::ring::default_provider;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use serde_json::Value;
 
 use super::jwks::{JWKS_MAX_BYTES, Keys, NoJwks};
 use super::jws::strict_object;
+use crate::files::FileError;
+use crate::pem::{PemFile, system_authorities};
 
 /// Keys, and how long they are fresh if their server says so.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ pub(super) struct Fetched {
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
-    #[error("the file of certificates can't be read: {0}")]
-    CaFile(rustls_pki_types::pem::Error),
+    #[error("there are no authorities to trust: {0}")]
+    Authorities(FileError),
     #[error("the body broke off, or is larger than {JWKS_MAX_BYTES} bytes")]
     Body,
     #[error("`{0}` is not a URL that may be fetched")]
@@ -57,7 +57,7 @@ impl FetchError {
     /// The error's name, in metrics.
     pub(super) const fn name(&self) -> &'static str {
         match self {
-            Self::CaFile(_) | Self::Tls(_) => "tls",
+            Self::Authorities(_) | Self::Tls(_) => "tls",
             Self::Body => "body",
             Self::Request(_) | Self::Metadata => "metadata",
             Self::NoJwks(_) => "unreadable",
@@ -72,12 +72,16 @@ type HttpClient = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 
 /// Fetches the keys. Nothing is kept between two fetches: certificates may have been replaced meanwhile.
 pub(super) async fn fetch(settings: &Jwt) -> Result<Fetched, FetchError> {
-    let client = client(settings.ca_file.as_deref())?;
-    let url = match &settings.jwks {
+    let first = match &settings.jwks {
         // A file is not fetched.
         JwksPlace::File(file) => return Err(FetchError::Request(file.display().to_string())),
-        JwksPlace::Url(url) => url.clone(),
+        JwksPlace::Url(url) | JwksPlace::Issuer(url) => url,
+    };
+    let is_plain = first.uri().scheme() == Some(&Scheme::HTTP);
+    let client = client(settings.ca_file.as_deref(), is_plain)?;
+    let url = match &settings.jwks {
         JwksPlace::Issuer(issuer) => jwks_uri(&client, settings, issuer).await?,
+        _ => first.clone(),
     };
     let (headers, body) = get(&client, url.uri().clone()).await?;
     let keys = Keys::parse(&body).map_err(FetchError::NoJwks)?;
@@ -129,8 +133,8 @@ async fn get(client: &HttpClient, uri: Uri) -> Result<(HeaderMap, Bytes), FetchE
     Ok((head.headers, body.to_bytes()))
 }
 
-fn client(ca_file: Option<&Path>) -> Result<HttpClient, FetchError> {
-    let roots = roots(ca_file).map_err(FetchError::CaFile)?;
+fn client(ca_file: Option<&Path>, is_plain: bool) -> Result<HttpClient, FetchError> {
+    let roots = authorities(ca_file, is_plain).map_err(FetchError::Authorities)?;
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(FetchError::Tls)?
@@ -141,18 +145,13 @@ fn client(ca_file: Option<&Path>) -> Result<HttpClient, FetchError> {
     Ok(Client::builder(TokioExecutor::new()).build(connector))
 }
 
-/// The certificates of the file, or the system's.
-fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, rustls_pki_types::pem::Error> {
-    let certificates: Vec<CertificateDer<'static>> = match ca_file {
-        Some(file) => CertificateDer::pem_file_iter(file)?.collect::<Result<_, _>>()?,
-        None => rustls_native_certs::load_native_certs().certs,
-    };
-    let mut roots = RootCertStore::empty();
-    let (added, _unreadable) = roots.add_parsable_certificates(certificates);
-    if added == 0 && ca_file.is_some() {
-        return Err(rustls_pki_types::pem::Error::Io(io::ErrorKind::InvalidData.into()));
+/// Those of the file, or the system's. Keys that come from this very machine in plain HTTP may need none.
+fn authorities(ca_file: Option<&Path>, is_plain: bool) -> Result<RootCertStore, FileError> {
+    match ca_file {
+        Some(file) => PemFile::read(file)?.authorities(),
+        None => system_authorities()
+            .or_else(|error| if is_plain { Ok(RootCertStore::empty()) } else { Err(error) }),
     }
-    Ok(roots)
 }
 
 /// `max-age` of `Cache-Control` (RFC 9111, section 5.2.2.1).
