@@ -137,7 +137,8 @@ fn who_is_not_the_backend_gets_not_one_byte() {
 fn a_backend_that_speaks_no_tls_gets_no_call() {
     let (site, backend) = (Site::new(), Backend::raw(&[]));
     let (url, ca) = (backend.url.replace("http:", "https:"), site.file("ca.pem"));
-    let backends = format!("- {{name: tools, kind: mcp, path: /mcp, url: '{url}', tls: {{ca_file: '{ca}'}}}}");
+    let backends =
+        format!("- {{name: tools, kind: mcp, path: /mcp, url: '{url}', tls: {{ca_file: '{ca}'}}}}");
     let proxy = "limits: {connect_timeout_seconds: 1}";
     let gate = Gate::start(&GateOptions { backends, policy: POLICY, proxy, ..GateOptions::default() });
     // It waits for the end of a request's head, and the hello of TLS has none.
