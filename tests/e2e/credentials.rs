@@ -12,6 +12,9 @@ const AGENT: &str = "spiffe://example.org/ns/prod/sa/agent";
 const OTHER: &str = "spiffe://example.org/ns/test/sa/agent";
 const POLICY: &str = "{format: 1, org: acme, unlisted_tools: trust, rules: [{id: all, permission: allowed}]}";
 
+/// A certificate, a header, and who calls with them; or the status of the refusal, 0 where the handshake already failed.
+type Case<'a> = (Option<&'a Issued>, Option<(&'a str, &'a str)>, Result<&'a str, u16>);
+
 /// Who called, in order of the names.
 fn callers(gate: &Gate) -> Vec<String> {
     let intents = gate.records().into_iter().filter(|record| record["record"] == "intent");
@@ -42,8 +45,8 @@ fn beside_a_certificate_a_token_names_the_caller_and_both_must_be_good() {
         let folder = folder(&options, (", client_ca_file: clients.pem", auth), &servers.issue(&NAMES));
         clients.write(folder.path(), "clients");
         let gate = Gate::start_in(folder, false);
-        // Who calls, or the status of the refusal; 0 where the handshake already failed.
-        let table: [(Option<&Issued>, Option<(&str, &str)>, Result<&str, u16>); 10] = [
+        assert_eq!(listening(&gate, "agents")["tls"], true);
+        let table: [Case<'_>; 10] = [
             (Some(&good), None, Ok(AGENT)),
             (None, Some(("authorization", &bearer)), Ok(&ann)),
             (Some(&good), Some(("authorization", &bearer)), Ok(&ann)),
@@ -93,14 +96,16 @@ fn a_token_is_good_where_its_issuer_is_taken_and_nowhere_else() {
         ("others", ["token-signature", "ok"]),
         ("namesakes", ["token-issuer", "token-signature"]),
     ] {
-        let address = address(&gate, listener);
+        let line = listening(&gate, listener);
+        assert_eq!(line["tls"], false, "{line}");
+        let address = line["address"].as_str().unwrap();
         let outcomes = tokens.each_ref().map(|token| {
             let headers = [
                 ("content-type", "application/json"),
                 ("accept", "application/json, text/event-stream"),
                 ("authorization", &format!("Bearer {token}")),
             ];
-            outcome(&request(&address, "POST", "/mcp", &headers, call_of("raw").as_bytes()))
+            outcome(&request(address, "POST", "/mcp", &headers, call_of("raw").as_bytes()))
         });
         assert_eq!(outcomes, expected, "{listener}");
     }
@@ -109,12 +114,11 @@ fn a_token_is_good_where_its_issuer_is_taken_and_nowhere_else() {
     assert_eq!(callers(&gate), expected);
 }
 
-/// Where a listener listens, by the log.
-fn address(gate: &Gate, listener: &str) -> String {
+/// What the log says of a listener.
+fn listening(gate: &Gate, listener: &str) -> Value {
     wait_for(listener, || {
         let lines = gate.program.errors();
         let mut lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let line = lines.find(|line| line["message"] == "listening" && line["listener"] == listener)?;
-        Some(line["address"].as_str().unwrap().to_owned())
+        lines.find(|line| line["message"] == "listening" && line["listener"] == listener)
     })
 }
