@@ -2,6 +2,7 @@
 
 mod auth;
 mod backend;
+mod concerns;
 mod endpoints;
 mod hop;
 mod jwt;
@@ -136,21 +137,6 @@ impl Settings {
             Some(ControlPlane { address: address?, store: store? })
         });
         if mistakes.is_empty() { Ok(Self { proxy, control_plane }) } else { Err(mistakes) }
-    }
-}
-
-impl Proxy {
-    /// What is allowed, and probably not meant; each with its path.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<Mistake> {
-        let backends = self.backends.iter().enumerate();
-        let in_the_open = backends.filter(|(_, backend)| {
-            backend.hop.credential.is_some() && backend.hop.tls.is_none() && !backend.url.is_loopback()
-        });
-        let what = "it leaves this machine unencrypted: give the backend an `https://` address";
-        in_the_open
-            .map(|(place, _)| Mistake::at(format!("proxy.backends[{place}].credential"), what))
-            .collect()
     }
 }
 

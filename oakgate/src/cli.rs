@@ -294,7 +294,7 @@ pub(crate) enum Algorithm {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Read a settings file and say every mistake in it; status 64 if there is one
+    /// Read a settings file and say every mistake in it, and every file it names that can't be read; status 64 if there is one
     Check {
         /// The settings file
         file: PathBuf,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use config::{BackendKind, Environment, Route, Settings};
+use config::{BackendKind, Environment, Mistakes, Route, Settings};
 
 use crate::cli::ConfigCommand;
 use crate::exit::{Done, Failure};
@@ -15,6 +15,12 @@ pub(crate) fn run(command: &ConfigCommand) -> Done {
             let parts =
                 [("proxy", settings.proxy.is_some()), ("control_plane", settings.control_plane.is_some())];
             let parts: Vec<&str> = parts.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
+            let unreadable: Vec<_> =
+                settings.proxy.iter().flat_map(config::Proxy::unreadable_files).collect();
+            if !unreadable.is_empty() {
+                let mistakes = Mistakes { file: file.display().to_string(), list: unreadable };
+                return Err(Failure::Configuration(mistakes.to_string()));
+            }
             for warning in settings.proxy.iter().flat_map(config::Proxy::warnings) {
                 say(format!("{}: warning: {warning}", file.display()));
             }

@@ -33,8 +33,8 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Says where the proxy listens: with port 0 nobody could know otherwise.
 pub(crate) fn announce(running: &proxy::Running) {
-    for (name, address) in running.addresses() {
-        tracing::info!(listener = name, %address, "listening");
+    for (listener, address) in running.listeners() {
+        tracing::info!(listener = listener.name, %address, tls = listener.tls.is_some(), "listening");
     }
     tracing::info!(address = %running.admin(), "admin address");
 }

@@ -12,6 +12,7 @@ mod batch;
 mod body;
 mod caller;
 mod candidate;
+mod causes;
 mod clock;
 mod connection;
 mod cors;

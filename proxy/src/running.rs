@@ -68,7 +68,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Running {
     shared: Arc<Shared>,
-    addresses: Vec<(String, SocketAddr)>,
+    addresses: Vec<SocketAddr>,
     admin: SocketAddr,
     reread: watch::Sender<()>,
     workers: Vec<std::thread::JoinHandle<()>>,
@@ -137,7 +137,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     shared.metrics.connections.open_files_limit.set(files.try_into().unwrap_or(i64::MAX));
     let max_connections = open_files::connections(max_connections, files);
     let places = Arc::new(Places::new(max_connections, &shared.settings.limits));
-    let addresses = sockets.iter().map(|(name, address, _)| (name.clone(), *address)).collect();
+    let addresses = sockets.iter().map(|(address, _)| *address).collect();
     let mut workers = start_workers(&shared, &places, (sockets, spools), &running)?;
     workers.push(upstream::start_watching(Arc::clone(&shared)).map_err(StartError::Worker)?);
     Ok(Running { shared, addresses, admin, reread, workers, ended, tasks })
@@ -152,7 +152,7 @@ fn start_workers(
 ) -> Result<Vec<std::thread::JoinHandle<()>>, StartError> {
     let mut per_worker: Vec<Vec<(usize, SocketAddr, std::net::TcpListener)>> =
         spools.iter().map(|_| Vec::new()).collect();
-    for (place, (_, address, sockets)) in sockets.into_iter().enumerate() {
+    for (place, (address, sockets)) in sockets.into_iter().enumerate() {
         for (listeners, socket) in per_worker.iter_mut().zip(sockets) {
             listeners.push((place, address, socket));
         }
@@ -167,7 +167,7 @@ fn start_workers(
     Ok(workers)
 }
 
-type Sockets = (String, SocketAddr, Vec<std::net::TcpListener>);
+type Sockets = (SocketAddr, Vec<std::net::TcpListener>);
 
 /// One socket per listener and worker. With port 0 the system chooses a port once, for all workers.
 fn sockets(settings: &config::Proxy, workers: usize) -> Result<Vec<Sockets>, StartError> {
@@ -182,7 +182,7 @@ fn sockets(settings: &config::Proxy, workers: usize) -> Result<Vec<Sockets>, Sta
         for _ in 1..workers {
             sockets.push(listen::bind(address)?);
         }
-        Ok((listener.name.clone(), address, sockets))
+        Ok((address, sockets))
     };
     let listeners = settings.listeners.iter();
     listeners
@@ -252,10 +252,9 @@ fn carry(
 }
 
 impl Running {
-    /// Each listener's name and address.
-    #[must_use]
-    pub fn addresses(&self) -> &[(String, SocketAddr)] {
-        &self.addresses
+    /// Each listener, and where it listens: with port 0 the settings don't say.
+    pub fn listeners(&self) -> impl Iterator<Item = (&config::Listener, SocketAddr)> {
+        self.shared.settings.listeners.iter().zip(self.addresses.iter().copied())
     }
 
     /// The admin address.

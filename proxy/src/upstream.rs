@@ -17,7 +17,6 @@ mod set;
 mod verify;
 mod watch;
 
-use std::error::Error;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +30,7 @@ use hyper::body::Incoming;
 use policy::Permit;
 use tokio::time::{Instant, timeout_at};
 
+use crate::causes::causes;
 use crate::metrics::Metrics;
 use crate::recognise::Transparent;
 pub(crate) use access::Access;
@@ -136,16 +136,6 @@ impl From<std::io::Error> for SendError {
             None => Self::Unreachable(error),
         }
     }
-}
-
-/// An error with what it came from, down to the first cause.
-fn causes(error: &hyper::Error) -> String {
-    let (mut text, mut source) = (error.to_string(), error.source());
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 /// How connections to a backend are opened.

@@ -83,13 +83,20 @@ fn a_connection_that_was_closed_meanwhile_is_replaced() {
     let backend = Backend::raw(&["--close-idle"]);
     let gate = gate(&backend, "");
     let mut connection = Connection::open(&gate.address);
+    let mut answered = 0;
     for _ in 0..20 {
         send(&mut connection, "/mcp");
         let answer = connection.answer();
         // It may close just as the next request goes out: then nobody knows, and nobody sends it again.
         let text = answer.text();
-        assert!(text.contains("\"raw\"") || reason(&answer) == "backend-broken", "{text}");
+        let is_answered = text.contains("\"raw\"");
+        assert!(is_answered || reason(&answer) == "backend-broken", "{text}");
+        answered += u32::from(is_answered);
     }
+    assert!(answered >= 15, "{answered} of 20");
+    // Each answer came over a connection of its own.
+    let opened = gate.metric("oakgate_backend_connections_total{backend=\"tools\"}");
+    assert!(opened >= f64::from(answered), "{opened} connections, {answered} answers");
     assert!(backend.log_text().matches("tools/call").count() <= 20);
 }
 

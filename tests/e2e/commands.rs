@@ -123,6 +123,75 @@ proxy:
     assert_eq!(oakgate(&["config", "check", "missing.yaml"], "").0, 64);
 }
 
+const SETTINGS_WITH_FILES: &str = "
+proxy:
+  name: gate-1
+  admin: 127.0.0.1:0
+  listeners:
+    - {name: a, address: '0.0.0.0:8080', auth: api-key}
+    - name: b
+      address: 0.0.0.0:8443
+      auth: [mtls, jwt]
+      tls: {cert_file: b.pem, key_file: b.key, client_ca_file: clients.pem}
+      mtls: {trust_domains: [example.org]}
+      jwt: {issuer: 'https://idp.example.com', audience: a, jwks_file: jwks, ca_file: idp.pem}
+    - {name: c, address: '127.0.0.1:8080', auth: api-key}
+    - {name: d, address: '0.0.0.0:8081', auth: jwt, jwt: {issuer: 'https://idp.example.com', audience: a}}
+  backends:
+    - name: tools
+      kind: mcp
+      path: /mcp
+      url: 'https://127.0.0.1:9'
+      tls: {ca_file: tools.pem, cert_file: gate.pem, key_file: gate.key}
+      credential: {header: X-Secret, file: secret}
+  keys_file: keys
+  receipts: {keys_file: receipts}
+  audit: {directory: audit}
+  policy: {file: policy}
+";
+
+#[test]
+fn files_that_can_not_be_read_and_secrets_in_the_open_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("oakgate.yaml");
+    std::fs::write(&settings, SETTINGS_WITH_FILES).unwrap();
+    let check = || oakgate(&["config", "check", settings.to_str().unwrap()], "");
+    let named = [
+        ("proxy.listeners[1].tls.cert_file", "b.pem"),
+        ("proxy.listeners[1].tls.key_file", "b.key"),
+        ("proxy.listeners[1].tls.client_ca_file", "clients.pem"),
+        ("proxy.listeners[1].jwt.jwks_file", "jwks"),
+        ("proxy.listeners[1].jwt.ca_file", "idp.pem"),
+        ("proxy.backends[0].tls.ca_file", "tools.pem"),
+        ("proxy.backends[0].tls.cert_file", "gate.pem"),
+        ("proxy.backends[0].tls.key_file", "gate.key"),
+        ("proxy.backends[0].credential.file", "secret"),
+        ("proxy.keys_file", "keys"),
+        ("proxy.receipts.keys_file", "receipts"),
+        ("proxy.policy.file", "policy"),
+    ];
+    // A folder of that name is no file.
+    std::fs::create_dir(folder.path().join("secret")).unwrap();
+    let (status, output, errors) = check();
+    assert_eq!((status, output.as_str()), (64, ""), "{errors}");
+    assert_eq!(errors.lines().count(), named.len(), "{errors}");
+    for (place, file) in named {
+        let told = format!("{place}: `{}` can't be read: ", folder.path().join(file).display());
+        assert!(errors.contains(&told), "{told}\n{errors}");
+    }
+    std::fs::remove_dir(folder.path().join("secret")).unwrap();
+    for (_, file) in named {
+        std::fs::write(folder.path().join(file), "").unwrap();
+    }
+    let (status, output, errors) = check();
+    assert_eq!(status, 0, "{errors}");
+    let warned: Vec<_> = output.lines().filter(|line| line.contains("warning: ")).collect();
+    assert_eq!(warned.len(), 2, "neither a listener with TLS nor one on loopback: {output}");
+    for (line, place) in warned.iter().zip(["proxy.listeners[0].tls", "proxy.listeners[3].tls"]) {
+        assert!(line.contains(&format!("warning: {place}: ")), "{output}");
+    }
+}
+
 #[test]
 fn files_that_it_needs_and_that_do_not_load_end_with_64() {
     let backend = "- {name: tools, kind: mcp, path: /mcp, url: 'http://127.0.0.1:9'}".to_owned();
@@ -228,10 +297,34 @@ fn the_schema_that_is_checked_in_is_the_one_of_the_program() {
 
 #[test]
 fn every_example_is_good() {
-    let folder = repository().join("config/examples");
+    let folder = tempfile::tempdir().unwrap();
+    // Files that are the reader's own, there and elsewhere.
+    for name in [
+        "bundle.pem",
+        "gate.key",
+        "gate.pem",
+        "internal-ca.pem",
+        "keys.yaml",
+        "receipts.jwks",
+        "search-token",
+        "server.key",
+        "server.pem",
+        "svid.key",
+        "svid.pem",
+    ] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
     let mut seen = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
+    for entry in std::fs::read_dir(repository().join("config/examples")).unwrap() {
         let file = entry.unwrap().path();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let elsewhere = ["/etc/oakgate/", "/run/secrets/", "/run/spire/"];
+        let text = elsewhere.iter().fold(text, |text, folder| text.replace(folder, ""));
+        std::fs::write(folder.path().join(file.file_name().unwrap()), text).unwrap();
+    }
+    let examples = std::fs::read_dir(repository().join("config/examples")).unwrap();
+    for entry in examples {
+        let file = folder.path().join(entry.unwrap().file_name());
         let name = file.file_name().unwrap().to_str().unwrap();
         if name.contains("openapi") {
             continue; // Its settings file is checked with it.

@@ -139,6 +139,17 @@ fn an_endpoint_dies_under_load_and_comes_back() {
 }
 
 #[test]
+fn a_call_that_an_endpoint_does_not_take_goes_to_another() {
+    let mut backends = [Backend::raw(&[]), Backend::raw(&[])];
+    let gate = gate("rest", &backends.each_ref(), ", ejection: {failures: 100}");
+    backends[0].stop();
+    (0..10).for_each(|number| assert_eq!(rest(&gate, number).status, 200));
+    assert_eq!(requests(&backends[1]), 10);
+    // Every second call began at the one that is down.
+    assert_eq!(gate.metric("oakgate_backend_failovers_total{backend=\"tools\"}"), 5.0);
+}
+
+#[test]
 fn nobody_there_is_left_out_for_ever() {
     let mut backends = [Backend::raw(&[]), Backend::raw(&[])];
     let gate = gate("rest", &backends.each_ref(), ", ejection: {failures: 1, seconds: 3600}");
@@ -276,7 +287,8 @@ fn names_are_looked_up() {
          - {{name: lost, kind: rest, path: /lost, url: 'http://nobody.invalid:80'}}",
         backend.port()
     );
-    let gate = Gate::start(&GateOptions { backends, policy: POLICY, ..GateOptions::default() });
+    let proxy = "limits: {dns_refresh_seconds: 1}";
+    let gate = Gate::start(&GateOptions { backends, policy: POLICY, proxy, ..GateOptions::default() });
     (0..10).for_each(|number| assert_eq!(rest(&gate, number).status, 200));
     let lost = gate.send("POST", "/lost/x", &[], b"");
     assert_eq!((lost.status, &lost.json()["code"]), (502, &json!("backend-unreachable")));
@@ -285,7 +297,12 @@ fn names_are_looked_up() {
     assert!(localhost["addresses"].as_array().unwrap().contains(&json!(backend.address())), "{report}");
     assert!(nobody["error"].is_string() && nobody["addresses"] == json!([]), "{report}");
     assert!(gate.metric("oakgate_backend_lookups_total{backend=\"lost\",result=\"failed\"}") >= 1.0);
-    assert!(gate.metric("oakgate_backend_lookups_total{backend=\"tools\",result=\"found\"}") >= 1.0);
+    // Again and again.
+    let found = || gate.metric("oakgate_backend_lookups_total{backend=\"tools\",result=\"found\"}");
+    let before = found();
+    assert!(before >= 1.0);
+    wait_for("two more lookups", || (found() >= before + 2.0).then_some(()));
+    assert_eq!(rest(&gate, 11).status, 200);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn gate(backend: &Backend, policy: &str, listener: &str, approvals: bool) -> Gat
     Gate::start_in(folder(&options, "[api-key, jwt]"), approvals)
 }
 
-fn backends(backend: &Backend) -> String {
+pub(crate) fn backends(backend: &Backend) -> String {
     format!("- {{name: tools, kind: mcp, path: /mcp, url: '{}'}}", backend.url)
 }
 
@@ -40,7 +40,7 @@ fn folder(options: &GateOptions<'_>, auth: &str) -> TempDir {
 }
 
 /// `jwt` of a listener for an issuer whose keys are fetched; `more` are further keys of it.
-fn jwt(issuer: &Backend, more: &str) -> String {
+pub(crate) fn jwt(issuer: &Backend, more: &str) -> String {
     let url = &issuer.url;
     format!(
         "jwt: {{issuer: '{url}', jwks_url: '{url}/jwks', audience: gate, jwks_min_interval_seconds: 1{more}}}"
@@ -56,23 +56,23 @@ fn change(issuer: &Backend, what: &Value) -> u64 {
     at(issuer, "/do", what).json()["fetches"].as_u64().unwrap()
 }
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn claims(issuer: &Backend) -> Value {
+pub(crate) fn claims(issuer: &Backend) -> Value {
     json!({"iss": issuer.url, "aud": "gate", "sub": "ann", "team": "ops", "scope": "tools", "exp": now() + 600})
 }
 
-fn signed(issuer: &Backend, claims: &Value, header: &Value, key: &str) -> String {
+pub(crate) fn signed(issuer: &Backend, claims: &Value, header: &Value, key: &str) -> String {
     at(issuer, "/token", &json!({"claims": claims, "header": header, "key": key})).text()
 }
 
-fn token(issuer: &Backend) -> String {
+pub(crate) fn token(issuer: &Backend) -> String {
     signed(issuer, &claims(issuer), &json!({}), "ec")
 }
 
-fn call_of(tool: &str) -> String {
+pub(crate) fn call_of(tool: &str) -> String {
     json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
         "params": {"name": tool, "arguments": {"payload": "a"}}})
     .to_string()
@@ -91,7 +91,7 @@ fn call(gate: &Gate, token: &str) -> String {
     outcome(&send(gate, &[("authorization", &bearer)], &call_of("raw")))
 }
 
-fn outcome(answer: &Answer) -> String {
+pub(crate) fn outcome(answer: &Answer) -> String {
     match answer.status {
         200 if answer.message()["result"]["isError"] == json!(false) => "ok".to_owned(),
         200 => answer.message().to_string(),
@@ -268,6 +268,43 @@ fn a_key_set_that_can_not_be_had_changes_nothing() {
 }
 
 #[test]
+fn a_key_set_whose_server_is_down_changes_nothing() {
+    let (issuer, backend) = (Backend::issuer(&[]), Backend::raw(&[]));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks");
+    let jwks = request(issuer.url.strip_prefix("http://").unwrap(), "GET", "/jwks", &[], b"").text();
+    std::fs::write(&file, jwks).unwrap();
+    let body = ["--body-file", file.to_str().unwrap()];
+    let mut server = Backend::raw(&body);
+    server.stop();
+    let settings = jwt(&issuer, ", jwks_refresh_seconds: 1");
+    let settings =
+        settings.replace(&format!("{}/jwks", issuer.url), &format!("http://{}/jwks", server.address()));
+    let gate = gate(&backend, POLICY, &settings, false);
+    let keys = || gate.metric("oakgate_jwks_keys{listener=\"agents\"}");
+    let good = token(&issuer);
+    let refused = send(&gate, &[("authorization", &format!("Bearer {good}"))], &call_of("raw"));
+    assert_eq!((refused.status, outcome(&refused).as_str()), (503, "credential-unverifiable"));
+    assert!(fetches(&gate, "unreachable") > 0.0);
+    assert_eq!(keys(), 0.0);
+    assert!(logged(&gate, "Connection refused"), "the first cause");
+    let mut again = Backend::raw(&[&body[..], &["--port", server.port()]].concat());
+    wait_for("the keys", || (call(&gate, &good) == "ok").then_some(()));
+    assert_eq!(keys(), 2.0);
+    again.stop();
+    let before = fetches(&gate, "unreachable");
+    wait_for("a fetch in vain", || (fetches(&gate, "unreachable") > before).then_some(()));
+    assert_eq!(call(&gate, &good), "ok");
+    assert_eq!(call(&gate, &token(&issuer)), "ok", "another token of a known key");
+    let unknown = signed(&issuer, &claims(&issuer), &json!({"kid": "new"}), "ec");
+    assert_eq!(call(&gate, &unknown), "credential-unverifiable", "nobody can say");
+}
+
+fn logged(gate: &Gate, text: &str) -> bool {
+    gate.program.errors().iter().any(|line| line.contains(text))
+}
+
+#[test]
 fn keys_are_good_for_so_long_and_no_longer() {
     let (issuer, backend) = (Backend::issuer(&[]), Backend::raw(&[]));
     let gate =
@@ -387,6 +424,10 @@ fn the_issuer_says_where_its_keys_are_and_its_certificate_is_checked() {
         let listener = format!("jwt: {{issuer: '{}', audience: gate{more}}}", issuer.url);
         let gate = gate(&backend, POLICY, &listener, false);
         assert_eq!(call(&gate, &token(&issuer)), expected, "{more}");
+        if expected != "ok" {
+            assert!(fetches(&gate, "tls") > 0.0 && fetches(&gate, "unreachable") == 0.0);
+            assert!(logged(&gate, "UnknownIssuer"), "the first cause");
+        }
     }
 }
 

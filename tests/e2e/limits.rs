@@ -1,9 +1,11 @@
 //! Limits that no other file comes to: what goes beyond one is cut or refused, and counted.
 
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
+use socket2::{Domain, Socket, Type};
 
 use crate::batches::{call, raw, send, session};
 use crate::harness::{Backend, Connection, Gate, GateOptions, KEY, wait_for};
@@ -18,6 +20,55 @@ fn gate(backend: &Backend, limits: &str) -> Gate {
 
 fn reached(gate: &Gate, limit: &str) -> f64 {
     gate.metric(&format!("oakgate_limits_reached_total{{limit=\"{limit}\"}}"))
+}
+
+const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"raw","arguments":{}}}"#;
+
+#[test]
+fn only_so_many_idle_connections_are_kept() {
+    for (limits, opened) in
+        [("max_idle_backend_connections: 0", 5.0), ("max_idle_backend_connections: 1", 1.0)]
+    {
+        let backend = Backend::raw(&[]);
+        let gate = gate(&backend, limits);
+        let mut connection = Connection::open(&gate.address);
+        for _ in 0..5 {
+            let headers = [
+                ("x-api-key", KEY),
+                ("content-type", "application/json"),
+                ("accept", "application/json, text/event-stream"),
+            ];
+            connection.send("POST", "/mcp", &headers, CALL.as_bytes());
+            assert_eq!(connection.answer().message()["result"]["content"][0]["text"], "raw", "{limits}");
+        }
+        let connections = gate.metric("oakgate_backend_connections_total{backend=\"tools\"}");
+        assert_eq!(connections, opened, "{limits}");
+    }
+}
+
+#[test]
+fn connecting_takes_only_so_long() {
+    // Whoever comes when its queue is full gets no answer at all.
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(waiting) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+        queue.push(waiting);
+        assert!(queue.len() < 100, "a queue without an end");
+    }
+    let backends = format!("- {{name: tools, kind: mcp, path: /mcp, url: 'http://{address}/mcp'}}");
+    let proxy = "limits: {connect_timeout_seconds: 1}";
+    let gate = Gate::start(&GateOptions { backends, policy: POLICY, proxy, ..GateOptions::default() });
+    let since = Instant::now();
+    let message = gate.post(CALL).message();
+    let took = since.elapsed();
+    assert_eq!(
+        message["result"]["_meta"]["oakgate.dev/verdict"]["reason"], "backend-unreachable",
+        "{message}"
+    );
+    assert!((1..4).contains(&took.as_secs()), "{took:?}");
 }
 
 /// Opens a stream of the old HTTP+SSE transport.

@@ -17,6 +17,7 @@ mod commands;
 mod conformance;
 mod connections;
 mod cors;
+mod credentials;
 mod drain;
 mod endpoints;
 mod framing;

@@ -153,16 +153,14 @@ fn that_may_sign(authority: &Authority) -> Issued {
 #[test]
 fn a_backend_that_speaks_no_tls_gets_no_call() {
     let (site, backend) = (Site::new(), Backend::raw(&[]));
-    let gate = gate(
-        &backend.url.replace("http:", "https:"),
-        &format!("tls: {{ca_file: '{}'}}", site.file("ca.pem")),
-    );
-    let _hello = std::thread::scope(|scope| {
-        let call = scope.spawn(|| refused(&gate));
-        // It waits for the end of a request's head, and the hello of TLS has none.
-        wait_for("the hello", || (!backend.log_text().is_empty()).then_some(()));
-        call.join().unwrap()
-    });
+    let (url, ca) = (backend.url.replace("http:", "https:"), site.file("ca.pem"));
+    let backends =
+        format!("- {{name: tools, kind: mcp, path: /mcp, url: '{url}', tls: {{ca_file: '{ca}'}}}}");
+    let proxy = "limits: {connect_timeout_seconds: 1}";
+    let gate = Gate::start(&GateOptions { backends, policy: POLICY, proxy, ..GateOptions::default() });
+    // It waits for the end of a request's head, and the hello of TLS has none.
+    assert_eq!(refused(&gate).as_deref(), Some("backend-unreachable"));
+    assert!(!backend.log_text().is_empty(), "the hello");
     assert!(!backend.log_text().contains("tools/call"));
 }
 

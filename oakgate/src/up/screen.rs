@@ -10,7 +10,7 @@ use crate::terminal::say;
 /// Prints the screen. Every command on it works when pasted.
 pub(super) fn show(made: &Made, running: &Running, api: SocketAddr) {
     let gate =
-        running.addresses().first().map_or_else(String::new, |(_, address)| format!("http://{address}"));
+        running.listeners().next().map_or_else(String::new, |(_, address)| format!("http://{address}"));
     let admin = format!("http://{}", running.admin());
     let data = made.data.display();
     let binary =

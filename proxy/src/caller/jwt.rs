@@ -82,6 +82,8 @@ impl Issuer {
     ) -> Self {
         let verified =
             Cache::builder().max_capacity(limits.max_tokens.into()).expire_after(UntilExpiry).build();
+        // Seen from the start: an alert on it must fire where keys never came.
+        metrics.tokens.jwks_keys.with_label_values(&[listener]).set(0);
         Self {
             asked: Asked::new(&settings, limits.max_waits_for_keys),
             settings,

@@ -151,9 +151,11 @@ impl Endpoints {
             Affinity::Session(_, caller) | Affinity::Caller(caller) => Some(*caller),
             Affinity::Any | Affinity::Only(_) => None,
         };
+        // Another try of one call is no turn of its own: the next call would begin where this one failed.
+        let turns = usize::from(tried.is_empty());
         let choose = |fits: &dyn Fn(&Arc<Endpoint>) -> bool| match caller {
             Some(caller) => set.of_caller(caller, fits),
-            None => set.in_turn(self.turn.fetch_add(1, Ordering::Relaxed), fits),
+            None => set.in_turn(self.turn.fetch_add(turns, Ordering::Relaxed), fits),
         };
         // Better one that is left out than none.
         choose(&fits).or_else(|| choose(&is_untried)).cloned()

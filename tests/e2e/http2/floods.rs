@@ -201,6 +201,26 @@ fn requests_beyond_the_limits_are_refused_one_by_one() {
 }
 
 #[test]
+fn all_streams_of_a_connection_share_its_window() {
+    let backend = Backend::raw(&[]);
+    let limits = "http2_stream_window_bytes: 1048576, http2_connection_window_bytes: 100000, max_http2_frame_bytes: 16384";
+    let gate = gate(&backend, limits, "");
+    let mut client = Client::open(&gate.address, &[]);
+    // A connection begins with 65535 bytes (RFC 9113, section 6.9.2), and is given the rest.
+    let told = client.next(WINDOW_UPDATE);
+    assert_eq!((told.stream, told.payload), (0, 34_465_u32.to_be_bytes().to_vec()));
+    let head = client.head("POST", "/flood", &[]);
+    let heads = [1, 3].map(|stream| frame(HEADERS, END_HEADERS, stream, &head)).concat();
+    let data = [1, 3].map(|stream| frame(DATA, 0, stream, &[b'x'; 16_384])).concat();
+    // Each of them would have room for what comes.
+    client.try_write(&[heads, data.repeat(32)].concat());
+    assert_eq!(client.goes_away(), Some(FLOW_CONTROL_ERROR));
+    counts(&gate, "oakgate_http2_errors_total{code=\"FLOW_CONTROL_ERROR\",scope=\"connection\"}", 1.0);
+    is_served(&gate);
+    assert!(!backend.log_text().contains("/flood"));
+}
+
+#[test]
 fn clients_are_told_the_limits_and_held_to_their_window() {
     let backend = Backend::raw(&[]);
     let limits = "max_http2_streams: 7, max_http2_frame_bytes: 20000, http2_stream_window_bytes: 16384, max_header_bytes: 9000";
@@ -211,10 +231,11 @@ fn clients_are_told_the_limits_and_held_to_their_window() {
         let expected = settings(&[(setting, value)]);
         assert!(told.chunks(6).any(|setting| setting == expected), "{setting}: {told:?}");
     }
-    // A megabyte at once, without waiting for room.
+    // Far more at once than the stream has room for, and less than the connection has when it was given all of it.
+    client.next(WINDOW_UPDATE);
     let head = client.head("POST", "/flood", &[]);
     let data = frame(DATA, 0, 1, &[b'x'; 16_384]);
-    client.write(&[frame(HEADERS, END_HEADERS, 1, &head), data.repeat(64)].concat());
+    client.write(&[frame(HEADERS, END_HEADERS, 1, &head), data.repeat(15)].concat());
     assert_eq!(client.heard(), Heard::Reset(FLOW_CONTROL_ERROR));
     counts(&gate, "oakgate_http2_errors_total{code=\"FLOW_CONTROL_ERROR\",scope=\"stream\"}", 1.0);
     is_served(&gate);

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::jwks::{JWKS_MAX_BYTES, Keys, NoJwks};
 use super::jws::strict_object;
+use crate::causes::{causes, is_of_tls};
 use crate::files::FileError;
 use crate::pem::{PemFile, system_authorities};
 
@@ -49,13 +50,13 @@ pub(super) enum FetchError {
     Tls(rustls::Error),
     #[error("it took too long")]
     TooSlow,
-    #[error("the server can't be reached: {0}")]
+    #[error("the server can't be reached: {}", causes(.0))]
     Unreachable(#[from] hyper_util::client::legacy::Error),
 }
 
 impl FetchError {
     /// The error's name, in metrics.
-    pub(super) const fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Authorities(_) | Self::Tls(_) => "tls",
             Self::Body => "body",
@@ -63,6 +64,7 @@ impl FetchError {
             Self::NoJwks(_) => "unreadable",
             Self::Status(_) => "status",
             Self::TooSlow => "too-slow",
+            Self::Unreachable(error) if is_of_tls(error) => "tls",
             Self::Unreachable(_) => "unreachable",
         }
     }
