@@ -126,6 +126,7 @@ fn mistakes_are_named_with_their_path() {
             policy: POLICY,
             ..GateOptions::default()
         });
+        std::fs::write(folder.path().join("token.txt"), "secret\n").unwrap();
         let file = folder.path().join("oakgate.yaml");
         let (status, output, errors) = oakgate(&["config", "check", file.to_str().unwrap()], "");
         (status, output + &errors)
@@ -180,7 +181,8 @@ fn mistakes_are_named_with_their_path() {
     let (status, text) = check(&format!("url: 'http://tools/mcp', credential: {{header: X-Key, {token}}}"));
     assert_eq!(status, 0, "{text}");
     assert!(text.contains("proxy.backends[0].credential") && text.contains("unencrypted"), "{text}");
-    let (_, text) = check(&format!("url: 'http://127.0.0.1:1/mcp', credential: {{header: X-Key, {token}}}"));
-    assert!(!text.contains("unencrypted"), "{text}");
+    let (status, text) =
+        check(&format!("url: 'http://127.0.0.1:1/mcp', credential: {{header: X-Key, {token}}}"));
+    assert!(status == 0 && !text.contains("unencrypted"), "{text}");
     assert_eq!(json!(check("url: 'https://tools/mcp'").0), json!(0));
 }
