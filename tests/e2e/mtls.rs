@@ -207,6 +207,39 @@ fn everything_ends_with_the_authority() {
     initialize(&mut Connection::over(of_successor.connect(address).unwrap()));
 }
 
+#[test]
+fn a_certificate_beside_a_key_is_a_condition_also_while_a_call_is_held() {
+    let backend = Backend::raw(&[]);
+    let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
+    let options = GateOptions {
+        backends: format!("- {{name: tools, kind: mcp, path: /mcp, url: '{}'}}", backend.url),
+        policy: "{format: 1, org: acme, unlisted_tools: trust, rules: [{id: ask, permission: requires_approval}]}",
+        approvals: true,
+        ..GateOptions::default()
+    };
+    let folder = folder(&options, (", client_ca_file: clients.pem", "api-key"), &servers.issue(&NAMES));
+    clients.write(folder.path(), "clients");
+    let gate = Gate::start_in(folder, true);
+    let client = TlsClient::new(&servers, Some(&clients.issue(&[AGENT])));
+    wait_for("the first look", || (gate.metric(LOADS) > 0.0).then_some(()));
+    std::thread::scope(|scope| {
+        let held = scope.spawn(|| {
+            let mut stream = client.connect(&gate.address).unwrap();
+            let one = call(&[("x-api-key", KEY), ("prefer", "wait=30")], true);
+            said(&mut stream, &one).unwrap_or_else(|error| error.to_string())
+        });
+        let reference = gate.pending();
+        let before = gate.metric(LOADS);
+        Authority::new("successor").write(gate.folder.path(), "clients");
+        wait_for("the new authority", || (gate.metric(LOADS) > before).then_some(()));
+        let (status, output) = gate.approvals(&["approve", &reference]);
+        assert_eq!(status, 0, "{output}");
+        let answer = held.join().unwrap();
+        assert!(answer.contains("certificate-refused"), "{answer}");
+    });
+    assert_eq!(backend.log_text(), "");
+}
+
 /// Opens an MCP session on a connection that stays.
 fn initialize(connection: &mut Connection) -> String {
     let message = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {

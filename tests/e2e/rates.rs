@@ -192,6 +192,22 @@ fn every_call_of_a_batch_counts() {
 }
 
 #[test]
+fn every_message_of_a_batch_is_a_request_of_its_caller() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = raw(folder.path());
+    let gate = gate("mcp", &backend, "rates: {caller: {calls: 10, per_seconds: 3600}}");
+    let session = session(&gate, "2025-03-26");
+    let pings = |count: u32| {
+        let ping = |id| json!({"jsonrpc": "2.0", "id": id, "method": "ping"});
+        let messages: Vec<Value> = (1..=count).map(ping).collect();
+        send(&gate, &session, &json!(messages), &[]);
+        backend.log_text().matches("\"ping\"").count()
+    };
+    assert_eq!(pings(6), 6);
+    assert_eq!(pings(6), 6, "there is no room for so many");
+}
+
+#[test]
 fn a_held_call_counts_once_and_nobody_is_asked_beyond_the_rate() {
     let backend = Backend::raw(&[]);
     let backends = format!("- {{name: tools, kind: mcp, path: /mcp, url: '{}'}}", backend.url);

@@ -33,7 +33,7 @@ pub(crate) fn folder(
         policy: options.policy,
         proxy: options.proxy,
         listener: &listener,
-        approvals: false,
+        approvals: options.approvals,
     });
     served.write(folder.path(), "server");
     let file = folder.path().join("oakgate.yaml");

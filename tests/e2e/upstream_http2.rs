@@ -71,6 +71,27 @@ fn calls_share_connections_as_far_as_the_backend_lets_them() {
 }
 
 #[test]
+fn what_could_end_a_connection_has_one_of_its_own() {
+    let backend = Backend::raw_http2(&[]);
+    let gate = gate(&backend.url, "http: 2");
+    let headers = |large: &str| {
+        let all = [("content-type", "application/json"), ("x-large", large)];
+        gate.send("POST", "/mcp", &all, CALL.as_bytes()).status
+    };
+    // One worker's connection is the other's stranger: so many calls that both have one.
+    for _ in 0..10 {
+        assert_eq!(headers("small"), 200);
+    }
+    let shared = opened(&gate);
+    for count in 1..=3 {
+        assert_eq!(headers(&"a".repeat(4096)), 200);
+        assert_eq!(opened(&gate), shared + f64::from(count));
+        assert_eq!(headers("small"), 200);
+    }
+    assert_eq!(opened(&gate), shared + 3.0, "nobody else came to use them");
+}
+
+#[test]
 fn what_a_backend_breaks_off_is_never_sent_twice() {
     for (misbehaviour, reason) in [
         ("goaway-before", "backend-broken"),

@@ -102,6 +102,9 @@ fn each_ambiguous_call_is_refused_for_its_reason() {
     let table = [
         (Sent { method: "post", ..REFUND }, RestRefused::Method),
         (Sent { method: "TRACE", ..REFUND }, RestRefused::Trace),
+        (Sent { method: "GET", body: "GET /x HTTP/1.1\r\n\r\n", ..REFUND }, RestRefused::UnexpectedBody),
+        (Sent { method: "HEAD", body: "{}", ..REFUND }, RestRefused::UnexpectedBody),
+        (Sent { method: "OPTIONS", body: "a", ..REFUND }, RestRefused::UnexpectedBody),
         (Sent { method: "", ..REFUND }, RestRefused::Method),
         (Sent { path: "/v1/refunds/../x", ..REFUND }, RestRefused::Path(PathRefused::DotSegment)),
         (Sent { path: "/v1/refunds/eur/", ..REFUND }, RestRefused::Path(PathRefused::TrailingSlash)),

@@ -11,13 +11,13 @@ use self::servers::Route;
 
 /// The tools of all routes, and what their paths are for a server.
 const ROUTES: [Route; 7] = [
-    ("GET /", &[]),
-    ("GET /v1/{a}/x", &["v1", "{}", "x"]),
-    ("GET /v1/all/x", &["v1", "all", "x"]),
-    ("GET /v1/{a}", &["v1", "{}"]),
-    ("GET /v1/{a}/x/{b}", &["v1", "{}", "x", "{}"]),
-    ("GET /task/admin", &["task", "admin"]),
-    ("GET /folder/", &["folder", ""]),
+    ("POST /", &[]),
+    ("POST /v1/{a}/x", &["v1", "{}", "x"]),
+    ("POST /v1/all/x", &["v1", "all", "x"]),
+    ("POST /v1/{a}", &["v1", "{}"]),
+    ("POST /v1/{a}/x/{b}", &["v1", "{}", "x", "{}"]),
+    ("POST /task/admin", &["task", "admin"]),
+    ("POST /folder/", &["folder", ""]),
 ];
 
 /// True if the bytes are `path?query` that is accepted.
@@ -31,7 +31,7 @@ pub(crate) fn holds(data: &[u8]) -> bool {
     let routes = Routes::compile(&sources).unwrap();
     everyone_takes(&routes, path, &normal);
     let body = br#"{"Body":{"a":1}}"#;
-    let request = RestRequest { method: "GET", path, query, content_type: Some(b"application/json"), body };
+    let request = RestRequest { method: "POST", path, query, content_type: Some(b"application/json"), body };
     let Ok(call) = call(&routes, &request) else { return false };
     Reader::over(&call.arguments).value().unwrap();
     true
@@ -39,7 +39,7 @@ pub(crate) fn holds(data: &[u8]) -> bool {
 
 /// No server goes another way than the one that is decided, also where that is none.
 fn everyone_takes(routes: &Routes, path: &str, normal: &NormalPath) {
-    let Ok(matched) = routes.find("GET", normal) else { return };
+    let Ok(matched) = routes.find("POST", normal) else { return };
     let decided = matched.map(|matched| {
         (matched.tool, matched.parameters.iter().map(|(_, value)| (*value).to_owned()).collect::<Vec<_>>())
     });

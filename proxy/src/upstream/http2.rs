@@ -179,7 +179,7 @@ impl Stream {
     }
 
     /// Its answer was read to its end.
-    pub(super) fn is_through(mut self) {
+    pub(super) fn end(mut self) {
         self.is_through = true;
     }
 

@@ -332,7 +332,7 @@ impl Lease {
         // A stream of HTTP/2 is over, and its connection is there for others all the time.
         match self.sender {
             Sender::Http1(connection) => self.pool.keep(self.underway.endpoint(), connection, self.idle),
-            Sender::Http2(stream) => stream.is_through(),
+            Sender::Http2(stream) => stream.end(),
         }
     }
 }
