@@ -19,7 +19,7 @@ use subtle::ConstantTimeEq;
 use crate::connection::Peer;
 use crate::refusal::Refusal;
 use crate::tls::{ByListener, PeerCertificate};
-pub(crate) use issuers::{Issuers, JwksFileError, Loaded, jwks_files};
+pub(crate) use issuers::{Issuers, JwksFileError, Loaded, jwks_file};
 use jwt::Token;
 pub(crate) use jwt::{Issuer, TokenRefused};
 pub(crate) use key::{API_KEY, has_key};

@@ -1,5 +1,7 @@
 //! Callers with tokens: real tokens of real issuers, beside API keys, from sign-in to rotated keys.
 
+mod files;
+
 use std::net::TcpListener;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -344,31 +346,6 @@ fn only_so_many_wait_for_keys_and_only_so_many_tokens_are_remembered() {
     assert_eq!((tokens("verified"), tokens("remembered")), (2.0, 0.0));
     assert_eq!(call(&gate, &"x".repeat(20_000)), "token-too-large");
     assert_eq!(gate.metric("oakgate_limits_reached_total{limit=\"max_token_bytes\"}"), 1.0);
-}
-
-#[test]
-fn keys_come_from_a_file_too() {
-    let (issuer, backend) = (Backend::issuer(&[]), Backend::raw(&[]));
-    let jwks = |issuer: &Backend| {
-        request(issuer.url.strip_prefix("http://").unwrap(), "GET", "/jwks", &[], b"").text()
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("keys.jwks");
-    std::fs::write(&file, jwks(&issuer)).unwrap();
-    let listener =
-        format!("jwt: {{issuer: '{}', jwks_file: '{}', audience: [x, gate]}}", issuer.url, file.display());
-    let gate = gate(&backend, POLICY, &listener, false);
-    let old = token(&issuer);
-    assert_eq!(call(&gate, &old), "ok");
-    let loads =
-        |result: &str| gate.metric(&format!("oakgate_loads_total{{file=\"jwks\",result=\"{result}\"}}"));
-    std::fs::write(&file, "{\"keys\": 5}").unwrap();
-    wait_for("a refused file", || (loads("refused") > 0.0).then_some(()));
-    assert_eq!(call(&gate, &old), "ok");
-    change(&issuer, &json!({"rotate": true}));
-    std::fs::write(&file, jwks(&issuer)).unwrap();
-    wait_for("the new file", || (call(&gate, &token(&issuer)) == "ok").then_some(()));
-    assert_eq!(call(&gate, &old), "token-key");
 }
 
 #[test]
