@@ -226,6 +226,12 @@ fn settings_that_would_trust_too_much_are_refused() {
         (&format!("{good}, algorithms: [none]"), "none"),
         (&format!("{good}, clock_skew_seconds: 301"), "clock_skew_seconds"),
         (&format!("{good}, required_scopes: ['a b']"), "jwt.required_scopes[0]"),
+        (&format!("{good}, required_scopes: ['']"), "jwt.required_scopes[0]"),
+        ("issuer: 'https://idp.example.com', audience: ''", "jwt.audience: must not be empty text"),
+        ("issuer: 'https://idp.example.com', audience: [a, '']", "jwt.audience: must not be empty text"),
+        (&format!("{good}, agent_when: {{claim: '', values: a}}"), "jwt.agent_when.claim"),
+        (&format!("{good}, agent_when: {{claim: a, values: ['']}}"), "jwt.agent_when.values"),
+        (&format!("{good}, agent_when: {{claim: a, values: []}}"), "jwt.agent_when.values"),
     ] {
         let (status, output) = options(listener);
         assert_eq!(status, 64, "{listener}: {output}");
