@@ -5,6 +5,7 @@
 
 mod document;
 mod environment;
+pub mod header;
 mod keys;
 mod limits;
 mod mistake;

@@ -1,5 +1,7 @@
 //! The admin address: is it alive, is it ready, what does it count, what policy has it, why would it decide so.
 
+mod names;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,6 +10,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -17,6 +20,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use self::names::Names;
 use crate::clock;
 use crate::state::{Phase, Shared};
 use crate::upstream;
@@ -27,6 +31,7 @@ const QUERY_MAX_BYTES: usize = 1024 * 1024;
 /// Serves the admin address until the proxy stops.
 pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
     let mut phase = shared.phase.subscribe();
+    let names = listener.local_addr().map_or(Names::Loopback, Names::of);
     let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -36,6 +41,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
         .route("/tools", get(tools))
         .route("/backends", get(backends))
         .layer(DefaultBodyLimit::max(QUERY_MAX_BYTES))
+        .layer(from_fn_with_state(names, names::check))
         .with_state(shared);
     let stopped = async move {
         // The sender lives as long as the proxy.

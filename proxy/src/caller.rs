@@ -19,10 +19,10 @@ use subtle::ConstantTimeEq;
 use crate::connection::Peer;
 use crate::refusal::Refusal;
 use crate::tls::{ByListener, PeerCertificate};
-pub(crate) use issuers::{Issuers, JwksFileError, Loaded, jwks_files};
+pub(crate) use issuers::{Issuers, JwksFileError, Loaded, jwks_file};
 use jwt::Token;
 pub(crate) use jwt::{Issuer, TokenRefused};
-pub(crate) use key::{API_KEY, has_key};
+pub(crate) use key::has_key;
 use key::{Presented, is_own_key, presented};
 pub(crate) use load::{Load, Loads};
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Backend, Gate, request};
+use crate::harness::{Backend, Connection, Gate, request};
 
 #[test]
 fn it_tells_what_is_going_on() {
@@ -20,6 +20,36 @@ fn it_tells_what_is_going_on() {
     assert_eq!(gate.admin("/healthz").text(), "ok\n");
     assert_eq!(gate.admin("/policy").json()["org"], "acme");
     assert_eq!(gate.admin("/nothing").status, 404);
+}
+
+#[test]
+fn it_answers_no_page_and_no_other_name() {
+    let gate = Gate::mcp(&Backend::raw(&[]).url, "{format: 1, org: acme}");
+    let asked = |path: &str, headers: &[(&str, &str)]| request(&gate.admin, "GET", path, headers, b"");
+    for path in ["/metrics", "/policy", "/backends", "/tools", "/healthz", "/nothing"] {
+        let origin = asked(path, &[("origin", "http://evil.example")]);
+        assert_eq!(origin.status, 403, "{path}");
+        assert!(origin.text().contains("`Origin`"), "{path}: {}", origin.text());
+    }
+    for (host, status) in [
+        ("localhost", 200),
+        ("127.0.0.1:1", 200),
+        ("[::1]:9090", 200),
+        ("evil.example", 403),
+        ("evil.example:9090", 403),
+        ("localhost.evil.example", 403),
+    ] {
+        let mut connection = Connection::open(&gate.admin);
+        connection.write(format!("GET /policy HTTP/1.1\r\nhost: {host}\r\n\r\n").as_bytes());
+        let answer = connection.answer();
+        assert_eq!(answer.status, status, "{host}");
+        assert_eq!(
+            answer.text().contains("answers to `localhost`"),
+            status == 403,
+            "{host}: {}",
+            answer.text()
+        );
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Callers with tokens: real tokens of real issuers, beside API keys, from sign-in to rotated keys.
 
+mod files;
+
 use std::net::TcpListener;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -224,6 +226,12 @@ fn settings_that_would_trust_too_much_are_refused() {
         (&format!("{good}, algorithms: [none]"), "none"),
         (&format!("{good}, clock_skew_seconds: 301"), "clock_skew_seconds"),
         (&format!("{good}, required_scopes: ['a b']"), "jwt.required_scopes[0]"),
+        (&format!("{good}, required_scopes: ['']"), "jwt.required_scopes[0]"),
+        ("issuer: 'https://idp.example.com', audience: ''", "jwt.audience: must not be empty text"),
+        ("issuer: 'https://idp.example.com', audience: [a, '']", "jwt.audience: must not be empty text"),
+        (&format!("{good}, agent_when: {{claim: '', values: a}}"), "jwt.agent_when.claim"),
+        (&format!("{good}, agent_when: {{claim: a, values: ['']}}"), "jwt.agent_when.values"),
+        (&format!("{good}, agent_when: {{claim: a, values: []}}"), "jwt.agent_when.values"),
     ] {
         let (status, output) = options(listener);
         assert_eq!(status, 64, "{listener}: {output}");
@@ -381,31 +389,6 @@ fn only_so_many_wait_for_keys_and_only_so_many_tokens_are_remembered() {
     assert_eq!((tokens("verified"), tokens("remembered")), (2.0, 0.0));
     assert_eq!(call(&gate, &"x".repeat(20_000)), "token-too-large");
     assert_eq!(gate.metric("oakgate_limits_reached_total{limit=\"max_token_bytes\"}"), 1.0);
-}
-
-#[test]
-fn keys_come_from_a_file_too() {
-    let (issuer, backend) = (Backend::issuer(&[]), Backend::raw(&[]));
-    let jwks = |issuer: &Backend| {
-        request(issuer.url.strip_prefix("http://").unwrap(), "GET", "/jwks", &[], b"").text()
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("keys.jwks");
-    std::fs::write(&file, jwks(&issuer)).unwrap();
-    let listener =
-        format!("jwt: {{issuer: '{}', jwks_file: '{}', audience: [x, gate]}}", issuer.url, file.display());
-    let gate = gate(&backend, POLICY, &listener, false);
-    let old = token(&issuer);
-    assert_eq!(call(&gate, &old), "ok");
-    let loads =
-        |result: &str| gate.metric(&format!("oakgate_loads_total{{file=\"jwks\",result=\"{result}\"}}"));
-    std::fs::write(&file, "{\"keys\": 5}").unwrap();
-    wait_for("a refused file", || (loads("refused") > 0.0).then_some(()));
-    assert_eq!(call(&gate, &old), "ok");
-    change(&issuer, &json!({"rotate": true}));
-    std::fs::write(&file, jwks(&issuer)).unwrap();
-    wait_for("the new file", || (call(&gate, &token(&issuer)) == "ok").then_some(()));
-    assert_eq!(call(&gate, &old), "token-key");
 }
 
 #[test]

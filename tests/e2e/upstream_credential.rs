@@ -150,6 +150,14 @@ fn mistakes_are_named_with_their_path() {
         ),
         ("url: 'https://tools/mcp', http: 3".to_owned(), "backends[0].http: must be one of"),
         (
+            "url: 'https://tools/mcp', method: {header: X_Forwarded_Method}".to_owned(),
+            "backends[0].method: policy would decide",
+        ),
+        (
+            "url: 'https://tools/mcp', resource: {header: Host}".to_owned(),
+            "backends[0].resource: policy would decide",
+        ),
+        (
             format!("url: 'https://tools/mcp', credential: {{header: Host, {token}}}"),
             "credential.header: must be",
         ),

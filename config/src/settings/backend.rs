@@ -16,7 +16,7 @@ use super::routes::{Route, routes};
 use super::{Listener, name};
 pub use crate::source::AuthorizationSource as Authorization;
 use crate::source::{BackendSource, GovernSource, KindSource, MappingSource};
-use crate::{Limits, Mistake};
+use crate::{Limits, Mistake, header};
 
 /// One tool backend.
 #[derive(Debug)]
@@ -246,9 +246,13 @@ fn mapping(
         MappingSource::Argument(source) => Pointer::parse(&source.argument)
             .map(Mapping::Argument)
             .map_err(|_| format!("must be a JSON pointer such as `/path`, not `{}`", source.argument)),
-        MappingSource::Header(source) => HeaderName::from_bytes(source.header.as_bytes())
-            .map(Mapping::Header)
-            .map_err(|_| format!("must be a header's name, not `{}`", source.header)),
+        MappingSource::Header(source) => match HeaderName::from_bytes(source.header.as_bytes()) {
+            Ok(name) if header::passes(&name) => Ok(Mapping::Header(name)),
+            Ok(name) => Err(format!(
+                "policy would decide on a header `{name}` that the backend never sees: the proxy does not pass it on"
+            )),
+            Err(_) => Err(format!("must be a header's name, not `{}`", source.header)),
+        },
     };
     match parsed {
         Ok(mapping) => Some(Some(mapping)),

@@ -124,6 +124,7 @@ pub(super) fn jwt(
         wrong("issuer", what);
     }
     let audiences = texts(source.audience);
+    none_empty("audience", &audiences, &mut wrong);
     if audiences.is_empty() && !has_url {
         let what = "missing: say whom tokens are for, or set the listener's `public_url`, and they must be for the \
                     URL of the backend that is called";
@@ -150,8 +151,17 @@ pub(super) fn jwt(
         }
     }
     let jwks = jwks_place((source.jwks_url, source.jwks_file), issuer_url, folder, &mut wrong);
-    let agent_when =
+    let agent_when: Option<AgentWhen> =
         source.agent_when.map(|when| AgentWhen { claim: when.claim, values: texts(Some(when.values)) });
+    if let Some(when) = &agent_when {
+        if when.claim.is_empty() {
+            wrong("agent_when.claim", "must be the name of a claim".to_owned());
+        }
+        if when.values.is_empty() {
+            wrong("agent_when.values", "must name one at least".to_owned());
+        }
+        none_empty("agent_when.values", &when.values, &mut wrong);
+    }
     let jwt = Jwt {
         issuer: source.issuer,
         audiences,
@@ -200,6 +210,13 @@ fn texts(source: Option<TextsSource>) -> Vec<String> {
         None => Vec::new(),
         Some(TextsSource::One(text)) => vec![text],
         Some(TextsSource::Several(texts)) => texts,
+    }
+}
+
+/// An empty text is nobody's name and no value: it would let through tokens that were made without one.
+fn none_empty(field: &str, texts: &[String], wrong: &mut impl FnMut(&str, String)) {
+    if texts.iter().any(String::is_empty) {
+        wrong(field, "must not be empty text".to_owned());
     }
 }
 

@@ -16,9 +16,12 @@ use crate::state::Shared;
 #[derive(Debug)]
 pub(crate) struct Issuers(Vec<(String, Arc<Issuer>)>);
 
-/// Keys that were read from files, for each issuer that has a file.
+/// Keys that were read from an issuer's file.
 #[derive(Debug)]
-pub(crate) struct Loaded(Vec<(Arc<Issuer>, Keys)>);
+pub(crate) struct Loaded {
+    issuer: Arc<Issuer>,
+    keys: Keys,
+}
 
 /// A file of keys that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -47,14 +50,13 @@ impl Issuers {
         self.0.iter().find(|(name, _)| name == listener).map(|(_, issuer)| issuer)
     }
 
-    /// Reads the files of keys, all of them.
-    pub(crate) fn load(&self) -> Result<Loaded, (PathBuf, JwksFileError)> {
-        let with_files = self.0.iter().filter_map(|(_, issuer)| Some((issuer, file(&issuer.settings.jwks)?)));
-        let loaded = with_files.map(|(issuer, file)| {
-            let keys = read(file).map_err(|error| (file.to_owned(), error))?;
-            Ok((Arc::clone(issuer), keys))
-        });
-        loaded.collect::<Result<_, _>>().map(Loaded)
+    /// Reads the file of a listener's keys; `None` if it has none. Each listener's keys are its own: a file that is broken
+    /// keeps no other from being replaced.
+    pub(crate) fn load(&self, listener: &str) -> Result<Option<Loaded>, (PathBuf, JwksFileError)> {
+        let Some(issuer) = self.of(listener) else { return Ok(None) };
+        let Some(file) = file(&issuer.settings.jwks) else { return Ok(None) };
+        let keys = read(file).map_err(|error| (file.to_owned(), error))?;
+        Ok(Some(Loaded { issuer: Arc::clone(issuer), keys }))
     }
 
     /// Keeps the keys that are not in files up to date, a task for each issuer.
@@ -72,14 +74,13 @@ impl Issuers {
 impl Loaded {
     /// Puts the keys in force; true if one that was known before is gone.
     pub(crate) fn put(self) -> bool {
-        self.0.into_iter().fold(false, |gone, (issuer, keys)| issuer.put(keys) || gone)
+        self.issuer.put(self.keys)
     }
 }
 
-/// The files of keys that settings name.
-pub(crate) fn jwks_files(settings: &config::Proxy) -> Vec<&Path> {
-    let jwts = settings.listeners.iter().filter_map(|listener| listener.auth.jwt.as_ref());
-    jwts.filter_map(|jwt| file(&jwt.jwks)).collect()
+/// The file that the keys of a listener's issuer are in.
+pub(crate) fn jwks_file(listener: &config::Listener) -> Option<&Path> {
+    file(&listener.auth.jwt.as_ref()?.jwks)
 }
 
 fn file(place: &JwksPlace) -> Option<&Path> {

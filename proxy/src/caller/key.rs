@@ -2,13 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use config::header::API_KEY;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
 use crate::refusal::Refusal;
 
-/// Header of an API key.
-pub(crate) const API_KEY: &str = "x-api-key";
 /// Prefixes of everything that is a credential here, and nowhere else.
 const OWN_PREFIXES: [&str; 3] = ["oak_live_", "oak_agent_", "oak_session_"];
 /// Prefixes of the keys that run calls.

@@ -25,14 +25,16 @@ pub(crate) fn load_first(
     issuers: &Issuers,
     metrics: &Metrics,
 ) -> Result<InForce, Vec<FileError>> {
-    let jwks = load_jwks(issuers);
+    let jwks = load_all_jwks(settings, issuers);
     let keys = load_keys(settings.keys_file.as_deref());
     let receipt_keys = load_receipt_keys(&settings.receipts.keys_file);
     let tls = tls::load_first(&settings.listeners);
     let access = load_access(settings);
     match (keys, receipt_keys, jwks, tls, access) {
         (Ok(keys), Ok(receipt_keys), Ok(jwks), Ok(tls), Ok(access)) => {
-            jwks.put();
+            for keys in jwks {
+                keys.put();
+            }
             let policy = load_policy(&settings.policy_file, 0);
             Ok(InForce {
                 policy: policy.ok().map(|policy| Arc::new(in_force(metrics, policy))),
@@ -45,11 +47,22 @@ pub(crate) fn load_first(
             })
         }
         (keys, receipt_keys, jwks, tls, access) => {
-            let errors = keys.err().into_iter().chain(receipt_keys.err()).chain(jwks.err());
-            let of_many = tls.err().into_iter().chain(access.err()).flatten();
+            let errors = keys.err().into_iter().chain(receipt_keys.err());
+            let of_many = [jwks.err(), tls.err(), access.err()].into_iter().flatten().flatten();
             Err(errors.chain(of_many).collect())
         }
     }
+}
+
+fn load_all_jwks(settings: &config::Proxy, issuers: &Issuers) -> Result<Vec<Loaded>, Vec<FileError>> {
+    let (mut keys, mut errors) = (Vec::new(), Vec::new());
+    for listener in &settings.listeners {
+        match load_jwks(issuers, listener) {
+            Ok(loaded) => keys.extend(loaded),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(keys) } else { Err(errors) }
 }
 
 fn load_access(settings: &config::Proxy) -> Result<Vec<Access>, Vec<FileError>> {
@@ -112,8 +125,9 @@ pub(super) fn load_tls(shared: &Shared, place: usize, before: &ByListener) -> Re
     Ok(all.into())
 }
 
-pub(super) fn load_jwks(issuers: &Issuers) -> Result<Loaded, FileError> {
+/// Loads the keys of a listener's issuer, if they are in a file.
+pub(super) fn load_jwks(issuers: &Issuers, listener: &config::Listener) -> Result<Option<Loaded>, FileError> {
     let fail =
         |(file, error): (PathBuf, JwksFileError)| FileError { file, mistakes: vec![error.to_string()] };
-    issuers.load().map_err(fail)
+    issuers.load(&listener.name).map_err(fail)
 }

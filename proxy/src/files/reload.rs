@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::FileError;
 use super::load::{load_jwks, load_keys, load_policy, load_receipt_keys, load_tls};
 use super::watched::Watched;
-use crate::caller::Identities;
+use crate::caller::{Identities, Loaded};
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::state::{InForce, PolicyInForce, Shared};
@@ -35,9 +35,11 @@ pub(super) fn reload(shared: &Shared, watched: Watched) -> bool {
             let identities = Arc::new(Identities::new(&keys, Some(&before.identities)));
             InForce { identities, ..InForce::clone(&before) }
         }),
-        Watched::Jwks => {
-            return note(metrics, &watched.name(settings), load_jwks(&shared.issuers), |loaded| {
-                if loaded.put() {
+        Watched::Jwks(place) => {
+            let Some(listener) = settings.listeners.get(place) else { return false };
+            let loaded = load_jwks(&shared.issuers, listener);
+            return note(metrics, &watched.name(settings), loaded, |loaded| {
+                if loaded.is_some_and(Loaded::put) {
                     changed(shared);
                 }
             });

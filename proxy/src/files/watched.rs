@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use crate::caller::jwks_files;
+use crate::caller::jwks_file;
 
 /// The watched files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,8 @@ pub(super) enum Watched {
     Candidate,
     Keys,
     ReceiptKeys,
-    Jwks,
+    /// The file of the keys of a listener's issuer, by the listener's place in the settings.
+    Jwks(usize),
     /// The files of a listener's TLS, by its place in the settings.
     Tls(usize),
     /// TLS to a backend, by its place in the settings.
@@ -25,14 +26,18 @@ impl Watched {
     pub(super) fn all(settings: &config::Proxy) -> impl Iterator<Item = Self> {
         let listeners = 0..settings.listeners.len();
         let backends = 0..settings.backends.len();
-        [Self::Policy, Self::Candidate, Self::Keys, Self::ReceiptKeys, Self::Jwks]
+        [Self::Policy, Self::Candidate, Self::Keys, Self::ReceiptKeys]
             .into_iter()
-            .chain(listeners.map(Self::Tls))
+            .chain(listeners.flat_map(|place| [Self::Jwks(place), Self::Tls(place)]))
             .chain(backends.flat_map(|place| [Self::BackendTls(place), Self::BackendCredential(place)]))
     }
 
     /// Its name in metrics.
     pub(super) fn name(self, settings: &config::Proxy) -> Cow<'static, str> {
+        let listener = |place: usize, what| {
+            let name = settings.listeners.get(place).map_or("", |listener| listener.name.as_str());
+            Cow::from(format!("{what}:{name}"))
+        };
         let backend = |place: usize, what| {
             let name = settings.backends.get(place).map_or("", |backend| backend.name.as_str());
             Cow::from(format!("{what}:{name}"))
@@ -42,11 +47,8 @@ impl Watched {
             Self::Candidate => "candidate".into(),
             Self::Keys => "keys".into(),
             Self::ReceiptKeys => "receipt_keys".into(),
-            Self::Jwks => "jwks".into(),
-            Self::Tls(place) => {
-                let listener = settings.listeners.get(place).map_or("", |listener| &listener.name);
-                format!("tls:{listener}").into()
-            }
+            Self::Jwks(place) => listener(place, "jwks"),
+            Self::Tls(place) => listener(place, "tls"),
             Self::BackendTls(place) => backend(place, "backend_tls"),
             Self::BackendCredential(place) => backend(place, "backend_credential"),
         }
@@ -54,15 +56,16 @@ impl Watched {
 
     /// The files that are loaded together; none if the settings name none.
     pub(super) fn paths(self, settings: &config::Proxy) -> Vec<&Path> {
+        let listener = |place: usize| settings.listeners.get(place);
         let hop = |place: usize| settings.backends.get(place).map(|backend| &backend.hop);
         match self {
             Self::Policy => vec![&settings.policy_file],
             Self::Candidate => settings.candidate_file.as_deref().into_iter().collect(),
             Self::Keys => settings.keys_file.as_deref().into_iter().collect(),
             Self::ReceiptKeys => vec![&settings.receipts.keys_file],
-            Self::Jwks => jwks_files(settings),
+            Self::Jwks(place) => listener(place).and_then(jwks_file).into_iter().collect(),
             Self::Tls(place) => {
-                let tls = settings.listeners.get(place).and_then(|listener| listener.tls.as_ref());
+                let tls = listener(place).and_then(|listener| listener.tls.as_ref());
                 tls.map(config::Tls::files).unwrap_or_default()
             }
             Self::BackendTls(place) => hop(place).map(config::Hop::tls_files).unwrap_or_default(),
