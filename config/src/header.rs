@@ -2,10 +2,23 @@
 //! WSGI and their like take `_` for `-`.
 
 use http::HeaderName;
-use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
-};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION};
+
+/// Headers about one connection (RFC 9110, section 7.6.1), and the ones that proxies once used.
+const HOP_BY_HOP: [&str; 10] = [
+    "connection",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+/// Headers that are made anew for each request.
+const MADE_ANEW: [&str; 3] = ["content-length", "expect", "host"];
 
 /// The header of an API key.
 pub const API_KEY: &str = "x-api-key";
@@ -142,28 +155,23 @@ pub fn is_for_proxies_only(name: &HeaderName) -> bool {
         || FOR_PROXIES_PREFIXES.iter().any(|prefix| begins_as(name, prefix)))
 }
 
-/// Headers about one connection (RFC 9110, section 7.6.1), and the ones that proxies once used.
+/// Whether a header is about one connection (RFC 9110, section 7.6.1), also as the other end may read it.
 #[must_use]
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {
-    matches!(*name, CONNECTION | TE | TRAILER | TRANSFER_ENCODING | UPGRADE)
-        || matches!(
-            name.as_str(),
-            "keep-alive"
-                | "proxy-connection"
-                | "proxy-authorization"
-                | "proxy-authenticate"
-                | "http2-settings"
-        )
+    HOP_BY_HOP.iter().any(|other| is_read_as(name, other))
+}
+
+/// Whether a header is made anew for each request to a backend.
+#[must_use]
+pub fn is_made_anew(name: &HeaderName) -> bool {
+    MADE_ANEW.iter().any(|other| is_read_as(name, other))
 }
 
 /// Whether a backend sees this header as a caller wrote it: it can tell policy something.
 pub(crate) fn passes(name: &HeaderName) -> bool {
-    let hyphens: String = name.as_str().replace('_', "-");
-    let read_as = HeaderName::from_bytes(hyphens.as_bytes());
-    let is_framing = |name: &HeaderName| {
-        is_hop_by_hop(name) || matches!(*name, HOST | CONTENT_LENGTH | EXPECT | ACCEPT_ENCODING)
-    };
-    !(read_as.is_ok_and(|name| is_framing(&name))
+    !(is_hop_by_hop(name)
+        || is_made_anew(name)
+        || is_read_as(name, ACCEPT_ENCODING.as_str())
         || begins_as(name, "proxy-")
         || is_credential(name)
         || is_ours(name)

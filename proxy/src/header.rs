@@ -1,6 +1,8 @@
 //! Headers of a request, by names as backends may read them (`config::header` says which names mean what).
 
-pub(crate) use config::header::{is_credential, is_for_proxies_only, is_ours, is_read_as};
+pub(crate) use config::header::{
+    is_credential, is_for_proxies_only, is_hop_by_hop, is_made_anew, is_ours, is_read_as,
+};
 use http::HeaderValue;
 use http::header::HeaderMap;
 

@@ -118,19 +118,21 @@ fn a_caller_says_nothing_that_only_a_proxy_may_say() {
     assert!(text.contains("cookie: a=b\r\n") && text.contains("traceparent: 00-1-1-00\r\n"), "{text}");
 }
 
+/// What `config check` says of a backend with these settings.
+fn check(backend: &str) -> (i32, String) {
+    let folder = Gate::folder(&GateOptions {
+        backends: format!("- {{name: tools, kind: mcp, path: /mcp, {backend}}}"),
+        policy: POLICY,
+        ..GateOptions::default()
+    });
+    std::fs::write(folder.path().join("token.txt"), "secret\n").unwrap();
+    let file = folder.path().join("oakgate.yaml");
+    let (status, output, errors) = oakgate(&["config", "check", file.to_str().unwrap()], "");
+    (status, output + &errors)
+}
+
 #[test]
 fn mistakes_are_named_with_their_path() {
-    let check = |backend: &str| {
-        let folder = Gate::folder(&GateOptions {
-            backends: format!("- {{name: tools, kind: mcp, path: /mcp, {backend}}}"),
-            policy: POLICY,
-            ..GateOptions::default()
-        });
-        std::fs::write(folder.path().join("token.txt"), "secret\n").unwrap();
-        let file = folder.path().join("oakgate.yaml");
-        let (status, output, errors) = oakgate(&["config", "check", file.to_str().unwrap()], "");
-        (status, output + &errors)
-    };
     let token = "file: token.txt";
     for (backend, expected) in [
         ("url: 'ftp://tools/mcp'".to_owned(), "backends[0].url: must be"),
@@ -186,6 +188,11 @@ fn mistakes_are_named_with_their_path() {
         assert_eq!(status, 64, "{backend}: {text}");
         assert!(text.contains(expected), "{backend}: {text}");
     }
+}
+
+#[test]
+fn a_credential_in_the_open_is_warned_of() {
+    let token = "file: token.txt";
     let (status, text) = check(&format!("url: 'http://tools/mcp', credential: {{header: X-Key, {token}}}"));
     assert_eq!(status, 0, "{text}");
     assert!(text.contains("proxy.backends[0].credential") && text.contains("unencrypted"), "{text}");

@@ -13,26 +13,10 @@ use http_body_util::Full;
 
 use super::access::Credential;
 use crate::caller::has_key;
-use crate::header::{is_credential, is_for_proxies_only, is_ours, is_read_as};
+use crate::header::{is_credential, is_for_proxies_only, is_hop_by_hop, is_made_anew, is_ours, is_read_as};
 
 /// Header of a receipt.
 pub(crate) const RECEIPT: HeaderName = HeaderName::from_static("oakgate-receipt");
-
-/// Headers about one connection (RFC 9110, section 7.6.1), and the ones that proxies once used.
-const HOP_BY_HOP: [&str; 10] = [
-    "connection",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-/// Headers that are made anew for each request.
-const OF_THE_HEAD: [&str; 3] = ["content-length", "expect", "host"];
 
 /// What is sent to a backend.
 #[derive(Debug)]
@@ -66,7 +50,7 @@ impl Outbound {
                 || is_for_proxies_only(name)
                 || credential.is_some_and(|credential| is_read_as(name, credential.header().as_str()))
                 || named.contains(name)
-                || OF_THE_HEAD.iter().any(|other| is_read_as(name, other))
+                || is_made_anew(name)
                 || (self.plain_response && name == ACCEPT_ENCODING);
             if !stays_here {
                 headers.append(name, value.clone());
@@ -132,11 +116,6 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in named.iter().chain(&hops) {
         headers.remove(name);
     }
-}
-
-/// Whether a header is about one connection, also as the other end may read it.
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.iter().any(|other| is_read_as(name, other))
 }
 
 /// Further headers that `Connection` names as its own.
