@@ -162,17 +162,17 @@ fn the_issuer_says_where_its_keys_are_and_its_certificate_is_checked() {
     let good = std::fs::read_to_string(&ca_file).unwrap();
     let more = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
     std::fs::write(&unusable, good + more).unwrap();
-    for (more, expected) in [
-        (format!(", ca_file: '{}'", ca_file.display()), "ok"),
-        (format!(", ca_file: '{}'", unusable.display()), "credential-unverifiable"),
-        (String::new(), "credential-unverifiable"),
+    for (more, expected, cause) in [
+        (format!(", ca_file: '{}'", ca_file.display()), "ok", ""),
+        (format!(", ca_file: '{}'", unusable.display()), "credential-unverifiable", "can't be used"),
+        (String::new(), "credential-unverifiable", "UnknownIssuer"),
     ] {
         let listener = format!("jwt: {{issuer: '{}', audience: gate{more}}}", issuer.url);
         let gate = gate(&backend, POLICY, &listener, false);
         assert_eq!(call(&gate, &token(&issuer)), expected, "{more}");
         if expected != "ok" {
             assert!(fetches(&gate, "tls") > 0.0 && fetches(&gate, "unreachable") == 0.0);
-            assert!(logged(&gate, "UnknownIssuer"), "the first cause");
+            assert!(logged(&gate, cause), "the first cause: {cause}");
         }
     }
 }
