@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::harness::tls::TlsClient;
 use crate::harness::{
     Authority, Backend, Connection, Gate, GateOptions, KEY, Program, repository, tools, wait_for,
 };
@@ -140,6 +141,36 @@ fn a_client_may_come_over_tls() {
     assert_eq!(run("/echo/main", &steps)[1..], expected);
     assert_eq!(run("/secret", &json!([]))[0]["refused"], 403);
     assert_eq!(backend.log().len(), 1);
+}
+
+#[test]
+fn a_certificate_beside_a_key_is_a_condition_for_as_long_as_it_is_open() {
+    let (backend, servers, clients) =
+        (Backend::websocket(), Authority::new("servers"), Authority::new("clients"));
+    let backends = format!("- name: chat\n  kind: rest\n  path: /chat\n  url: '{}'{ROUTES}", backend.url);
+    let options = GateOptions { backends, policy: POLICY, ..GateOptions::default() };
+    let tls = (", client_ca_file: clients.pem", "api-key");
+    let folder = folder(&options, tls, &servers.issue(&NAMES));
+    clients.write(folder.path(), "clients");
+    let gate = Gate::start_in(folder, false);
+    let loads = || gate.metric("oakgate_loads_total{file=\"tls:agents\",result=\"loaded\"}");
+    let before = wait_for("the first look", || Some(loads()).filter(|loads| *loads > 0.0));
+    let client = TlsClient::new(&servers, Some(&clients.issue(&["spiffe://example.org/agent"])));
+    let mut socket = Connection::over(client.connect(&gate.address).unwrap());
+    let head = format!(
+        "GET /chat/echo/main HTTP/1.1\r\nhost: {}\r\nx-api-key: {KEY}\r\nconnection: Upgrade\r\n\
+         upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: {SOCKET_KEY}\r\n\
+         sec-websocket-protocol: chat\r\n\r\n",
+        gate.address
+    );
+    socket.write(head.as_bytes());
+    assert_eq!(socket.head().status, 101);
+    Authority::new("successor").write(gate.folder.path(), "clients");
+    wait_for("the new authority", || (loads() > before).then_some(()));
+    socket.everything();
+    wait_for("its end", || {
+        (gate.metric("oakgate_websockets_ended_total{how=\"revoked\"}") == 1.0).then_some(())
+    });
 }
 
 #[test]

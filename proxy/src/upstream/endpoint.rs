@@ -100,7 +100,8 @@ impl Endpoint {
     }
 
     pub(super) fn has_answered(&self) {
-        self.answered_ms.store(clock::uptime_ms(), Ordering::Relaxed);
+        // 0 is never.
+        self.answered_ms.store(clock::uptime_ms().max(1), Ordering::Relaxed);
     }
 
     /// Whether it has answered anybody within this time.

@@ -78,6 +78,54 @@ async fn an_endpoint_that_takes_no_connection_is_replaced_by_another() {
     LocalSet::new().run_until(Box::pin(local)).await;
 }
 
+#[tokio::test]
+async fn slow_calls_leave_no_endpoint_out_that_answers_others() {
+    let (one, other) = (listening().await, listening().await);
+    let limits = Limits::default();
+    let endpoints = endpoints(&[(&one.1, 1), (&other.1, 1)], &limits);
+    let local = async {
+        let metrics = Metrics::new().unwrap();
+        let pool = Pool::new(LIMITS, connector(&limits, &metrics, "tools"), &metrics, &endpoints);
+        for (place, answers, ejections) in [(0, true, 0), (1, false, 1)] {
+            let only = Affinity::Only(Arc::clone(&endpoints.set().endpoints[place]));
+            let mut lease = pool.search(&only, &PLAIN).lease().await.unwrap();
+            if answers {
+                lease.heed(&HeaderMap::new());
+            }
+            for _ in 0..4 {
+                lease.timed_out(Duration::from_secs(60));
+            }
+            assert_eq!(endpoints.counters.ejections.get(), ejections, "{place}");
+        }
+    };
+    LocalSet::new().run_until(Box::pin(local)).await;
+}
+
+#[tokio::test]
+async fn a_shared_connection_is_used_no_further_once_many_calls_on_it_were_broken_off() {
+    let (_listener, there) = listening().await;
+    let limits = Limits::default();
+    let endpoints = endpoints(&[(&there, 1)], &limits);
+    let wanted = Wanted { tls: None, http: config::Http::Two, may_be_shared: true };
+    let local = async {
+        let metrics = Metrics::new().unwrap();
+        let pool = Pool::new(LIMITS, connector(&limits, &metrics, "tools"), &metrics, &endpoints);
+        let lease = async || pool.search(&Affinity::Any, &wanted).lease().await.unwrap();
+        let opened = || metrics.backends.connections.with_label_values(&["tools"]).get();
+        for _ in 0..300 {
+            lease().await.give_back();
+        }
+        assert_eq!(opened(), 1, "those were through");
+        for broken_off in 1..=100 {
+            drop(lease().await);
+            assert_eq!(opened(), 1, "{broken_off}");
+        }
+        lease().await.give_back();
+        assert_eq!(opened(), 2);
+    };
+    LocalSet::new().run_until(Box::pin(local)).await;
+}
+
 #[test]
 fn what_a_backend_says_of_its_connection() {
     let table = [
