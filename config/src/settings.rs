@@ -3,6 +3,7 @@
 mod auth;
 mod backend;
 mod concerns;
+mod control_plane;
 mod endpoints;
 mod hop;
 mod jwt;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use auth::Auth;
 pub use backend::{Authorization, Backend, BackendKind, BackendUrl, Mapping};
+pub use control_plane::{ControlPlane, ControlReceipts, Redis, StorePlace};
 pub use endpoints::{Ejection, EndpointName, Health};
 pub use hop::{BackendTls, ClientCertificate, Credential, Hop, Http};
 pub use jwt::{AgentWhen, Algorithm, FetchUrl, JwksPlace, Jwt};
@@ -97,15 +99,6 @@ pub struct Drain {
     pub limit_seconds: u64,
 }
 
-/// Settings of a control plane.
-#[derive(Debug)]
-pub struct ControlPlane {
-    /// Where its API is served.
-    pub address: SocketAddr,
-    /// `sqlite://FILE`, the file relative to the settings file's folder.
-    pub store: PathBuf,
-}
-
 impl Settings {
     /// Reads a settings file. Paths in it are relative to its own folder.
     ///
@@ -131,11 +124,9 @@ impl Settings {
             mistakes.push(Mistake::at("", "needs `proxy`, `control_plane` or both"));
         }
         let proxy = source.proxy.and_then(|proxy| self::proxy(proxy, folder, &mut mistakes));
-        let control_plane = source.control_plane.and_then(|source| {
-            let address = address(&source.address, "control_plane.address", &mut mistakes);
-            let store = store(&source.store, folder, &mut mistakes);
-            Some(ControlPlane { address: address?, store: store? })
-        });
+        let control_plane = source
+            .control_plane
+            .and_then(|source| control_plane::control_plane(source, folder, &mut mistakes));
         if mistakes.is_empty() { Ok(Self { proxy, control_plane }) } else { Err(mistakes) }
     }
 }
@@ -174,17 +165,6 @@ fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Opt
             limit_seconds: source.drain.limit_seconds.into(),
         },
     })
-}
-
-fn store(url: &str, folder: &Path, mistakes: &mut Vec<Mistake>) -> Option<PathBuf> {
-    match url.strip_prefix("sqlite://") {
-        Some(file) if !file.is_empty() => Some(folder.join(file)),
-        _ => {
-            mistakes
-                .push(Mistake::at("control_plane.store", format!("must be `sqlite://FILE`, not `{url}`")));
-            None
-        }
-    }
 }
 
 fn address(text: &str, path: &str, mistakes: &mut Vec<Mistake>) -> Option<SocketAddr> {

@@ -1,5 +1,6 @@
 //! The settings file as written. `config.md` describes each key; the JSON Schema is generated from these types.
 
+mod control_plane;
 pub mod endpoints;
 mod hop;
 mod jwt;
@@ -10,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{Limits, Rates};
+pub use control_plane::{ControlPlaneSource, ControlReceiptsSource, RedisSource};
 use endpoints::{EjectionSource, EndpointSource, HealthSource};
 pub use hop::{BackendTlsSource, CredentialSource, HttpSource};
 pub use jwt::{AgentWhenSource, AlgorithmSource, JwtSource, TextsSource};
@@ -424,16 +426,6 @@ impl Default for DrainSource {
     }
 }
 
-/// The control plane.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ControlPlaneSource {
-    /// Address of its API.
-    pub address: String,
-    /// `sqlite://FILE`.
-    pub store: String,
-}
-
 const fn default_http2() -> bool {
     true
 }
@@ -442,6 +434,6 @@ const fn default_hold_limit_seconds() -> u32 {
     55
 }
 
-const fn default_receipt_ttl_seconds() -> u32 {
+pub(crate) const fn default_receipt_ttl_seconds() -> u32 {
     300
 }

@@ -2,18 +2,22 @@
 
 mod approvals;
 mod body;
+mod description;
 mod hosts;
 mod operations;
 mod problem;
 mod representation;
 mod serve;
 mod session;
+mod write;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::approvals::Decider;
 use crate::metrics::Metrics;
@@ -41,14 +45,16 @@ impl Api {
     }
 
     fn router(self) -> Router {
-        Router::new()
-            .route("/healthz", get(operations::healthz))
-            .route("/readyz", get(operations::readyz))
-            .route("/metrics", get(operations::metrics))
-            .route("/openapi.json", get(operations::openapi))
-            .route("/v1/approvals", get(approvals::list))
-            .route("/v1/approvals/{reference}", get(approvals::show))
-            .route("/v1/approvals/{reference}/decide", post(approvals::decide))
+        let (router, document) = OpenApiRouter::with_openapi(description::head())
+            .routes(routes!(operations::healthz))
+            .routes(routes!(operations::readyz))
+            .routes(routes!(operations::metrics))
+            .routes(routes!(approvals::list))
+            .routes(routes!(approvals::show))
+            .routes(routes!(approvals::decide))
+            .split_for_parts();
+        router
+            .route("/openapi.json", get(description::serve(document)))
             .fallback(async || Problem::NotFound)
             .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
             .layer(from_fn_with_state(self.clone(), hosts::check))

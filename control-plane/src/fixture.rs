@@ -7,8 +7,11 @@ use policy::approval::{Approver, Fingerprint, PersonId};
 use policy::{Call, Caller, CallerKind, Definition};
 use policy_sync::{ApprovalRequest, HoldId};
 
+use crate::actor::Actor;
+use crate::clock;
+use crate::key::Key;
 use crate::people::NewPerson;
-use crate::store::{Store, StoreFile};
+use crate::store::{Begun, Holder, Kept, Record, Store, StoreUrl, Tier};
 
 pub(crate) const ORG: &str = "acme";
 pub(crate) const AGENT: &str = "agent-7";
@@ -29,8 +32,8 @@ impl Folder {
         &self.0
     }
 
-    pub(crate) fn file(&self) -> StoreFile {
-        StoreFile::at(&self.0.join("oakgate.db"))
+    pub(crate) fn file(&self) -> StoreUrl {
+        StoreUrl::file(&self.0.join("oakgate.db"))
     }
 
     pub(crate) async fn store(&self) -> Store {
@@ -42,6 +45,34 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// A new key of an org, which is made if it is missing.
+pub(crate) async fn key(store: &Store, org: &str, id: &str, tier: Tier) -> Key {
+    let now = clock::now();
+    store.add_org(org, now).await.unwrap();
+    let Begun::New(mut edit) =
+        store.begin_edit(Actor::host(org), "here".to_owned(), None, now).await.unwrap()
+    else {
+        panic!("nothing to repeat");
+    };
+    let key = Key::mint(tier).unwrap();
+    let holder = Holder {
+        org: org.to_owned(),
+        id: id.to_owned(),
+        tier,
+        description: None,
+        tenant: None,
+        may_name_tenant: false,
+        version: 1,
+        created_at: now,
+        expires_at: None,
+        revoked_at: None,
+    };
+    assert!(edit.add_holder(&holder, &key).await.unwrap());
+    let kept = Kept { status: 201, etag: None, location: None, body: String::new() };
+    edit.commit(&Record::of("key.create", id), &kept).await.unwrap();
+    key
 }
 
 pub(crate) fn approver(id: &str, level1: bool, level2: bool) -> Approver {

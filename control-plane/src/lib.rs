@@ -2,11 +2,13 @@
 //!
 //! It knows proxies only by the messages of `policy_sync`.
 
+mod actor;
 mod api;
 mod approvals;
 mod clock;
 #[cfg(test)]
 mod fixture;
+mod key;
 mod metrics;
 mod people;
 mod store;
@@ -18,7 +20,7 @@ use tokio::net::TcpListener;
 
 pub use approvals::ApprovalRules;
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
-pub use store::{StoreError, StoreFile, StoreUrlError};
+pub use store::{StoreError, StoreUrl, StoreUrlError};
 
 use api::Api;
 use approvals::Approvals;
@@ -29,7 +31,7 @@ use store::Store;
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where everything is kept.
-    pub store: StoreFile,
+    pub store: StoreUrl,
     /// How approvals are given out.
     pub approvals: ApprovalRules,
     /// Further names that its API answers to, beside loopback names and the address that a client connected to.
@@ -75,7 +77,7 @@ impl ControlPlane {
         People::new(self.store.clone())
     }
 
-    /// Serves the API on `listener` and the proxy at the other end of `link`, until `shutdown` is done. Then no new
+    /// Serves the API on `listener`, and the proxy at the other end of `link` if there is one, until `shutdown` is done. Then no new
     /// connection is taken, requests under way finish, and the link ends last.
     ///
     /// # Errors
@@ -83,7 +85,7 @@ impl ControlPlane {
     pub async fn serve(
         self,
         listener: TcpListener,
-        link: ControlEnd,
+        link: Option<ControlEnd>,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ApprovalsFailed> {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());

@@ -2,30 +2,38 @@
 //!
 //! Every change is one transaction, which first settles what is due (so that nobody ever sees an approval whose
 //! time is over), then reads, asks `policy::approval::apply`, and writes only if nothing changed in between.
-//! A change that was answered is on the disk: SQLite with a write-ahead log and a full sync for each commit.
+//! A change that was answered is on the disk.
 
 mod approvals;
-mod file;
+mod database;
+mod edit;
+mod holders;
+mod migrations;
 mod opening;
 mod people;
 mod row;
 mod settle;
 
 pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
-pub use file::{StoreFile, StoreUrlError};
+pub use database::{StoreUrl, StoreUrlError};
+pub(crate) use edit::{Begun, Edit, Kept, Record, Repeat};
+pub(crate) use holders::{Holder, Tier};
 pub(crate) use opening::{Opened, Opening};
 pub(crate) use people::{Added, PersonRow};
 pub(crate) use row::{Approval, Decision, Position};
 pub(crate) use settle::{Change, Ended};
 
-use sqlx::sqlite::SqlitePool;
+use sqlx::AnyPool;
+
+use database::Kind;
 
 /// Everything that a control plane keeps.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
-    /// One connection: SQLite has one writer at a time, and here they queue in order.
-    writer: SqlitePool,
-    readers: SqlitePool,
+    kind: Kind,
+    /// To SQLite one connection: it has one writer at a time, and here they queue in order.
+    writer: AnyPool,
+    readers: AnyPool,
 }
 
 /// Why the store failed.

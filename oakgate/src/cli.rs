@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Up(UpOptions),
     /// Run the data plane
     Proxy(ProxyOptions),
+    /// Run the control plane
+    ControlPlane(ControlPlaneOptions),
     /// Check a policy, and ask it for verdicts
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -95,6 +97,13 @@ pub(crate) struct UpOptions {
 #[derive(Debug, Args)]
 pub(crate) struct ProxyOptions {
     /// Settings with `proxy`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ControlPlaneOptions {
+    /// Settings with `control_plane`
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
 }

@@ -3,6 +3,7 @@
 mod approvals;
 mod cli;
 mod config_command;
+mod control_plane_command;
 mod demo;
 mod exit;
 mod keys;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Up(options) => up::run(&options),
         Command::Proxy(options) => proxy_command::run(&options),
+        Command::ControlPlane(options) => control_plane_command::run(&options),
         Command::Policy(command) => policy_command::run(&command),
         Command::Receipt(command) => receipt_command::run(&command),
         Command::Approvals(command) => approvals::run(&command),

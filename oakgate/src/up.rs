@@ -8,13 +8,13 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use config::{Environment, Settings};
-use control_plane::{ApprovalRules, ControlPlane, NewPerson, StoreFile};
+use config::{Environment, Settings, StorePlace};
+use control_plane::NewPerson;
 use policy::approval::{Approver, PersonId};
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::cli::UpOptions;
+use crate::control_plane_command::{listen, open};
 use crate::exit::{Done, Failure};
 use crate::proxy_command::{announce, runtime, start_failure};
 use crate::signals::{Asked, Signals};
@@ -53,25 +53,29 @@ fn from_file(file: &Path) -> Result<Plan, Failure> {
     let control_plane = settings.control_plane.ok_or_else(|| missing("control_plane"))?;
     Ok(Plan {
         proxy: settings.proxy.ok_or_else(|| missing("proxy"))?,
-        session_file: control_plane.store.with_extension("session"),
+        session_file: session_file(file, &control_plane.store),
         control_plane,
         demonstration: None,
     })
 }
 
+/// Beside the store where that is a file, else beside the settings.
+fn session_file(settings: &Path, store: &StorePlace) -> PathBuf {
+    match store {
+        StorePlace::File(file) => file.with_extension("session"),
+        StorePlace::Postgres { .. } => settings.with_extension("session"),
+    }
+}
+
 async fn serve(plan: Plan) -> Done {
     let mut signals = Signals::listen()?;
-    let address = plan.control_plane.address;
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failure::Configuration(format!("the control plane can't listen on {address}: {error}"))
-    })?;
+    let listener = listen(&plan.control_plane).await?;
     let api = listener.local_addr().map_err(|error| Failure::Fault(error.to_string()))?;
-    let store = plan.control_plane.store.clone();
-    let control_plane = open(&store).await?;
+    let control_plane = open(&plan.control_plane).await?;
     let people = control_plane.people();
     let (proxy_end, control_end) = policy_sync::link(LINK_MESSAGES);
     let (stop_control, stopped) = oneshot::channel::<()>();
-    let mut serving = tokio::spawn(control_plane.serve(listener, control_end, async {
+    let mut serving = tokio::spawn(control_plane.serve(listener, Some(control_end), async {
         // Also when the sender is gone: then nobody is left to serve.
         let _asked = stopped.await;
     }));
@@ -106,17 +110,6 @@ async fn serve(plan: Plan) -> Done {
         .await
         .map_err(|error| Failure::Fault(error.to_string()))?
         .map_err(|error| Failure::Fault(error.to_string()))
-}
-
-async fn open(store: &Path) -> Result<ControlPlane, Failure> {
-    let settings = control_plane::Settings {
-        store: StoreFile::at(store),
-        approvals: ApprovalRules::default(),
-        hosts: Vec::new(),
-    };
-    ControlPlane::open(settings)
-        .await
-        .map_err(|error| Failure::Configuration(format!("{}: can't be opened: {error}", store.display())))
 }
 
 /// Somebody must be able to decide. The first person's session goes to a file that only this user can read.

@@ -6,6 +6,7 @@ use axum::extract::{Extension, Path, Query, State};
 use policy::UnixMillis;
 use policy::approval::Reference;
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::body::StrictJson;
 use super::representation::{ApprovalDocument, Page};
@@ -24,17 +25,20 @@ const PAGE_MAX: u32 = 200;
 const NOTE_BYTES_MAX: usize = 1000;
 
 /// What may be asked of the list.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    #[param(inline)]
     state: Option<StateName>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
+    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
 }
 
 /// The states by which the list can be narrowed.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum StateName {
     Pending,
@@ -47,21 +51,25 @@ enum StateName {
 }
 
 /// A person's decision.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DecideBody {
+    #[schema(inline)]
     decision: DecisionName,
+    #[schema(max_length = 1000)]
     note: Option<String>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum DecisionName {
     Approve,
     Deny,
 }
 
-/// `GET /v1/approvals`: those of the person's org, newest first.
+/// Approvals of the person's organisation, newest first.
+#[utoipa::path(get, path = "/v1/approvals", tag = "approvals", params(super::approvals::ListQuery), security(("session" = [])),
+    responses((status = 200, description = "A page.", body = Page)))]
 pub(super) async fn list(
     State(api): State<Api>,
     SignedIn(person): SignedIn,
@@ -84,7 +92,10 @@ pub(super) async fn list(
     Ok(Json(Page { items: approvals.into_iter().map(ApprovalDocument::from).collect(), next_cursor }))
 }
 
-/// `GET /v1/approvals/{reference}`, with the decisions on it.
+/// One approval, with the decisions on it.
+#[utoipa::path(get, path = "/v1/approvals/{reference}", tag = "approvals", security(("session" = [])),
+    params(("reference" = String, Path, description = "In upper or lower case.")),
+    responses((status = 200, description = "The approval.", body = ApprovalDocument)))]
 pub(super) async fn show(
     State(api): State<Api>,
     SignedIn(person): SignedIn,
@@ -96,7 +107,10 @@ pub(super) async fn show(
     Ok(Json(ApprovalDocument::from(approval).with(decisions)))
 }
 
-/// `POST /v1/approvals/{reference}/decide`. Answered once the decision is durable.
+/// Approves or denies. Answered once the decision is durable.
+#[utoipa::path(post, path = "/v1/approvals/{reference}/decide", tag = "approvals", security(("session" = [])),
+    params(("reference" = String, Path, description = "In upper or lower case.")), request_body = DecideBody,
+    responses((status = 200, description = "The approval as it is now.", body = ApprovalDocument)))]
 pub(super) async fn decide(
     State(api): State<Api>,
     SignedIn(person): SignedIn,

@@ -2,14 +2,15 @@
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::Problem;
 
-/// Largest body of a request.
-const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Largest body of a request, except a policy's.
+pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// A body that is JSON, says so, and has the fields of `T` and no others.
 pub(super) struct StrictJson<T>(pub(super) T);
@@ -18,16 +19,28 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let content_type = request.headers().get(CONTENT_TYPE).and_then(|field| field.to_str().ok());
-        let media_type = content_type.and_then(|field| field.split(';').next()).map(str::trim);
-        if !media_type.is_some_and(|name| name.eq_ignore_ascii_case("application/json")) {
-            return Err(Problem::ContentType);
-        }
+        check_content_type(request.headers())?;
         // Beside the limit only a client that breaks off ends here, and it reads no answer.
         let bytes = to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|_| Problem::BodyTooLarge)?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
-            Category::Data => Problem::BodyUnexpected,
-            Category::Io | Category::Syntax | Category::Eof => Problem::BodyNotJson,
-        })
+        read_json(&bytes).map(Self)
     }
+}
+
+/// Whether the body says that it is JSON.
+pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|field| field.to_str().ok());
+    let media_type = content_type.and_then(|field| field.split(';').next()).map(str::trim);
+    if media_type.is_some_and(|name| name.eq_ignore_ascii_case("application/json")) {
+        Ok(())
+    } else {
+        Err(Problem::ContentType)
+    }
+}
+
+/// The fields of `T` and no others.
+pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        Category::Data => Problem::BodyUnexpected,
+        Category::Io | Category::Syntax | Category::Eof => Problem::BodyNotJson,
+    })
 }

@@ -1,4 +1,4 @@
-//! Whether the control plane lives, whether it can work, what it counted, and how it is asked.
+//! Whether the control plane lives, whether it can work, and what it counted.
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -7,12 +7,14 @@ use axum::response::IntoResponse;
 use super::{Api, Problem};
 use crate::clock;
 
-/// It answers at all.
+/// Says that the control plane answers at all.
+#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, description = "It does.", body = String, content_type = "text/plain")))]
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The store answers, and the approvals service runs.
+/// Says whether the store answers and the approvals service runs.
+#[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, description = "They do.", body = String, content_type = "text/plain")))]
 pub(super) async fn readyz(State(api): State<Api>) -> Result<&'static str, Problem> {
     if !api.decider.is_running() {
         return Err(Problem::Stopping);
@@ -21,7 +23,8 @@ pub(super) async fn readyz(State(api): State<Api>) -> Result<&'static str, Probl
     Ok("ready\n")
 }
 
-/// Prometheus text.
+/// What was counted, as Prometheus text.
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {
     let live = api.store.live().await?;
     let text = api.metrics.text(&live, clock::now()).map_err(|error| {
@@ -29,9 +32,4 @@ pub(super) async fn metrics(State(api): State<Api>) -> Result<impl IntoResponse,
         Problem::StoreFailed
     })?;
     Ok(([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text))
-}
-
-/// The description of this API (OpenAPI 3.1).
-pub(super) async fn openapi() -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json")], include_str!("../../openapi.json"))
 }

@@ -1,24 +1,32 @@
 //! Everything that can be wrong with a request, and how the answer says it: one table.
 
+use axum::Json;
 use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use policy::approval::Refused;
-use serde_json::json;
+use serde::Serialize;
+use strum::{EnumIter, IntoEnumIterator};
+use utoipa::ToSchema;
 
 use crate::approvals::DecideError;
 use crate::store::StoreError;
 
 /// Why a request was not done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, EnumIter)]
 pub(super) enum Problem {
     AlreadyDecided,
     ApprovalEnded,
     BodyNotJson,
     BodyTooLarge,
     BodyUnexpected,
+    CannotConfigure,
+    CannotRun,
     ContentType,
     HostNotAllowed,
+    IdempotencyKey,
+    IdempotencyKeyReused,
+    IfMatch,
     KeyCannotDecide,
     MethodNotAllowed,
     NotFound,
@@ -31,19 +39,49 @@ pub(super) enum Problem {
     StoreFailed,
     TimedOut,
     Unauthenticated,
+    VersionChanged,
+}
+
+/// A problem as it is answered (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemDocument {
+    /// Always `about:blank`: `code` tells problems apart.
+    r#type: &'static str,
+    title: Option<&'static str>,
+    status: u16,
+    /// Stable.
+    code: &'static str,
+    /// What is wrong and what to do.
+    detail: &'static str,
+    /// Each mistake, where there can be several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<String>,
 }
 
 impl Problem {
+    /// Every code there is, sorted.
+    pub(super) fn codes() -> Vec<&'static str> {
+        let mut codes: Vec<_> = Self::iter().map(|problem| problem.status_and_code().1).collect();
+        codes.sort_unstable();
+        codes
+    }
+
     /// Status and code. Codes are stable.
-    pub(super) const fn status_and_code(self) -> (StatusCode, &'static str) {
+    pub(super) const fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::AlreadyDecided => (StatusCode::CONFLICT, "already_decided"),
             Self::ApprovalEnded => (StatusCode::CONFLICT, "approval_ended"),
             Self::BodyNotJson => (StatusCode::BAD_REQUEST, "body_not_json"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "body_unexpected"),
+            Self::CannotConfigure => (StatusCode::FORBIDDEN, "cannot_configure"),
+            Self::CannotRun => (StatusCode::FORBIDDEN, "cannot_run"),
             Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type"),
             Self::HostNotAllowed => (StatusCode::MISDIRECTED_REQUEST, "host_not_allowed"),
+            Self::IdempotencyKey => (StatusCode::BAD_REQUEST, "idempotency_key"),
+            Self::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
+            Self::IfMatch => (StatusCode::BAD_REQUEST, "if_match"),
             Self::KeyCannotDecide => (StatusCode::FORBIDDEN, "key_cannot_decide"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
@@ -56,21 +94,29 @@ impl Problem {
             Self::StoreFailed => (StatusCode::SERVICE_UNAVAILABLE, "store_failed"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            Self::VersionChanged => (StatusCode::PRECONDITION_FAILED, "version_changed"),
         }
     }
 
     /// What it says to people.
-    const fn detail(self) -> &'static str {
+    const fn detail(&self) -> &'static str {
         match self {
             Self::AlreadyDecided => "the approval is approved already",
             Self::ApprovalEnded => "the approval has ended",
             Self::BodyNotJson => "the body is not JSON",
-            Self::BodyTooLarge => "the body is larger than 16 KiB",
+            Self::BodyTooLarge => "the body is larger than what is taken here",
             Self::BodyUnexpected => {
                 "the body has an unknown, missing or repeated field, or one of a wrong type"
             }
+            Self::CannotConfigure => "this needs a management key, `oak_mgmt_…`; other keys cannot configure",
+            Self::CannotRun => {
+                "this needs a standard or an agent key; a management key or a person cannot run"
+            }
             Self::ContentType => "the body must be sent as `application/json`",
             Self::HostNotAllowed => "this server does not answer to the name in the `Host` field",
+            Self::IdempotencyKey => "`Idempotency-Key` must be sent once, with 1 to 255 visible characters",
+            Self::IdempotencyKeyReused => "another request had the same `Idempotency-Key`; use a new one",
+            Self::IfMatch => "`If-Match` must be sent once, with one entity tag or `*`",
             Self::KeyCannotDecide => {
                 "an agent's or runtime's key can never decide; a person's session is needed"
             }
@@ -84,7 +130,10 @@ impl Problem {
             Self::Stopping => "the control plane is stopping",
             Self::StoreFailed => "the store does not answer; try again",
             Self::TimedOut => "the request took too long; look at what became of it before you repeat it",
-            Self::Unauthenticated => "a person's session is needed: `Authorization: Bearer oak_session_…`",
+            Self::Unauthenticated => {
+                "no good credential came with this: `Authorization: Bearer` and a key, or a person's session"
+            }
+            Self::VersionChanged => "it was changed meanwhile: get it again, and repeat your change on that",
         }
     }
 }
@@ -92,14 +141,15 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
-        let body = json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "code": code,
-            "detail": self.detail(),
-        });
-        let mut response = (status, body.to_string()).into_response();
+        let document = ProblemDocument {
+            r#type: "about:blank",
+            title: status.canonical_reason(),
+            status: status.as_u16(),
+            code,
+            detail: self.detail(),
+            errors: Vec::new(),
+        };
+        let mut response = (status, Json(document)).into_response();
         let fields = response.headers_mut();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self == Self::Unauthenticated {

@@ -2,11 +2,13 @@
 
 use policy::UnixMillis;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::store::{Approval, Decision};
 
 /// A page of approvals, newest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApprovalPage)]
 pub(super) struct Page {
     pub(super) items: Vec<ApprovalDocument>,
     /// Asks for the next page; absent on the last one.
@@ -15,7 +17,8 @@ pub(super) struct Page {
 }
 
 /// One approval. What the call lacks is left out.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Approval)]
 pub(super) struct ApprovalDocument {
     reference: String,
     fingerprint: String,
@@ -46,11 +49,15 @@ pub(super) struct ApprovalDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_reasoning: Option<String>,
     policy: PolicyDocument,
+    #[schema(value_type = u64)]
     created_at_unix_ms: UnixMillis,
+    #[schema(value_type = u64)]
     expires_at_unix_ms: UnixMillis,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     decided_at_unix_ms: Option<UnixMillis>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     lapses_at_unix_ms: Option<UnixMillis>,
     /// The note of the last decision.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +68,8 @@ pub(super) struct ApprovalDocument {
 }
 
 /// What asked for the approval.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApprovalPolicy)]
 struct PolicyDocument {
     level: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,13 +80,15 @@ struct PolicyDocument {
 }
 
 /// One decision.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Decision)]
 pub(super) struct DecisionDocument {
     level: u8,
     person: String,
     decision: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    #[schema(value_type = u64)]
     at_unix_ms: UnixMillis,
     origin: String,
 }

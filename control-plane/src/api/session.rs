@@ -1,4 +1,4 @@
-//! Who is asking: always a person, by their session.
+//! Who is asking, and whether they may ask it at all: a program by its key, a person by their session.
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -6,27 +6,95 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
 use super::{Api, Problem};
+use crate::actor::{Actor, ActorKind};
 use crate::clock;
+use crate::key::Key;
 use crate::people::{Person, Session};
+use crate::store::{Holder, Tier};
 
-/// How keys begin that belong to programs.
-const KEY_PREFIXES: [&str; 2] = ["oak_live_", "oak_agent_"];
-
-/// The person whose session came with the request.
+/// A person with a session: the only one who may decide.
 pub(super) struct SignedIn(pub(super) Person);
+
+/// A management key: it configures.
+pub(super) struct Manager(pub(super) Actor);
+
+/// A management key or a person: they may look at everything of their organisation but secrets.
+pub(super) struct Reader(pub(super) Actor);
+
+/// A standard key or an agent's: it runs.
+pub(super) struct Runner(pub(super) Holder);
+
+/// Anybody with a credential.
+enum Known {
+    Program(Holder),
+    Person(Person),
+}
 
 impl FromRequestParts<Api> for SignedIn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let token = bearer(&parts.headers).ok_or(Problem::Unauthenticated)?;
-        if KEY_PREFIXES.iter().any(|prefix| token.starts_with(prefix)) {
-            return Err(Problem::KeyCannotDecide);
+        match known(&parts.headers, api).await? {
+            Known::Person(person) => Ok(Self(person)),
+            Known::Program(_) => Err(Problem::KeyCannotDecide),
         }
-        let session = Session::parse(token).ok_or(Problem::Unauthenticated)?;
-        let owner = api.people.session_owner(&session, clock::now()).await?;
-        owner.map(SignedIn).ok_or(Problem::Unauthenticated)
     }
+}
+
+impl FromRequestParts<Api> for Manager {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        match known(&parts.headers, api).await? {
+            Known::Program(holder) if holder.tier == Tier::Management => Ok(Self(actor(&holder))),
+            Known::Program(_) | Known::Person(_) => Err(Problem::CannotConfigure),
+        }
+    }
+}
+
+impl FromRequestParts<Api> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        match known(&parts.headers, api).await? {
+            Known::Program(holder) if holder.tier == Tier::Management => Ok(Self(actor(&holder))),
+            Known::Program(_) => Err(Problem::CannotConfigure),
+            Known::Person(person) => Ok(Self(Actor::person(&person.org, &person.approver.id))),
+        }
+    }
+}
+
+impl FromRequestParts<Api> for Runner {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        match known(&parts.headers, api).await? {
+            Known::Program(holder) if holder.tier != Tier::Management => Ok(Self(holder)),
+            Known::Program(_) | Known::Person(_) => Err(Problem::CannotRun),
+        }
+    }
+}
+
+/// The program that a holder is, as records have it.
+pub(super) fn actor(holder: &Holder) -> Actor {
+    let kind = match holder.tier {
+        Tier::Management => ActorKind::Management,
+        Tier::Standard => ActorKind::Standard,
+        Tier::Agent => ActorKind::Agent,
+    };
+    Actor { org: holder.org.clone(), id: holder.id.clone(), kind }
+}
+
+async fn known(headers: &HeaderMap, api: &Api) -> Result<Known, Problem> {
+    let token = bearer(headers).ok_or(Problem::Unauthenticated)?;
+    let now = clock::now();
+    if let Some(session) = Session::parse(token) {
+        let owner = api.people.session_owner(&session, now).await?;
+        return owner.map(Known::Person).ok_or(Problem::Unauthenticated);
+    }
+    let key = Key::parse(token).ok_or(Problem::Unauthenticated)?;
+    let holder = api.store.holder_of_key(&key.sha256(), now).await?;
+    holder.filter(|holder| holder.tier == key.tier()).map(Known::Program).ok_or(Problem::Unauthenticated)
 }
 
 /// The token of the one `Authorization: Bearer` field (RFC 6750).

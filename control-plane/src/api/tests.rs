@@ -12,7 +12,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::fixture::{Folder, ORG, approver, person, request};
+use crate::fixture::{self, Folder, ORG, approver, person, request};
+use crate::store::{Store, Tier};
 use crate::{ApprovalRules, ApprovalsFailed, ControlPlane, NewPerson, People, Session, Settings};
 use client::{Answer, raw, send};
 
@@ -21,6 +22,7 @@ struct Running {
     _folder: Folder,
     address: SocketAddr,
     people: People,
+    store: Store,
     sessions: Vec<Session>,
     proxy: ToControl,
     messages: FromControl,
@@ -36,6 +38,7 @@ impl Running {
         let control_plane = ControlPlane::open(settings).await.unwrap();
         let mut sessions = Vec::new();
         let people = control_plane.people();
+        let store = control_plane.store.clone();
         for approver in approvers {
             sessions.push(people.create(person(approver.clone())).await.unwrap());
         }
@@ -44,10 +47,10 @@ impl Running {
         let (proxy, control) = link(8);
         let (proxy, messages) = proxy.split();
         let (stop, stopped) = oneshot::channel();
-        let served = tokio::spawn(control_plane.serve(listener, control, async {
+        let served = tokio::spawn(control_plane.serve(listener, Some(control), async {
             let _ = stopped.await;
         }));
-        Self { _folder: folder, address, people, sessions, proxy, messages, stop, served }
+        Self { _folder: folder, address, people, store, sessions, proxy, messages, stop, served }
     }
 
     /// Opens an approval for a call, as the proxy would.
@@ -57,6 +60,12 @@ impl Running {
             ControlMessage::ApprovalCreated { reference, .. } => reference.to_string(),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A new key of an org, as an `Authorization` line.
+    async fn key(&self, org: &str, id: &str, tier: Tier) -> String {
+        let key = fixture::key(&self.store, org, id, tier).await;
+        format!("Authorization: Bearer {}\r\n", key.expose())
     }
 
     async fn get(&self, who: usize, path: &str) -> Answer {
@@ -71,6 +80,19 @@ impl Running {
         );
         let path = format!("/v1/approvals/{reference}/decide");
         send(self.address, "POST", &path, &fields, &body.to_string()).await
+    }
+}
+
+#[tokio::test]
+async fn a_program_by_its_key_never_decides() {
+    let mut running = Running::start(&[approver("ada", true, false)]).await;
+    let reference = running.open(1, "{}").await;
+    for tier in [Tier::Management, Tier::Standard, Tier::Agent] {
+        let key = running.key(ORG, tier.as_str(), tier).await;
+        let fields = format!("{key}Content-Type: application/json\r\n");
+        let path = format!("/v1/approvals/{reference}/decide");
+        let answer = send(running.address, "POST", &path, &fields, r#"{"decision":"approve"}"#).await;
+        answer.problem(403, "key_cannot_decide");
     }
 }
 
@@ -155,7 +177,7 @@ async fn only_a_session_that_lasts_opens_the_door() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (_proxy, control) = link(8);
-    tokio::spawn(control_plane.serve(listener, control, std::future::pending()));
+    tokio::spawn(control_plane.serve(listener, Some(control), std::future::pending()));
     let get = async |authorization: &str| {
         let fields = format!("Authorization: {authorization}\r\n");
         send(address, "GET", "/v1/approvals", &fields, "").await
@@ -179,8 +201,8 @@ async fn only_a_session_that_lasts_opens_the_door() {
         (format!("Bearer {0}\r\nAuthorization: Bearer {0}", second.expose()), 401, "unauthenticated"),
         ("Bearer".to_owned(), 401, "unauthenticated"),
         ("Bearer ' OR 1=1 --".to_owned(), 401, "unauthenticated"),
-        (format!("Bearer {key}"), 403, "key_cannot_decide"),
-        (format!("Bearer {agent}"), 403, "key_cannot_decide"),
+        (format!("Bearer {key}"), 401, "unauthenticated"),
+        (format!("Bearer {agent}"), 401, "unauthenticated"),
     ];
     for (authorization, status, code) in refused {
         let answer = get(&authorization).await;
@@ -199,7 +221,7 @@ async fn bad_requests_are_refused_by_name() {
     let typed = format!("{session}Content-Type: application/json\r\n");
     let decide = format!("/v1/approvals/{reference}/decide");
     let long_note = json!({"decision": "approve", "note": "x".repeat(1001)}).to_string();
-    let large = format!(r#"{{"decision":"approve","note":"{}"}}"#, "x".repeat(17_000));
+    let large = format!(r#"{{"decision":"approve","note":"{}"}}"#, "x".repeat(70_000));
     let cases = [
         ("GET", "/", "", "", 404, "not_found"),
         ("GET", "/v1/approvals/nonsense", session.as_str(), "", 404, "not_found"),

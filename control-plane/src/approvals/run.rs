@@ -34,9 +34,9 @@ enum Link {
 }
 
 /// Starts the service. It runs on without its proxy, and ends when every [`Decider`] is gone.
-pub(crate) fn start(approvals: Approvals, link: ControlEnd) -> (Decider, JoinHandle<()>) {
+pub(crate) fn start(approvals: Approvals, link: Option<ControlEnd>) -> (Decider, JoinHandle<()>) {
     let (sender, decisions) = mpsc::channel(DECISIONS_QUEUED_MAX);
-    (Decider(sender), tokio::spawn(run(approvals, Some(link), decisions)))
+    (Decider(sender), tokio::spawn(run(approvals, link, decisions)))
 }
 
 impl Decider {

@@ -2,8 +2,8 @@
 
 use policy::UnixMillis;
 use policy::approval::{Approver, PersonId};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row, Transaction};
 
 use super::row::{flag, moment, person, text};
 use super::{Store, StoreError, sql_integer};
@@ -38,7 +38,7 @@ impl Store {
         session_sha256: &str,
         now: UnixMillis,
     ) -> Result<Added, StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.transaction().await?;
         let people: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM people WHERE org = $1")
             .bind(&person.org)
             .fetch_one(&mut *transaction)
@@ -109,7 +109,7 @@ impl Store {
 }
 
 impl PersonRow {
-    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn read(row: &AnyRow) -> Result<Self, StoreError> {
         Ok(Self {
             org: row.try_get("org")?,
             name: row.try_get("name")?,
@@ -121,7 +121,7 @@ impl PersonRow {
 
 /// Who could decide in an org.
 pub(super) async fn approvers(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction<'static, Any>,
     org: &str,
 ) -> Result<Vec<Approver>, StoreError> {
     let rows = sqlx::query("SELECT id, level1, level2 FROM people WHERE org = $1")
@@ -131,7 +131,7 @@ pub(super) async fn approvers(
     rows.iter().map(approver).collect()
 }
 
-fn approver(row: &SqliteRow) -> Result<Approver, StoreError> {
+fn approver(row: &AnyRow) -> Result<Approver, StoreError> {
     let id: String = row.try_get("id")?;
     Ok(Approver { id: person(&id)?, level1: flag(row, "level1")?, level2: flag(row, "level2")? })
 }

@@ -3,7 +3,7 @@
 use policy::UnixMillis;
 use policy::approval::{Fingerprint, Level, PersonId, Reference, State, Terms};
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use super::StoreError;
 
@@ -63,7 +63,7 @@ pub(crate) struct Position {
 }
 
 impl Approval {
-    pub(super) fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+    pub(super) fn read(row: &AnyRow) -> Result<Self, StoreError> {
         let first_by = text(row, "first_by")?.map(|id| person(&id)).transpose()?;
         let lapses_at = optional_moment(row, "lapses_at_unix_ms")?;
         Ok(Self {
@@ -127,7 +127,7 @@ impl Approval {
 }
 
 impl Decision {
-    pub(super) fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+    pub(super) fn read(row: &AnyRow) -> Result<Self, StoreError> {
         Ok(Self {
             level: u8::try_from(count(row, "level")?).map_err(|_| StoreError::Unreadable("level"))?,
             person: row.try_get("person")?,
@@ -140,7 +140,7 @@ impl Decision {
 }
 
 fn state(
-    row: &SqliteRow,
+    row: &AnyRow,
     first_by: Option<&PersonId>,
     lapses_at: Option<UnixMillis>,
 ) -> Result<State, StoreError> {
@@ -162,23 +162,23 @@ pub(super) fn person(id: &str) -> Result<PersonId, StoreError> {
     PersonId::parse(id).map_err(|_| StoreError::Unreadable("person"))
 }
 
-pub(super) fn text(row: &SqliteRow, column: &'static str) -> Result<Option<String>, StoreError> {
+pub(super) fn text(row: &AnyRow, column: &'static str) -> Result<Option<String>, StoreError> {
     Ok(row.try_get(column)?)
 }
 
-pub(super) fn flag(row: &SqliteRow, column: &'static str) -> Result<bool, StoreError> {
+pub(super) fn flag(row: &AnyRow, column: &'static str) -> Result<bool, StoreError> {
     Ok(row.try_get::<i64, _>(column)? != 0)
 }
 
-pub(super) fn count(row: &SqliteRow, column: &'static str) -> Result<u64, StoreError> {
+pub(super) fn count(row: &AnyRow, column: &'static str) -> Result<u64, StoreError> {
     u64::try_from(row.try_get::<i64, _>(column)?).map_err(|_| StoreError::Unreadable(column))
 }
 
-pub(super) fn moment(row: &SqliteRow, column: &'static str) -> Result<UnixMillis, StoreError> {
+pub(super) fn moment(row: &AnyRow, column: &'static str) -> Result<UnixMillis, StoreError> {
     count(row, column).map(UnixMillis)
 }
 
-fn optional_moment(row: &SqliteRow, column: &'static str) -> Result<Option<UnixMillis>, StoreError> {
+pub(super) fn optional_moment(row: &AnyRow, column: &'static str) -> Result<Option<UnixMillis>, StoreError> {
     let number: Option<i64> = row.try_get(column)?;
     number.map(|ms| u64::try_from(ms).map(UnixMillis).map_err(|_| StoreError::Unreadable(column))).transpose()
 }

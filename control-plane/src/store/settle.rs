@@ -2,7 +2,7 @@
 
 use policy::UnixMillis;
 use policy::approval::{Event, Level, Reference, Refused, State, apply};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Any, Transaction};
 
 use super::{Approval, Settled, Store, StoreError, sql_integer};
 
@@ -11,7 +11,7 @@ const DUE_ROWS_MAX: i64 = 100;
 
 /// An open transaction in which no approval is overdue at `now`.
 pub(super) struct Writing {
-    pub(super) transaction: Transaction<'static, Sqlite>,
+    pub(super) transaction: Transaction<'static, Any>,
     pub(super) now: UnixMillis,
     ended: Vec<Ended>,
 }
@@ -37,7 +37,7 @@ pub(crate) enum Change {
 impl Store {
     /// Begins to write, and settles what is due.
     pub(super) async fn begin(&self, now: UnixMillis) -> Result<Writing, StoreError> {
-        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let transaction = self.transaction().await?;
         let mut writing = Writing { transaction, now, ended: Vec::new() };
         writing.settle().await?;
         Ok(writing)

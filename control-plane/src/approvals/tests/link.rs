@@ -29,7 +29,7 @@ async fn of_many_identical_calls_one_goes_on() {
     let service = service(&folder, std::slice::from_ref(&ada), ApprovalRules::default()).await;
     let (proxy, control) = link(8);
     let (proxy, mut messages) = proxy.split();
-    let (decider, task) = start(service, control);
+    let (decider, task) = start(service, Some(control));
 
     let mut references = HashSet::new();
     for hold in 0..CALLS {
@@ -108,7 +108,7 @@ async fn the_clock_expires_what_waits() {
     let reference = service.pending(&request(1, "{}"), asked_at).await;
     let (proxy, control) = link(8);
     let (_proxy, mut messages) = proxy.split();
-    let (_decider, _task) = start(service, control);
+    let (_decider, _task) = start(service, Some(control));
     assert_eq!(receive(&mut messages).await, told(1, &reference, Outcome::Expired, None));
 }
 
@@ -120,7 +120,7 @@ async fn decisions_go_on_without_the_proxy() {
     let store = service.store.clone();
     let (proxy, control) = link(8);
     let (proxy, mut messages) = proxy.split();
-    let (decider, _task) = start(service, control);
+    let (decider, _task) = start(service, Some(control));
     proxy.send(ProxyMessage::ApprovalRequest(Box::new(request(1, "{}")))).unwrap();
     let reference = created(&mut messages).await;
     drop((proxy, messages));
@@ -132,7 +132,7 @@ async fn decisions_go_on_without_the_proxy() {
     let (proxy, control) = link(8);
     let (proxy, mut messages) = proxy.split();
     let service = Approvals::new(store, ApprovalRules::default(), Metrics::new().unwrap());
-    let (_decider, _task) = start(service, control);
+    let (_decider, _task) = start(service, Some(control));
     proxy.send(ProxyMessage::ApprovalRequest(Box::new(request(1, "{}")))).unwrap();
     assert_eq!(created(&mut messages).await, reference);
     assert_eq!(receive(&mut messages).await, told(1, &reference, Outcome::Denied, Some("as agreed")));

@@ -1,0 +1,56 @@
+//! The control plane, as written.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::default_receipt_ttl_seconds;
+
+/// The control plane.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ControlPlaneSource {
+    /// Its name: who decided (`iss`), in the receipts that it signs.
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// Address of its API.
+    pub address: String,
+    /// `sqlite://FILE`, or `postgres://USER@HOST/DATABASE`.
+    pub store: String,
+    /// The password of PostgreSQL's user, in a file of its own.
+    pub store_password_file: Option<PathBuf>,
+    /// Further host names that its API answers to.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// What signs and verifies receipts. Without it, no permission is checked and no receipt redeemed here.
+    pub receipts: Option<ControlReceiptsSource>,
+    /// Where used receipts are shared with others that serve the same tools.
+    pub redis: Option<RedisSource>,
+}
+
+/// Receipts of the control plane.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ControlReceiptsSource {
+    /// A JWK set with the signing key.
+    pub keys_file: PathBuf,
+    /// How long a receipt is good.
+    #[serde(default = "default_receipt_ttl_seconds")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub ttl_seconds: u32,
+}
+
+/// A Redis server.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RedisSource {
+    /// `redis://HOST:PORT/DATABASE`, or `rediss://` over TLS.
+    pub url: String,
+    /// The password, in a file of its own.
+    pub password_file: Option<PathBuf>,
+}
+
+fn default_name() -> String {
+    "control-plane".to_owned()
+}

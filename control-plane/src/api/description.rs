@@ -1,0 +1,70 @@
+//! The description of the API (OpenAPI 3.1), made of the handlers themselves and served at `/openapi.json`.
+
+use std::future::{Ready, ready};
+
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use utoipa::OpenApi;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::{Object, Schema};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Ref, RefOr, Response as Described, ResponseBuilder};
+
+use super::problem::{Problem, ProblemDocument};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Oakgate control plane",
+        version = "1",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        description = "Errors are problem documents (RFC 9457) with a stable `code`."
+    ),
+    components(schemas(ProblemDocument))
+)]
+struct Head;
+
+/// What the description begins with.
+pub(super) fn head() -> utoipa::openapi::OpenApi {
+    let mut head = Head::openapi();
+    let components = head.components.get_or_insert_default();
+    for (name, says) in [
+        ("session", "A person's session, `oak_session_…`."),
+        ("management", "A management key, `oak_mgmt_…`: configures, cannot run."),
+        ("standard", "A standard key, `oak_live_…`: runs, cannot configure."),
+        ("agent", "An agent's key, `oak_agent_…`: may ask and poll."),
+    ] {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(says)).build();
+        components.add_security_scheme(name, SecurityScheme::Http(scheme));
+    }
+    if let Some(RefOr::T(Schema::Object(Object { properties, .. }))) = components.schemas.get_mut("Problem")
+        && let Some(RefOr::T(Schema::Object(code))) = properties.get_mut("code")
+    {
+        code.enum_values = Some(Problem::codes().into_iter().map(Value::from).collect());
+    }
+    head
+}
+
+/// Answers with the description. Whatever is not described as a success of an operation is a problem document.
+pub(super) fn serve(mut document: utoipa::openapi::OpenApi) -> impl Fn() -> Ready<Response> + Clone {
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            add_problem(operation);
+        }
+    }
+    let text = document.to_json().unwrap_or_default();
+    move || ready(([(CONTENT_TYPE, "application/json")], text.clone()).into_response())
+}
+
+fn add_problem(operation: &mut Operation) {
+    let schema = RefOr::<Schema>::Ref(Ref::from_schema_name("Problem"));
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    let problem: Described = ResponseBuilder::new()
+        .description("Why it was not done.")
+        .content("application/problem+json", content)
+        .build();
+    operation.responses.responses.insert("default".to_owned(), problem.into());
+}

@@ -1,0 +1,222 @@
+//! What every write has in common: who writes, whether it was done before, and how it is answered.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header::{CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use super::body::{BODY_BYTES_MAX, check_content_type, read_json};
+use super::serve::Peer;
+use super::session::{Manager, Runner, actor};
+use super::{Api, Problem};
+use crate::actor::Actor;
+use crate::clock;
+use crate::store::{Begun, Edit, Holder, Kept, Record, Repeat};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Says that an answer is the one of an earlier request.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Longest `Idempotency-Key`.
+const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+/// A management key's write with the JSON body `T`; `T` is [`NoBody`] where there is none.
+pub(super) struct Change<T> {
+    pub(super) write: Write,
+    pub(super) body: T,
+}
+
+/// A standard or agent key's write.
+pub(super) struct Run<T> {
+    pub(super) write: Write,
+    pub(super) holder: Holder,
+    pub(super) body: T,
+}
+
+/// No body at all.
+#[derive(Debug)]
+pub(super) struct NoBody;
+
+/// A request that writes.
+#[derive(Debug)]
+pub(super) struct Write {
+    pub(super) actor: Actor,
+    pub(super) origin: String,
+    /// `If-Match`, if it was sent: exactly one entity tag.
+    pub(super) if_match: Option<String>,
+    repeat: Option<Repeat>,
+}
+
+/// The answer to a write that was done.
+#[derive(Debug)]
+pub(super) struct Done {
+    kept: Kept,
+}
+
+/// What can be read from a request's body.
+pub(super) trait ReadBody: Sized {
+    /// Largest body.
+    const BYTES_MAX: usize;
+
+    fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Self, Problem>;
+}
+
+impl<T: DeserializeOwned> ReadBody for T {
+    const BYTES_MAX: usize = BODY_BYTES_MAX;
+
+    fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Self, Problem> {
+        check_content_type(headers)?;
+        read_json(bytes)
+    }
+}
+
+impl ReadBody for NoBody {
+    const BYTES_MAX: usize = 0;
+
+    fn read(_: &HeaderMap, _: &[u8]) -> Result<Self, Problem> {
+        Ok(Self)
+    }
+}
+
+impl<T: ReadBody> FromRequest<Api> for Change<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let Manager(actor) = Manager::from_request_parts(&mut parts, api).await?;
+        let (write, body) = read(Request::from_parts(parts, body), actor).await?;
+        Ok(Self { write, body })
+    }
+}
+
+impl<T: ReadBody> FromRequest<Api> for Run<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let Runner(holder) = Runner::from_request_parts(&mut parts, api).await?;
+        let (write, body) = read(Request::from_parts(parts, body), actor(&holder)).await?;
+        Ok(Self { write, holder, body })
+    }
+}
+
+async fn read<T: ReadBody>(request: Request<Body>, actor: Actor) -> Result<(Write, T), Problem> {
+    let (parts, body) = request.into_parts();
+    let bytes = to_bytes(body, T::BYTES_MAX).await.map_err(|_| Problem::BodyTooLarge)?;
+    let peer = parts.extensions.get::<Peer>().copied();
+    let sha256 = || {
+        let mut hash = Sha256::new();
+        hash.update(parts.method.as_str());
+        hash.update([0]);
+        hash.update(parts.uri.to_string());
+        hash.update([0]);
+        hash.update(&bytes);
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let key = only(&parts.headers, &IDEMPOTENCY_KEY).map_err(|()| Problem::IdempotencyKey)?;
+    if key.is_some_and(|key| key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX) {
+        return Err(Problem::IdempotencyKey);
+    }
+    let write = Write {
+        actor,
+        origin: peer.map_or_else(String::new, |peer| peer.remote.to_string()),
+        if_match: only(&parts.headers, &IF_MATCH).map_err(|()| Problem::IfMatch)?.map(str::to_owned),
+        repeat: key.map(|key| Repeat { key: key.to_owned(), request_sha256: sha256() }),
+    };
+    Ok((write, T::read(&parts.headers, &bytes)?))
+}
+
+/// The one field of that name, if there is one. `Err`: there are several, or it is not visible ASCII.
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, ()> {
+    let mut fields = headers.get_all(name).iter();
+    match (fields.next(), fields.next()) {
+        (None, _) => Ok(None),
+        (Some(field), None) => field.to_str().map(Some).map_err(|_| ()),
+        (Some(_), Some(_)) => Err(()),
+    }
+}
+
+impl Write {
+    /// Begins the write; or, if it was done before, gives the answer it had then.
+    pub(super) async fn begin(self, api: &Api) -> Result<Result<Edit, Response>, Problem> {
+        let begun = api.store.begin_edit(self.actor, self.origin, self.repeat, clock::now()).await?;
+        match begun {
+            Begun::New(edit) => Ok(Ok(edit)),
+            Begun::Repeated(kept) => {
+                let mut response = Done { kept }.into_response();
+                response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+                Ok(Err(response))
+            }
+            Begun::KeyReused => Err(Problem::IdempotencyKeyReused),
+        }
+    }
+}
+
+impl Done {
+    /// The answer with this representation of what was written.
+    pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Result<Self, Problem> {
+        let body = serde_json::to_string(document).map_err(|_| Problem::StoreFailed)?;
+        Ok(Self { kept: Kept { status: status.as_u16(), etag: None, location: None, body } })
+    }
+
+    /// The answer with nothing in it.
+    pub(super) const fn empty() -> Self {
+        Self { kept: Kept { status: 204, etag: None, location: None, body: String::new() } }
+    }
+
+    /// With the entity tag of what was written: its version.
+    pub(super) fn version(mut self, version: u64) -> Self {
+        self.kept.etag = Some(etag(version));
+        self
+    }
+
+    /// With the place of what was made.
+    pub(super) fn location(mut self, path: String) -> Self {
+        self.kept.location = Some(path);
+        self
+    }
+
+    /// Makes the write durable, with its record and this answer.
+    pub(super) async fn commit(self, edit: Edit, record: &Record) -> Result<Self, Problem> {
+        edit.commit(record, &self.kept).await?;
+        Ok(self)
+    }
+}
+
+impl IntoResponse for Done {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.kept.status).unwrap_or(StatusCode::OK);
+        let has_body = !self.kept.body.is_empty();
+        let mut response = (status, self.kept.body).into_response();
+        let fields = response.headers_mut();
+        fields.remove(CONTENT_TYPE);
+        if has_body {
+            fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        for (name, value) in [(ETAG, self.kept.etag), (LOCATION, self.kept.location)] {
+            if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
+                fields.insert(name, value);
+            }
+        }
+        response
+    }
+}
+
+/// A version as a strong entity tag (RFC 9110, section 8.8.3).
+pub(super) fn etag(version: u64) -> String {
+    format!("\"{version}\"")
+}
+
+/// Whether `If-Match` lets a write of this version go on.
+pub(super) fn check_match(if_match: Option<&str>, version: u64) -> Result<(), Problem> {
+    match if_match {
+        None | Some("*") => Ok(()),
+        Some(tag) if tag == etag(version) => Ok(()),
+        Some(_) => Err(Problem::VersionChanged),
+    }
+}

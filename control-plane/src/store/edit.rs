@@ -1,0 +1,178 @@
+//! One write through the API: the change, who made it, and how it was answered, in one transaction.
+
+use policy::UnixMillis;
+use sqlx::{Any, Row, Transaction};
+use uuid::Uuid;
+
+use super::row::text;
+use super::{Store, StoreError, sql_integer};
+use crate::actor::Actor;
+
+/// How long answers are kept for clients that repeat a write.
+const REPEATS_KEPT_SECONDS: u64 = 24 * 60 * 60;
+
+/// A write under way. Dropped before [`Edit::commit`], it never was.
+#[derive(Debug)]
+pub(crate) struct Edit {
+    pub(super) transaction: Transaction<'static, Any>,
+    pub(crate) actor: Actor,
+    /// The address that the request came from.
+    pub(crate) origin: String,
+    pub(crate) now: UnixMillis,
+    repeat: Option<Repeat>,
+}
+
+/// What tells that a request is one that came before.
+#[derive(Clone, Debug)]
+pub(crate) struct Repeat {
+    /// `Idempotency-Key`.
+    pub(crate) key: String,
+    /// SHA-256 of method, path, query and body, lower-case hexadecimal.
+    pub(crate) request_sha256: String,
+}
+
+/// How a write was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) status: u16,
+    pub(crate) etag: Option<String>,
+    pub(crate) location: Option<String>,
+    /// JSON; empty if there is none. Never a secret.
+    pub(crate) body: String,
+}
+
+/// How a write begins.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    New(Edit),
+    /// It was done before, and answered so.
+    Repeated(Kept),
+    /// Another request had the same `Idempotency-Key`.
+    KeyReused,
+}
+
+/// What is written down of a change or a question.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    /// Such as `rule.put`.
+    pub(crate) action: &'static str,
+    /// What it was done to.
+    pub(crate) object: String,
+    pub(crate) tenant: Option<String>,
+    pub(crate) permission: Option<&'static str>,
+    /// Whatever else there is to say, never a secret.
+    pub(crate) details: Option<serde_json::Value>,
+}
+
+impl Record {
+    /// A change of something.
+    pub(crate) fn of(action: &'static str, object: &str) -> Self {
+        Self { action, object: object.to_owned(), tenant: None, permission: None, details: None }
+    }
+}
+
+impl Store {
+    /// Begins a write of `actor`.
+    pub(crate) async fn begin_edit(
+        &self,
+        actor: Actor,
+        origin: String,
+        repeat: Option<Repeat>,
+        now: UnixMillis,
+    ) -> Result<Begun, StoreError> {
+        let mut edit = Edit { transaction: self.transaction().await?, actor, origin, now, repeat };
+        let Some(repeat) = edit.repeat.clone() else { return Ok(Begun::New(edit)) };
+        Ok(match edit.kept(&repeat).await? {
+            None => Begun::New(edit),
+            Some((sha256, kept)) if sha256 == repeat.request_sha256 => Begun::Repeated(kept),
+            Some(_) => Begun::KeyReused,
+        })
+    }
+}
+
+impl Edit {
+    /// Makes the change durable, with its record and its answer.
+    pub(crate) async fn commit(mut self, record: &Record, answer: &Kept) -> Result<(), StoreError> {
+        insert_record(&mut self.transaction, &self.actor, &self.origin, record, self.now).await?;
+        if let Some(repeat) = self.repeat.take() {
+            self.keep(&repeat, answer).await?;
+        }
+        self.transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn kept(&mut self, repeat: &Repeat) -> Result<Option<(String, Kept)>, StoreError> {
+        let since = UnixMillis(self.now.0.saturating_sub(REPEATS_KEPT_SECONDS * 1000));
+        let row = sqlx::query(
+            "SELECT * FROM repeats WHERE org = $1 AND actor = $2 AND idempotency_key = $3 AND at_unix_ms >= $4",
+        )
+        .bind(&self.actor.org)
+        .bind(&self.actor.id)
+        .bind(&repeat.key)
+        .bind(sql_integer(since.0))
+        .fetch_optional(&mut *self.transaction)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let status =
+            u16::try_from(row.try_get::<i64, _>("status")?).map_err(|_| StoreError::Unreadable("status"))?;
+        let kept = Kept {
+            status,
+            etag: text(&row, "etag")?,
+            location: text(&row, "location")?,
+            body: row.try_get("body")?,
+        };
+        Ok(Some((row.try_get("request_sha256")?, kept)))
+    }
+
+    async fn keep(&mut self, repeat: &Repeat, answer: &Kept) -> Result<(), StoreError> {
+        let before = UnixMillis(self.now.0.saturating_sub(REPEATS_KEPT_SECONDS * 1000));
+        sqlx::query("DELETE FROM repeats WHERE at_unix_ms < $1")
+            .bind(sql_integer(before.0))
+            .execute(&mut *self.transaction)
+            .await?;
+        sqlx::query(
+            "INSERT INTO repeats (org, actor, idempotency_key, request_sha256, status, etag, location, body, \
+             at_unix_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        )
+        .bind(&self.actor.org)
+        .bind(&self.actor.id)
+        .bind(&repeat.key)
+        .bind(&repeat.request_sha256)
+        .bind(i64::from(answer.status))
+        .bind(&answer.etag)
+        .bind(&answer.location)
+        .bind(&answer.body)
+        .bind(sql_integer(self.now.0))
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Writes down what somebody did.
+pub(super) async fn insert_record(
+    transaction: &mut Transaction<'static, Any>,
+    actor: &Actor,
+    origin: &str,
+    record: &Record,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO activity (id, org, at_unix_ms, action, object, actor, actor_kind, origin, tenant, permission, \
+         details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(Uuid::now_v7().to_string())
+    .bind(&actor.org)
+    .bind(sql_integer(now.0))
+    .bind(record.action)
+    .bind(&record.object)
+    .bind(&actor.id)
+    .bind(actor.kind.as_str())
+    .bind(origin)
+    .bind(&record.tenant)
+    .bind(record.permission)
+    .bind(record.details.as_ref().map(ToString::to_string))
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}

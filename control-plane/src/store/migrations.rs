@@ -1,0 +1,18 @@
+//! How the tables came to be, step by step.
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// Version, name and text of each migration. One that was ever released never changes; new ones are added below.
+const MIGRATIONS: [(i64, &str, &str); 3] = [
+    (1, "approvals", include_str!("../../migrations/0001_approvals.sql")),
+    (2, "definition_changed", include_str!("../../migrations/0002_definition_changed.sql")),
+    (3, "policy", include_str!("../../migrations/0003_policy.sql")),
+];
+
+pub(super) fn migrator() -> Migrator {
+    let migrations = MIGRATIONS.iter().map(|&(version, name, sql)| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}
