@@ -3,6 +3,7 @@
 mod approvals;
 mod body;
 mod description;
+mod drafts;
 mod hosts;
 mod operations;
 mod problem;
@@ -52,6 +53,8 @@ impl Api {
             .routes(routes!(approvals::list))
             .routes(routes!(approvals::show))
             .routes(routes!(approvals::decide))
+            .routes(routes!(drafts::list))
+            .routes(routes!(drafts::show, drafts::forget))
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))

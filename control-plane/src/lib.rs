@@ -6,9 +6,11 @@ mod actor;
 mod api;
 mod approvals;
 mod clock;
+mod discovery;
 #[cfg(test)]
 mod fixture;
 mod key;
+mod link;
 mod metrics;
 mod people;
 mod store;
@@ -24,6 +26,7 @@ pub use store::{StoreError, StoreUrl, StoreUrlError};
 
 use api::Api;
 use approvals::Approvals;
+use link::Link;
 use metrics::Metrics;
 use store::Store;
 
@@ -89,7 +92,8 @@ impl ControlPlane {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ApprovalsFailed> {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
-        let (decider, mut task) = approvals::start(service, link);
+        let (discovery, storing) = discovery::start(self.store.clone(), self.metrics.clone());
+        let (decider, mut task) = approvals::start(service, link.map(|end| Link::new(end, discovery)));
         let api = Api::new(self.store.clone(), decider, self.metrics, &self.settings.hosts);
         let mut ended = None;
         let stop = async {
@@ -103,7 +107,9 @@ impl ControlPlane {
             Some(result) => result,
             None => task.await,
         };
+        // It ends with the link, once it has stored what came over it.
+        let stored = storing.await;
         self.store.close().await;
-        ended.map_err(|_| ApprovalsFailed)
+        ended.and(stored).map_err(|_| ApprovalsFailed)
     }
 }

@@ -3,7 +3,7 @@
 use policy::UnixMillis;
 use policy::approval::State;
 use policy_sync::Refusal;
-use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::store::{Answer, Live};
 
@@ -14,6 +14,8 @@ pub(crate) struct Metrics {
     transitions: IntCounterVec,
     refusals: IntCounterVec,
     decisions: IntCounterVec,
+    drafts_stored: IntCounter,
+    drafts_refused: IntCounterVec,
     live: IntGaugeVec,
     oldest_pending_seconds: IntGauge,
 }
@@ -34,6 +36,11 @@ impl Metrics {
                 Opts::new("oakgate_approval_decisions_total", "Decisions of people."),
                 &["decision"],
             )?,
+            drafts_stored: IntCounter::new("oakgate_drafts_stored_total", "Tools that became drafts.")?,
+            drafts_refused: IntCounterVec::new(
+                Opts::new("oakgate_drafts_refused_total", "Tools that were seen and did not become drafts."),
+                &["reason"],
+            )?,
             live: IntGaugeVec::new(
                 Opts::new("oakgate_approvals", "Approvals that have not ended, by state."),
                 &["state"],
@@ -46,6 +53,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.transitions.clone()))?;
         metrics.registry.register(Box::new(metrics.refusals.clone()))?;
         metrics.registry.register(Box::new(metrics.decisions.clone()))?;
+        metrics.registry.register(Box::new(metrics.drafts_stored.clone()))?;
+        metrics.registry.register(Box::new(metrics.drafts_refused.clone()))?;
         metrics.registry.register(Box::new(metrics.live.clone()))?;
         metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
         Ok(metrics)
@@ -66,6 +75,15 @@ impl Metrics {
 
     pub(crate) fn decided(&self, answer: Answer) {
         self.decisions.with_label_values(&[answer.as_str()]).inc();
+    }
+
+    pub(crate) fn draft_stored(&self) {
+        self.drafts_stored.inc();
+    }
+
+    /// So many tools did not become drafts.
+    pub(crate) fn drafts_refused(&self, reason: &'static str, count: usize) {
+        self.drafts_refused.with_label_values(&[reason]).inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     /// Everything as Prometheus text, with what is alive now.

@@ -6,6 +6,7 @@
 
 mod approvals;
 mod database;
+mod drafts;
 mod edit;
 mod holders;
 mod migrations;
@@ -16,6 +17,9 @@ mod settle;
 
 pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
 pub use database::{StoreUrl, StoreUrlError};
+pub(crate) use drafts::{
+    Draft, DraftFilter, DraftLimits, DraftPosition, DraftState, Placed, Seen, SeenDraft,
+};
 pub(crate) use edit::{Begun, Edit, Kept, Record, Repeat};
 pub(crate) use holders::{Holder, Tier};
 pub(crate) use opening::{Opened, Opening};
