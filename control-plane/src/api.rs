@@ -5,9 +5,13 @@ mod body;
 mod description;
 mod drafts;
 mod hosts;
+mod name;
 mod operations;
+mod pieces;
+mod policy;
 mod problem;
 mod representation;
+mod revise;
 mod serve;
 mod session;
 mod write;
@@ -23,6 +27,7 @@ use utoipa_axum::routes;
 use crate::approvals::Decider;
 use crate::metrics::Metrics;
 use crate::people::People;
+use crate::policies::Policies;
 use crate::store::Store;
 use hosts::Hosts;
 use problem::Problem;
@@ -33,6 +38,7 @@ pub(crate) use serve::serve;
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     store: Store,
+    policies: Policies,
     people: People,
     decider: Decider,
     metrics: Metrics,
@@ -40,9 +46,15 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    pub(crate) fn new(store: Store, decider: Decider, metrics: Metrics, hosts: &[String]) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        policies: Policies,
+        decider: Decider,
+        metrics: Metrics,
+        hosts: &[String],
+    ) -> Self {
         let people = People::new(store.clone());
-        Self { store, people, decider, metrics, hosts: Arc::new(Hosts::new(hosts)) }
+        Self { store, policies, people, decider, metrics, hosts: Arc::new(Hosts::new(hosts)) }
     }
 
     fn router(self) -> Router {
@@ -55,6 +67,9 @@ impl Api {
             .routes(routes!(approvals::decide))
             .routes(routes!(drafts::list))
             .routes(routes!(drafts::show, drafts::forget))
+            .routes(routes!(drafts::decide::accept))
+            .routes(routes!(drafts::decide::reject))
+            .routes(routes!(policy::show, policy::replace))
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))

@@ -13,6 +13,7 @@ mod key;
 mod link;
 mod metrics;
 mod people;
+mod policies;
 mod store;
 
 use std::future::Future;
@@ -28,6 +29,7 @@ use api::Api;
 use approvals::Approvals;
 use link::Link;
 use metrics::Metrics;
+use policies::Policies;
 use store::Store;
 
 /// Settings of a control plane.
@@ -94,7 +96,8 @@ impl ControlPlane {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
         let (discovery, storing) = discovery::start(self.store.clone(), self.metrics.clone());
         let (decider, mut task) = approvals::start(service, link.map(|end| Link::new(end, discovery)));
-        let api = Api::new(self.store.clone(), decider, self.metrics, &self.settings.hosts);
+        let policies = Policies::new(self.store.clone(), self.metrics.clone());
+        let api = Api::new(self.store.clone(), policies, decider, self.metrics, &self.settings.hosts);
         let mut ended = None;
         let stop = async {
             tokio::select! {

@@ -18,6 +18,8 @@ pub(crate) struct Metrics {
     drafts_refused: IntCounterVec,
     live: IntGaugeVec,
     oldest_pending_seconds: IntGauge,
+    policies_compiled: IntCounter,
+    policies_refused: IntCounter,
 }
 
 impl Metrics {
@@ -49,6 +51,14 @@ impl Metrics {
                 "oakgate_approval_oldest_pending_seconds",
                 "How long the oldest pending approval has waited; 0 if there is none.",
             )?,
+            policies_compiled: IntCounter::new(
+                "oakgate_policies_compiled_total",
+                "Times that a policy was compiled.",
+            )?,
+            policies_refused: IntCounter::new(
+                "oakgate_policies_refused_total",
+                "Changes of a policy that were refused for mistakes in it.",
+            )?,
         };
         metrics.registry.register(Box::new(metrics.transitions.clone()))?;
         metrics.registry.register(Box::new(metrics.refusals.clone()))?;
@@ -57,6 +67,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.drafts_refused.clone()))?;
         metrics.registry.register(Box::new(metrics.live.clone()))?;
         metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
+        metrics.registry.register(Box::new(metrics.policies_compiled.clone()))?;
+        metrics.registry.register(Box::new(metrics.policies_refused.clone()))?;
         Ok(metrics)
     }
 
@@ -84,6 +96,14 @@ impl Metrics {
     /// So many tools did not become drafts.
     pub(crate) fn drafts_refused(&self, reason: &'static str, count: usize) {
         self.drafts_refused.with_label_values(&[reason]).inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn policy_compiled(&self) {
+        self.policies_compiled.inc();
+    }
+
+    pub(crate) fn policy_refused(&self) {
+        self.policies_refused.inc();
     }
 
     /// Everything as Prometheus text, with what is alive now.

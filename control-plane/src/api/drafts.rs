@@ -1,5 +1,6 @@
 //! Drafts: tools that proxies saw and nobody has accepted.
 
+pub(super) mod decide;
 mod representation;
 
 use axum::Json;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use self::representation::{DraftDocument, DraftPage};
+use super::name::Name;
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, check_match, etag};
 use super::{Api, Problem};
@@ -87,7 +89,7 @@ pub(super) async fn show(
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let name = read_name(name)?;
-    let draft = api.store.draft(&actor.org, &name).await?.ok_or(Problem::NotFound)?;
+    let draft = api.store.draft(&actor.org, name.as_str()).await?.ok_or(Problem::NotFound)?;
     let etag = etag(draft.version);
     Ok(([(axum::http::header::ETAG, etag)], Json(DraftDocument::from(draft))).into_response())
 }
@@ -107,9 +109,9 @@ pub(super) async fn forget(
         Ok(edit) => edit,
         Err(repeated) => return Ok(repeated),
     };
-    found(&mut edit, &name, if_match.as_deref()).await?;
-    edit.forget_draft(&name).await?;
-    Ok(Done::empty().commit(edit, &Record::of("draft.forget", &name)).await?.into_response())
+    found(&mut edit, name.as_str(), if_match.as_deref()).await?;
+    edit.forget_draft(name.as_str()).await?;
+    Ok(Done::empty().commit(edit, &Record::of("draft.forget", name.as_str())).await?.into_response())
 }
 
 /// The draft of that name, if `If-Match` lets it be changed.
@@ -119,9 +121,9 @@ async fn found(edit: &mut Edit, name: &str, if_match: Option<&str>) -> Result<Dr
     Ok(draft)
 }
 
-fn read_name(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+fn read_name(path: Result<Path<String>, PathRejection>) -> Result<Name, Problem> {
     let Path(name) = path.map_err(|_| Problem::NotFound)?;
-    if name.chars().any(char::is_control) { Err(Problem::NotFound) } else { Ok(name) }
+    Name::try_from(name).map_err(|_| Problem::NotFound)
 }
 
 fn write_cursor(position: &DraftPosition) -> String {
@@ -131,7 +133,6 @@ fn write_cursor(position: &DraftPosition) -> String {
 fn read_cursor(text: &str) -> Option<DraftPosition> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (first_seen_at, name) = text.split_once('.')?;
-    let is_name = !name.chars().any(char::is_control);
-    let first_seen_at = UnixMillis(first_seen_at.parse().ok()?);
-    is_name.then(|| DraftPosition { first_seen_at, name: name.to_owned() })
+    let name = Name::try_from(name.to_owned()).ok()?;
+    Some(DraftPosition { first_seen_at: UnixMillis(first_seen_at.parse().ok()?), name: name.into() })
 }

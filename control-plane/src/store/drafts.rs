@@ -2,7 +2,7 @@
 
 use policy::UnixMillis;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 
 use super::edit::insert_record;
 use super::row::{count, moment, optional_moment, text};
@@ -14,6 +14,10 @@ const HOUR_MS: u64 = 60 * 60 * 1000;
 
 /// Where a proxy's reports come from, as records have it.
 const ORIGIN: &str = "link";
+
+/// That the policy lists a draft's tool, meanwhile or because it was accepted.
+const IS_LISTED: &str = "EXISTS (SELECT 1 FROM pieces WHERE pieces.org = drafts.org AND pieces.kind = 'tool' \
+                         AND pieces.name = drafts.name AND pieces.to_revision IS NULL)";
 
 /// A draft as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +80,7 @@ pub(crate) struct SeenDraft {
 pub(crate) struct DraftLimits {
     /// In any hour.
     pub(crate) per_hour: u32,
-    /// Of those that are not accepted.
+    /// Of those that the policy does not list meanwhile.
     pub(crate) in_all: u32,
 }
 
@@ -189,23 +193,19 @@ impl Store {
         Ok(placed)
     }
 
-    /// Newest first.
+    /// Newest first; of those that nobody has decided on, the ones that the policy does not list.
     pub(crate) async fn drafts(&self, filter: &DraftFilter) -> Result<Vec<Draft>, StoreError> {
         let (first_seen_at, name) = match &filter.before {
             Some(position) => (sql_integer(position.first_seen_at.0), position.name.as_str()),
             None => (i64::MAX, ""),
         };
-        let sql = match filter.backend {
-            Some(_) => {
-                "SELECT * FROM drafts WHERE org = $1 AND state = $2 AND (first_seen_at_unix_ms, name) < ($3, $4) \
-                 AND backend = $6 ORDER BY first_seen_at_unix_ms DESC, name DESC LIMIT $5"
-            }
-            None => {
-                "SELECT * FROM drafts WHERE org = $1 AND state = $2 AND (first_seen_at_unix_ms, name) < ($3, $4) \
-                 ORDER BY first_seen_at_unix_ms DESC, name DESC LIMIT $5"
-            }
-        };
-        let query = sqlx::query(sql)
+        let of_backend = if filter.backend.is_some() { "AND backend = $6" } else { "" };
+        let sql = format!(
+            "SELECT * FROM drafts WHERE org = $1 AND state = $2 AND (first_seen_at_unix_ms, name) < ($3, $4) \
+             AND (state <> 'draft' OR NOT {IS_LISTED}) {of_backend} \
+             ORDER BY first_seen_at_unix_ms DESC, name DESC LIMIT $5"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql))
             .bind(&filter.org)
             .bind(filter.state.as_str())
             .bind(first_seen_at)
@@ -280,14 +280,16 @@ async fn room(
     limits: DraftLimits,
     now: UnixMillis,
 ) -> Result<Option<DraftLimits>, StoreError> {
-    let row = sqlx::query(
+    let sql = format!(
         "SELECT (SELECT COUNT(*) FROM drafts WHERE org = $1 AND first_seen_at_unix_ms > $2) AS within_the_hour, \
-         (SELECT COUNT(*) FROM drafts WHERE org = $1 AND state <> 'accepted') AS in_all FROM orgs WHERE name = $1",
-    )
-    .bind(org)
-    .bind(sql_integer(now.0.saturating_sub(HOUR_MS)))
-    .fetch_optional(&mut **transaction)
-    .await?;
+         (SELECT COUNT(*) FROM drafts WHERE org = $1 AND state <> 'accepted' AND NOT {IS_LISTED}) AS in_all \
+         FROM orgs WHERE name = $1"
+    );
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(org)
+        .bind(sql_integer(now.0.saturating_sub(HOUR_MS)))
+        .fetch_optional(&mut **transaction)
+        .await?;
     let Some(row) = row else { return Ok(None) };
     let left = |max: u32, column| {
         let taken = u32::try_from(count(&row, column)?).unwrap_or(u32::MAX);

@@ -44,6 +44,16 @@ pub(in crate::api) struct DraftDocument {
     decided_at_unix_ms: Option<UnixMillis>,
 }
 
+/// A draft that was accepted or rejected.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DraftDecided)]
+pub(in crate::api) struct DecidedDocument {
+    pub(super) draft: DraftDocument,
+    /// The revision of the policy that lists the tool, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) revision: Option<u64>,
+}
+
 /// The worst that a tool can be.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DraftAnnotations)]
