@@ -1,6 +1,7 @@
 //! The whole control plane over a real port, with the real link.
 
 mod client;
+mod drafts;
 mod openapi;
 mod policy;
 

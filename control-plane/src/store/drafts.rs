@@ -1,5 +1,8 @@
 //! Tools that proxies saw and no policy lists.
 
+#[cfg(test)]
+mod tests;
+
 use policy::UnixMillis;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
