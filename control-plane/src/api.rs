@@ -19,9 +19,11 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::Settings;
 use crate::approvals::Decider;
 use crate::metrics::Metrics;
 use crate::people::People;
+use crate::receipts::Receipts;
 use crate::store::Store;
 use hosts::Hosts;
 use problem::Problem;
@@ -35,13 +37,15 @@ pub(crate) struct Api {
     people: People,
     decider: Decider,
     metrics: Metrics,
+    receipts: Option<Receipts>,
     hosts: Arc<Hosts>,
 }
 
 impl Api {
-    pub(crate) fn new(store: Store, decider: Decider, metrics: Metrics, hosts: &[String]) -> Self {
+    pub(crate) fn new(store: Store, decider: Decider, metrics: Metrics, settings: &Settings) -> Self {
         let people = People::new(store.clone());
-        Self { store, people, decider, metrics, hosts: Arc::new(Hosts::new(hosts)) }
+        let hosts = Arc::new(Hosts::new(&settings.hosts));
+        Self { store, people, decider, metrics, receipts: settings.receipts.clone(), hosts }
     }
 
     fn router(self) -> Router {

@@ -11,6 +11,7 @@ mod fixture;
 mod key;
 mod metrics;
 mod people;
+mod receipts;
 mod store;
 
 use std::future::Future;
@@ -20,6 +21,7 @@ use tokio::net::TcpListener;
 
 pub use approvals::ApprovalRules;
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
+pub use receipts::{ReceiptKeysError, Receipts};
 pub use store::{StoreError, StoreUrl, StoreUrlError};
 
 use api::Api;
@@ -36,6 +38,8 @@ pub struct Settings {
     pub approvals: ApprovalRules,
     /// Further names that its API answers to, beside loopback names and the address that a client connected to.
     pub hosts: Vec<String>,
+    /// What signs and verifies receipts. Without it no permission is checked, and no receipt made or used up.
+    pub receipts: Option<Receipts>,
 }
 
 /// A control plane with its store open.
@@ -68,7 +72,11 @@ impl ControlPlane {
     /// # Errors
     /// [`OpenError`].
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
-        Ok(Self { store: Store::open(&settings.store).await?, metrics: Metrics::new()?, settings })
+        let metrics = Metrics::new()?;
+        if let Some(receipts) = &settings.receipts {
+            metrics.add(receipts.loads())?;
+        }
+        Ok(Self { store: Store::open(&settings.store).await?, metrics, settings })
     }
 
     /// The people who may decide.
@@ -90,7 +98,7 @@ impl ControlPlane {
     ) -> Result<(), ApprovalsFailed> {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
         let (decider, mut task) = approvals::start(service, link);
-        let api = Api::new(self.store.clone(), decider, self.metrics, &self.settings.hosts);
+        let api = Api::new(self.store.clone(), decider, self.metrics, &self.settings);
         let mut ended = None;
         let stop = async {
             tokio::select! {

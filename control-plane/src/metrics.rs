@@ -51,6 +51,11 @@ impl Metrics {
         Ok(metrics)
     }
 
+    /// Adds a counter that its owner keeps.
+    pub(crate) fn add(&self, counter: &IntCounterVec) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(counter.clone()))
+    }
+
     pub(crate) fn entered(&self, state: &State) {
         self.transitions.with_label_values(&[state.as_str()]).inc();
     }

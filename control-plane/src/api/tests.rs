@@ -33,8 +33,12 @@ struct Running {
 impl Running {
     async fn start(approvers: &[Approver]) -> Self {
         let folder = Folder::new();
-        let settings =
-            Settings { store: folder.file(), approvals: ApprovalRules::default(), hosts: Vec::new() };
+        let settings = Settings {
+            store: folder.file(),
+            approvals: ApprovalRules::default(),
+            hosts: Vec::new(),
+            receipts: None,
+        };
         let control_plane = ControlPlane::open(settings).await.unwrap();
         let mut sessions = Vec::new();
         let people = control_plane.people();
@@ -167,7 +171,12 @@ async fn who_may_not_decide_is_told_why() {
 #[tokio::test]
 async fn only_a_session_that_lasts_opens_the_door() {
     let folder = Folder::new();
-    let settings = Settings { store: folder.file(), approvals: ApprovalRules::default(), hosts: Vec::new() };
+    let settings = Settings {
+        store: folder.file(),
+        approvals: ApprovalRules::default(),
+        hosts: Vec::new(),
+        receipts: None,
+    };
     let control_plane = ControlPlane::open(settings).await.unwrap();
     let people = control_plane.people();
     let ada = approver("ada", true, false);
