@@ -4,9 +4,13 @@ mod approvals;
 mod body;
 mod description;
 mod hosts;
+mod name;
 mod operations;
+mod pieces;
+mod policy;
 mod problem;
 mod representation;
+mod revise;
 mod serve;
 mod session;
 mod write;
@@ -23,6 +27,7 @@ use crate::Settings;
 use crate::approvals::Decider;
 use crate::metrics::Metrics;
 use crate::people::People;
+use crate::policies::Policies;
 use crate::receipts::Receipts;
 use crate::store::Store;
 use hosts::Hosts;
@@ -34,6 +39,7 @@ pub(crate) use serve::serve;
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     store: Store,
+    policies: Policies,
     people: People,
     decider: Decider,
     metrics: Metrics,
@@ -42,10 +48,16 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    pub(crate) fn new(store: Store, decider: Decider, metrics: Metrics, settings: &Settings) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        policies: Policies,
+        decider: Decider,
+        metrics: Metrics,
+        settings: &Settings,
+    ) -> Self {
         let people = People::new(store.clone());
         let hosts = Arc::new(Hosts::new(&settings.hosts));
-        Self { store, people, decider, metrics, receipts: settings.receipts.clone(), hosts }
+        Self { store, policies, people, decider, metrics, receipts: settings.receipts.clone(), hosts }
     }
 
     fn router(self) -> Router {
@@ -56,6 +68,7 @@ impl Api {
             .routes(routes!(approvals::list))
             .routes(routes!(approvals::show))
             .routes(routes!(approvals::decide))
+            .routes(routes!(policy::show, policy::replace))
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))

@@ -11,6 +11,7 @@ mod fixture;
 mod key;
 mod metrics;
 mod people;
+mod policies;
 mod receipts;
 mod store;
 
@@ -27,6 +28,7 @@ pub use store::{StoreError, StoreUrl, StoreUrlError};
 use api::Api;
 use approvals::Approvals;
 use metrics::Metrics;
+use policies::Policies;
 use store::Store;
 
 /// Settings of a control plane.
@@ -98,7 +100,8 @@ impl ControlPlane {
     ) -> Result<(), ApprovalsFailed> {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
         let (decider, mut task) = approvals::start(service, link);
-        let api = Api::new(self.store.clone(), decider, self.metrics, &self.settings);
+        let policies = Policies::new(self.store.clone(), self.metrics.clone());
+        let api = Api::new(self.store.clone(), policies, decider, self.metrics, &self.settings);
         let mut ended = None;
         let stop = async {
             tokio::select! {
