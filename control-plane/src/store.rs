@@ -7,6 +7,7 @@
 mod approvals;
 mod database;
 mod edit;
+mod error;
 mod holders;
 mod migrations;
 mod opening;
@@ -41,12 +42,20 @@ pub(crate) struct Store {
 pub enum StoreError {
     /// The database refused, or cannot be reached.
     #[error("the store failed: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
+    /// There is no room on its disk. Nothing was written.
+    #[error("the store's disk is full: {0}")]
+    Full(#[source] sqlx::Error),
     /// The tables could not be brought up to date.
     #[error("the store's tables could not be brought up to date: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
-    /// The file could not be made.
-    #[error("the store's file could not be made: {0}")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// A later version of this program has changed the tables.
+    #[error(
+        "a newer version of oakgate has changed the store's tables (step {0}); run that version, or restore a backup"
+    )]
+    Newer(i64),
+    /// The file can't be used.
+    #[error("the store's file can't be used: {0}")]
     File(#[from] std::io::Error),
     /// A row holds what this program never writes.
     #[error("the store holds an unreadable {0}")]

@@ -37,6 +37,7 @@ pub(super) enum Problem {
     SamePerson,
     Stopping,
     StoreFailed,
+    StoreFull,
     TimedOut,
     Unauthenticated,
     VersionChanged,
@@ -92,6 +93,7 @@ impl Problem {
             Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
             Self::StoreFailed => (StatusCode::SERVICE_UNAVAILABLE, "store_failed"),
+            Self::StoreFull => (StatusCode::INSUFFICIENT_STORAGE, "store_full"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::VersionChanged => (StatusCode::PRECONDITION_FAILED, "version_changed"),
@@ -129,6 +131,7 @@ impl Problem {
             Self::SamePerson => "the second yes must come from a different person than the first",
             Self::Stopping => "the control plane is stopping",
             Self::StoreFailed => "the store does not answer; try again",
+            Self::StoreFull => "the store's disk is full: nothing was written; reading goes on",
             Self::TimedOut => "the request took too long; look at what became of it before you repeat it",
             Self::Unauthenticated => {
                 "no good credential came with this: `Authorization: Bearer` and a key, or a person's session"
@@ -174,7 +177,15 @@ impl From<Refused> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "a request failed at the store");
-        Self::StoreFailed
+        match error {
+            StoreError::Full(_) => Self::StoreFull,
+            StoreError::Database(_)
+            | StoreError::Migration(_)
+            | StoreError::Newer(_)
+            | StoreError::File(_)
+            | StoreError::Unreadable(_)
+            | StoreError::Conflict => Self::StoreFailed,
+        }
     }
 }
 

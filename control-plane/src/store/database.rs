@@ -144,7 +144,10 @@ impl Store {
                 .after_connect(move |connection, _| Box::pin(prepare(kind, connection)))
         };
         let writer = pool().max_connections(writers).connect(&writer_url).await?;
-        migrator().run(&writer).await?;
+        // All steps at once or none, and one control plane after the other.
+        let mut migration = begin(kind, &writer).await?;
+        migrator().run_direct(None, &mut *migration, false).await?;
+        migration.commit().await?;
         let readers = pool().max_connections(READERS_MAX).connect(&reader_url).await?;
         Ok(Self { kind, writer, readers })
     }
@@ -163,17 +166,7 @@ impl Store {
 
     /// Begins a transaction that writes. No other writes until it has ended.
     pub(super) async fn transaction(&self) -> Result<Transaction<'static, Any>, StoreError> {
-        match self.kind {
-            Kind::Sqlite => Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?),
-            Kind::Postgres => {
-                let mut transaction = self.writer.begin().await?;
-                sqlx::query("SELECT pg_advisory_xact_lock($1)")
-                    .bind(WRITER_LOCK)
-                    .execute(&mut *transaction)
-                    .await?;
-                Ok(transaction)
-            }
-        }
+        begin(self.kind, &self.writer).await
     }
 
     /// The connections for single statements that write, and need nobody's turn.
@@ -184,6 +177,20 @@ impl Store {
     /// The connections that read.
     pub(super) const fn readers(&self) -> &AnyPool {
         &self.readers
+    }
+}
+
+async fn begin(kind: Kind, writer: &AnyPool) -> Result<Transaction<'static, Any>, StoreError> {
+    match kind {
+        Kind::Sqlite => Ok(writer.begin_with("BEGIN IMMEDIATE").await?),
+        Kind::Postgres => {
+            let mut transaction = writer.begin().await?;
+            sqlx::query("SELECT pg_advisory_xact_lock($1)")
+                .bind(WRITER_LOCK)
+                .execute(&mut *transaction)
+                .await?;
+            Ok(transaction)
+        }
     }
 }
 
@@ -214,12 +221,10 @@ fn sqlite_path(path: &Path) -> String {
     path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }
 
-/// SQLite would make the file readable for everybody; the log beside it gets the file's own mode.
+/// SQLite would make the file readable for everybody; the log beside it gets the file's own mode. A file that is
+/// there already must be one that can be written.
 fn create(path: &Path) -> io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        Ok(_) | Err(_) => Ok(()),
-    }
+    OpenOptions::new().read(true).write(true).create(true).mode(FILE_MODE).open(path).map(|_| ())
 }
 
 #[cfg(test)]
