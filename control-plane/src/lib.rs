@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 
 pub use approvals::ApprovalRules;
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
-pub use store::{StoreError, StoreUrl, StoreUrlError};
+pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
 
 use api::Api;
 use approvals::Approvals;

@@ -5,6 +5,7 @@
 //! A change that was answered is on the disk.
 
 mod approvals;
+mod backup;
 mod database;
 mod edit;
 mod error;
@@ -12,10 +13,12 @@ mod holders;
 mod migrations;
 mod opening;
 mod people;
+mod pulse;
 mod row;
 mod settle;
 
 pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
+pub use backup::{BackupError, backup};
 pub use database::{StoreUrl, StoreUrlError};
 pub(crate) use edit::{Begun, Edit, Kept, Record, Repeat};
 pub(crate) use holders::{Holder, Tier};
@@ -27,6 +30,7 @@ pub(crate) use settle::{Change, Ended};
 use sqlx::AnyPool;
 
 use database::Kind;
+use pulse::Pulse;
 
 /// Everything that a control plane keeps.
 #[derive(Clone, Debug)]
@@ -35,6 +39,7 @@ pub(crate) struct Store {
     /// To SQLite one connection: it has one writer at a time, and here they queue in order.
     writer: AnyPool,
     readers: AnyPool,
+    pulse: Pulse,
 }
 
 /// Why the store failed.

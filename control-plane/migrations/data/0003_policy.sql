@@ -53,3 +53,5 @@ INSERT INTO nonces (org, jti, expires_at_unix_ms) VALUES ('acme', '01900000-0000
 INSERT INTO repeats (org, actor, idempotency_key, request_sha256, status, etag, location, body, at_unix_ms) VALUES
 ('acme', 'deploy', 'one', '8888888888888888888888888888888888888888888888888888888888888888', 201, '"1"', '/v1/rules/refunds', '{}', 2000),
 ('acme', 'deploy', 'two', '9999999999999999999999999999999999999999999999999999999999999999', 204, NULL, NULL, '', 3000);
+
+INSERT INTO pulse (id, at_unix_ms) VALUES (1, 5000);

@@ -16,6 +16,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Transaction};
 use url::Url;
 
 use super::migrations::migrator;
+use super::pulse::Pulse;
 use super::{Store, StoreError};
 
 /// How long a statement waits for another writer.
@@ -31,17 +32,17 @@ const READERS_MAX: u32 = 4;
 const WRITERS_MAX: u32 = 4;
 
 /// The file, and the write-ahead log beside it, belong to the program's own user.
-const FILE_MODE: u32 = 0o600;
+pub(super) const FILE_MODE: u32 = 0o600;
 
 /// The number of PostgreSQL's advisory lock that a writer holds.
 const WRITER_LOCK: i64 = 0x6f61_6b67_6174_6501;
 
 /// Where a control plane keeps everything.
 #[derive(Clone, PartialEq, Eq)]
-pub struct StoreUrl(Place);
+pub struct StoreUrl(pub(super) Place);
 
 #[derive(Clone, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Sqlite(PathBuf),
     /// The URL as written; it may hold a password.
     Postgres(String),
@@ -94,6 +95,15 @@ impl StoreUrl {
         }
         url.set_password(Some(password)).map_err(|()| StoreUrlError)?;
         Ok(Self(Place::Postgres(url.into())))
+    }
+
+    /// The same database without the password of its user, for people to see. `None`: it is a file.
+    #[must_use]
+    pub fn postgres(&self) -> Option<String> {
+        let Place::Postgres(url) = &self.0 else { return None };
+        let mut url = url.parse::<Url>().ok()?;
+        url.set_password(None).ok()?;
+        Some(url.into())
     }
 
     fn kind(&self) -> Kind {
@@ -149,19 +159,13 @@ impl Store {
         migrator().run_direct(None, &mut *migration, false).await?;
         migration.commit().await?;
         let readers = pool().max_connections(READERS_MAX).connect(&reader_url).await?;
-        Ok(Self { kind, writer, readers })
+        Ok(Self { kind, writer, readers, pulse: Pulse::default() })
     }
 
     /// Closes every connection, once nobody uses it.
     pub(crate) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
-    }
-
-    /// Whether the store answers.
-    pub(crate) async fn answers(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT reference FROM approvals LIMIT 1").fetch_optional(&self.readers).await?;
-        Ok(())
     }
 
     /// Begins a transaction that writes. No other writes until it has ended.
@@ -217,7 +221,7 @@ async fn prepare(kind: Kind, connection: &mut AnyConnection) -> Result<(), sqlx:
 }
 
 /// A path as it is written in a URL.
-fn sqlite_path(path: &Path) -> String {
+pub(super) fn sqlite_path(path: &Path) -> String {
     path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }
 

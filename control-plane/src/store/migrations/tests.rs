@@ -127,7 +127,8 @@ fn control_planes_that_start_at_once_all_come_up() {
         let mut opened = tokio::task::JoinSet::new();
         for _ in 0..4 {
             let url = database.url();
-            opened.spawn(async move { Store::open(&url).await.unwrap().answers().await.unwrap() });
+            opened
+                .spawn(async move { Store::open(&url).await.unwrap().answers(UnixMillis(1)).await.unwrap() });
         }
         assert_eq!(opened.join_all().await.len(), 4);
     });
