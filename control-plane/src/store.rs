@@ -5,20 +5,26 @@
 //! A change that was answered is on the disk.
 
 mod approvals;
+mod catalogue;
+mod credentials;
 mod database;
 mod edit;
 mod holders;
 mod migrations;
 mod opening;
+mod orgs;
 mod people;
 mod row;
 mod settle;
 
 pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
+pub(crate) use catalogue::{Entry, EntryKind};
+pub(crate) use credentials::{Credential, HolderAdded, HolderKind, Secret};
 pub use database::{StoreUrl, StoreUrlError};
 pub(crate) use edit::{Begun, Edit, Kept, Record, Repeat};
 pub(crate) use holders::{Holder, Tier};
 pub(crate) use opening::{Opened, Opening};
+pub(crate) use orgs::{OrgAdded, OrgRow};
 pub(crate) use people::{Added, PersonRow};
 pub(crate) use row::{Approval, Decision, Position};
 pub(crate) use settle::{Change, Ended};
