@@ -2,9 +2,13 @@
 
 mod approvals;
 mod body;
+mod catalogue;
 mod description;
+mod holders;
 mod hosts;
+mod moment;
 mod operations;
+mod paging;
 mod problem;
 mod representation;
 mod serve;
@@ -22,7 +26,7 @@ use utoipa_axum::routes;
 use crate::approvals::Decider;
 use crate::metrics::Metrics;
 use crate::people::People;
-use crate::store::Store;
+use crate::store::{EntryKind, Store};
 use hosts::Hosts;
 use problem::Problem;
 
@@ -52,6 +56,11 @@ impl Api {
             .routes(routes!(approvals::list))
             .routes(routes!(approvals::show))
             .routes(routes!(approvals::decide))
+            .nest("/v1/keys", holders::keys())
+            .nest("/v1/agents", holders::agents())
+            .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))
+            .nest("/v1/resources", catalogue::routes_of(EntryKind::Resource))
+            .nest("/v1/methods", catalogue::routes_of(EntryKind::Method))
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))

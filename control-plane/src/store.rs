@@ -6,12 +6,15 @@
 
 mod approvals;
 mod backup;
+mod catalogue;
+mod credentials;
 mod database;
 mod edit;
 mod error;
 mod holders;
 mod migrations;
 mod opening;
+mod orgs;
 mod people;
 mod pulse;
 mod row;
@@ -19,10 +22,13 @@ mod settle;
 
 pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
 pub use backup::{BackupError, backup};
+pub(crate) use catalogue::{Entry, EntryKind};
+pub(crate) use credentials::{Credential, HolderAdded, HolderKind, Secret};
 pub use database::{StoreUrl, StoreUrlError};
 pub(crate) use edit::{Begun, Edit, Kept, Record, Repeat};
 pub(crate) use holders::{Holder, Tier};
 pub(crate) use opening::{Opened, Opening};
+pub(crate) use orgs::{OrgAdded, OrgRow};
 pub(crate) use people::{Added, PersonRow};
 pub(crate) use row::{Approval, Decision, Position};
 pub(crate) use settle::{Change, Ended};

@@ -27,6 +27,7 @@ pub(super) async fn readyz(State(api): State<Api>) -> Result<&'static str, Probl
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {
     let live = api.store.live().await?;
+    api.metrics.set_holders(&api.store.good_holders(clock::now()).await?);
     let text = api.metrics.text(&live, clock::now()).map_err(|error| {
         tracing::error!(%error, "metrics could not be written");
         Problem::StoreFailed
