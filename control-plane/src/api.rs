@@ -2,10 +2,14 @@
 
 mod approvals;
 mod body;
+mod catalogue;
 mod description;
+mod holders;
 mod hosts;
+mod moment;
 mod name;
 mod operations;
+mod paging;
 mod pieces;
 mod policy;
 mod problem;
@@ -29,7 +33,7 @@ use crate::metrics::Metrics;
 use crate::people::People;
 use crate::policies::Policies;
 use crate::receipts::Receipts;
-use crate::store::Store;
+use crate::store::{EntryKind, Store};
 use hosts::Hosts;
 use problem::Problem;
 
@@ -69,6 +73,11 @@ impl Api {
             .routes(routes!(approvals::show))
             .routes(routes!(approvals::decide))
             .routes(routes!(policy::show, policy::replace))
+            .nest("/v1/keys", holders::keys())
+            .nest("/v1/agents", holders::agents())
+            .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))
+            .nest("/v1/resources", catalogue::routes_of(EntryKind::Resource))
+            .nest("/v1/methods", catalogue::routes_of(EntryKind::Method))
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))
