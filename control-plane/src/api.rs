@@ -2,11 +2,15 @@
 
 mod approvals;
 mod body;
+mod catalogue;
 mod description;
 mod drafts;
+mod holders;
 mod hosts;
+mod moment;
 mod name;
 mod operations;
+mod paging;
 mod pieces;
 mod policy;
 mod problem;
@@ -24,11 +28,13 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::Settings;
 use crate::approvals::Decider;
 use crate::metrics::Metrics;
 use crate::people::People;
 use crate::policies::Policies;
-use crate::store::Store;
+use crate::receipts::Receipts;
+use crate::store::{EntryKind, Store};
 use hosts::Hosts;
 use problem::Problem;
 
@@ -42,6 +48,7 @@ pub(crate) struct Api {
     people: People,
     decider: Decider,
     metrics: Metrics,
+    receipts: Option<Receipts>,
     hosts: Arc<Hosts>,
 }
 
@@ -51,10 +58,11 @@ impl Api {
         policies: Policies,
         decider: Decider,
         metrics: Metrics,
-        hosts: &[String],
+        settings: &Settings,
     ) -> Self {
         let people = People::new(store.clone());
-        Self { store, policies, people, decider, metrics, hosts: Arc::new(Hosts::new(hosts)) }
+        let hosts = Arc::new(Hosts::new(&settings.hosts));
+        Self { store, policies, people, decider, metrics, receipts: settings.receipts.clone(), hosts }
     }
 
     fn router(self) -> Router {
@@ -70,6 +78,11 @@ impl Api {
             .routes(routes!(drafts::decide::accept))
             .routes(routes!(drafts::decide::reject))
             .routes(routes!(policy::show, policy::replace))
+            .nest("/v1/keys", holders::keys())
+            .nest("/v1/agents", holders::agents())
+            .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))
+            .nest("/v1/resources", catalogue::routes_of(EntryKind::Resource))
+            .nest("/v1/methods", catalogue::routes_of(EntryKind::Method))
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))

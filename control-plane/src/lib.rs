@@ -12,8 +12,11 @@ mod fixture;
 mod key;
 mod link;
 mod metrics;
+mod names;
+mod orgs;
 mod people;
 mod policies;
+mod receipts;
 mod store;
 
 use std::future::Future;
@@ -22,8 +25,11 @@ use policy_sync::ControlEnd;
 use tokio::net::TcpListener;
 
 pub use approvals::ApprovalRules;
+pub use names::NameError;
+pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError};
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
-pub use store::{StoreError, StoreUrl, StoreUrlError};
+pub use receipts::{ReceiptKeysError, Receipts};
+pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
 
 use api::Api;
 use approvals::Approvals;
@@ -41,6 +47,8 @@ pub struct Settings {
     pub approvals: ApprovalRules,
     /// Further names that its API answers to, beside loopback names and the address that a client connected to.
     pub hosts: Vec<String>,
+    /// What signs and verifies receipts. Without it no permission is checked, and no receipt made or used up.
+    pub receipts: Option<Receipts>,
 }
 
 /// A control plane with its store open.
@@ -73,13 +81,23 @@ impl ControlPlane {
     /// # Errors
     /// [`OpenError`].
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
-        Ok(Self { store: Store::open(&settings.store).await?, metrics: Metrics::new()?, settings })
+        let metrics = Metrics::new()?;
+        if let Some(receipts) = &settings.receipts {
+            metrics.add(receipts.loads())?;
+        }
+        Ok(Self { store: Store::open(&settings.store).await?, metrics, settings })
     }
 
     /// The people who may decide.
     #[must_use]
     pub fn people(&self) -> People {
         People::new(self.store.clone())
+    }
+
+    /// The organisations, and the management keys that the host gives them.
+    #[must_use]
+    pub fn orgs(&self) -> Orgs {
+        Orgs::new(self.store.clone())
     }
 
     /// Serves the API on `listener`, and the proxy at the other end of `link` if there is one, until `shutdown` is done. Then no new
@@ -97,7 +115,7 @@ impl ControlPlane {
         let (discovery, storing) = discovery::start(self.store.clone(), self.metrics.clone());
         let (decider, mut task) = approvals::start(service, link.map(|end| Link::new(end, discovery)));
         let policies = Policies::new(self.store.clone(), self.metrics.clone());
-        let api = Api::new(self.store.clone(), policies, decider, self.metrics, &self.settings.hosts);
+        let api = Api::new(self.store.clone(), policies, decider, self.metrics, &self.settings);
         let mut ended = None;
         let stop = async {
             tokio::select! {
