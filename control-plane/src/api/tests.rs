@@ -1,7 +1,10 @@
 //! The whole control plane over a real port, with the real link.
 
+mod catalogue;
 mod client;
+mod keys;
 mod openapi;
+mod orgs;
 
 use std::net::SocketAddr;
 
@@ -13,13 +16,13 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::fixture::{self, Folder, ORG, approver, person, request};
-use crate::store::{Store, Tier};
+use crate::store::{HolderKind, Store, Tier};
 use crate::{ApprovalRules, ApprovalsFailed, ControlPlane, NewPerson, People, Session, Settings};
 use client::{Answer, raw, send};
 
 /// A running control plane with some people, and the proxy's end of its link.
 struct Running {
-    _folder: Folder,
+    folder: Folder,
     address: SocketAddr,
     people: People,
     store: Store,
@@ -50,7 +53,7 @@ impl Running {
         let served = tokio::spawn(control_plane.serve(listener, Some(control), async {
             let _ = stopped.await;
         }));
-        Self { _folder: folder, address, people, store, sessions, proxy, messages, stop, served }
+        Self { folder, address, people, store, sessions, proxy, messages, stop, served }
     }
 
     /// Opens an approval for a call, as the proxy would.
