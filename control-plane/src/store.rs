@@ -89,3 +89,11 @@ pub(crate) struct Settled<T> {
 fn sql_integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+impl Store {
+    /// Runs a statement of a test.
+    pub(crate) async fn run(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.writer).await.unwrap();
+    }
+}

@@ -1,7 +1,10 @@
 //! The whole control plane over a real port, with the real link.
 
+mod catalogue;
 mod client;
+mod keys;
 mod openapi;
+mod orgs;
 
 use std::net::SocketAddr;
 
@@ -13,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::fixture::{self, Database, ORG, approver, on_both, person, request};
-use crate::store::{Store, Tier};
+use crate::store::{HolderKind, Store, Tier};
 use crate::{ApprovalRules, ApprovalsFailed, ControlPlane, NewPerson, People, Session, Settings};
 use client::{Answer, raw, send};
 
