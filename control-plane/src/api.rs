@@ -7,10 +7,14 @@ mod description;
 mod holders;
 mod hosts;
 mod moment;
+mod name;
 mod operations;
 mod paging;
+mod pieces;
+mod policy;
 mod problem;
 mod representation;
+mod revise;
 mod serve;
 mod session;
 mod write;
@@ -26,6 +30,7 @@ use utoipa_axum::routes;
 use crate::approvals::Decider;
 use crate::metrics::Metrics;
 use crate::people::People;
+use crate::policies::Policies;
 use crate::store::{EntryKind, Store};
 use hosts::Hosts;
 use problem::Problem;
@@ -36,6 +41,7 @@ pub(crate) use serve::serve;
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     store: Store,
+    policies: Policies,
     people: People,
     decider: Decider,
     metrics: Metrics,
@@ -43,9 +49,15 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    pub(crate) fn new(store: Store, decider: Decider, metrics: Metrics, hosts: &[String]) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        policies: Policies,
+        decider: Decider,
+        metrics: Metrics,
+        hosts: &[String],
+    ) -> Self {
         let people = People::new(store.clone());
-        Self { store, people, decider, metrics, hosts: Arc::new(Hosts::new(hosts)) }
+        Self { store, policies, people, decider, metrics, hosts: Arc::new(Hosts::new(hosts)) }
     }
 
     fn router(self) -> Router {
@@ -61,6 +73,7 @@ impl Api {
             .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))
             .nest("/v1/resources", catalogue::routes_of(EntryKind::Resource))
             .nest("/v1/methods", catalogue::routes_of(EntryKind::Method))
+            .routes(routes!(policy::show, policy::replace))
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))

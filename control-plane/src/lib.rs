@@ -13,6 +13,7 @@ mod metrics;
 mod names;
 mod orgs;
 mod people;
+mod policies;
 mod store;
 
 use std::future::Future;
@@ -29,6 +30,7 @@ pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
 use api::Api;
 use approvals::Approvals;
 use metrics::Metrics;
+use policies::Policies;
 use store::Store;
 
 /// Settings of a control plane.
@@ -100,7 +102,8 @@ impl ControlPlane {
     ) -> Result<(), ApprovalsFailed> {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
         let (decider, mut task) = approvals::start(service, link);
-        let api = Api::new(self.store.clone(), decider, self.metrics, &self.settings.hosts);
+        let policies = Policies::new(self.store.clone(), self.metrics.clone());
+        let api = Api::new(self.store.clone(), policies, decider, self.metrics, &self.settings.hosts);
         let mut ended = None;
         let stop = async {
             tokio::select! {

@@ -19,6 +19,8 @@ pub(crate) struct Metrics {
     unauthenticated: IntCounter,
     limits_reached: IntCounterVec,
     holders: IntGaugeVec,
+    policies_compiled: IntCounter,
+    policies_refused: IntCounter,
 }
 
 impl Metrics {
@@ -60,6 +62,14 @@ impl Metrics {
                 Opts::new("oakgate_holders", "Holders whose keys are good, by tier."),
                 &["tier"],
             )?,
+            policies_compiled: IntCounter::new(
+                "oakgate_policies_compiled_total",
+                "Times that a policy was compiled.",
+            )?,
+            policies_refused: IntCounter::new(
+                "oakgate_policies_refused_total",
+                "Changes of a policy that were refused for mistakes in it.",
+            )?,
         };
         metrics.registry.register(Box::new(metrics.transitions.clone()))?;
         metrics.registry.register(Box::new(metrics.refusals.clone()))?;
@@ -69,6 +79,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.unauthenticated.clone()))?;
         metrics.registry.register(Box::new(metrics.limits_reached.clone()))?;
         metrics.registry.register(Box::new(metrics.holders.clone()))?;
+        metrics.registry.register(Box::new(metrics.policies_compiled.clone()))?;
+        metrics.registry.register(Box::new(metrics.policies_refused.clone()))?;
         Ok(metrics)
     }
 
@@ -105,6 +117,14 @@ impl Metrics {
         for (tier, count) in tiers {
             self.holders.with_label_values(&[tier]).set(i64::try_from(*count).unwrap_or(i64::MAX));
         }
+    }
+
+    pub(crate) fn policy_compiled(&self) {
+        self.policies_compiled.inc();
+    }
+
+    pub(crate) fn policy_refused(&self) {
+        self.policies_refused.inc();
     }
 
     /// Everything as Prometheus text, with what is alive now.

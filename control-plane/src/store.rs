@@ -16,6 +16,7 @@ mod migrations;
 mod opening;
 mod orgs;
 mod people;
+mod policy;
 mod pulse;
 mod row;
 mod settle;
@@ -30,6 +31,7 @@ pub(crate) use holders::{Holder, Tier};
 pub(crate) use opening::{Opened, Opening};
 pub(crate) use orgs::{OrgAdded, OrgRow};
 pub(crate) use people::{Added, PersonRow};
+pub(crate) use policy::{NewPiece, Piece, PieceKind, Pieces, Plan, Revision, Why};
 pub(crate) use row::{Approval, Decision, Position};
 pub(crate) use settle::{Change, Ended};
 

@@ -10,6 +10,7 @@ use strum::{EnumIter, IntoEnumIterator};
 use utoipa::ToSchema;
 
 use crate::approvals::DecideError;
+use crate::policies::NotProposed;
 use crate::store::StoreError;
 
 /// Why a request was not done.
@@ -20,6 +21,7 @@ pub(super) enum Problem {
     BodyNotJson,
     BodyTooLarge,
     BodyUnexpected,
+    Busy,
     CannotConfigure,
     CannotRun,
     ContentType,
@@ -39,6 +41,8 @@ pub(super) enum Problem {
     NotFound,
     NotInGroup,
     NoteTooLong,
+    /// The mistakes in it.
+    PolicyRefused(Vec<String>),
     QueryUnexpected,
     RequesterCannotDecide,
     SamePerson,
@@ -50,6 +54,7 @@ pub(super) enum Problem {
     TooMany,
     Unauthenticated,
     VersionChanged,
+    VersionNeeded,
 }
 
 /// A problem as it is answered (RFC 9457).
@@ -85,6 +90,7 @@ impl Problem {
             Self::BodyNotJson => (StatusCode::BAD_REQUEST, "body_not_json"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "body_unexpected"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::CannotConfigure => (StatusCode::FORBIDDEN, "cannot_configure"),
             Self::CannotRun => (StatusCode::FORBIDDEN, "cannot_run"),
             Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type"),
@@ -104,6 +110,7 @@ impl Problem {
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
+            Self::PolicyRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_refused"),
             Self::QueryUnexpected => (StatusCode::BAD_REQUEST, "query_unexpected"),
             Self::RequesterCannotDecide => (StatusCode::FORBIDDEN, "requester_cannot_decide"),
             Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
@@ -115,6 +122,7 @@ impl Problem {
             Self::TooMany => (StatusCode::CONFLICT, "too_many"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::VersionChanged => (StatusCode::PRECONDITION_FAILED, "version_changed"),
+            Self::VersionNeeded => (StatusCode::PRECONDITION_REQUIRED, "version_needed"),
         }
     }
 
@@ -128,6 +136,7 @@ impl Problem {
             Self::BodyUnexpected => {
                 "the body has an unknown, missing or repeated field, or one of a wrong type"
             }
+            Self::Busy => "others changed the policy all the time; try again",
             Self::CannotConfigure => "this needs a management key, `oak_mgmt_…`; other keys cannot configure",
             Self::CannotRun => {
                 "this needs a standard or an agent key; a management key or a person cannot run"
@@ -155,6 +164,7 @@ impl Problem {
             Self::NotFound => "there is nothing here",
             Self::NotInGroup => "you are not in the group whose decision is needed now",
             Self::NoteTooLong => "the note is longer than 1000 bytes",
+            Self::PolicyRefused(_) => "the policy would have mistakes, so nothing was changed; see `errors`",
             Self::QueryUnexpected => "the query has an unknown or repeated parameter, or one of a wrong form",
             Self::RequesterCannotDecide => "who asked for an approval can never decide it",
             Self::SamePerson => "the second yes must come from a different person than the first",
@@ -168,12 +178,16 @@ impl Problem {
                 "no good credential came with this: `Authorization: Bearer` and a key, or a person's session"
             }
             Self::VersionChanged => "it was changed meanwhile: get it again, and repeat your change on that",
+            Self::VersionNeeded => {
+                "`If-Match` must name the version that this replaces, as `ETag` had it; `\"0\"` if there is none"
+            }
         }
     }
 
     /// Each mistake or obstacle by itself.
     fn errors(self) -> Vec<String> {
         match self {
+            Self::PolicyRefused(mistakes) => mistakes,
             Self::InUse(rules) => rules.into_iter().map(|rule| format!("rule `{rule}`")).collect(),
             _ => Vec::new(),
         }
@@ -224,6 +238,17 @@ impl From<StoreError> for Problem {
             | StoreError::File(_)
             | StoreError::Unreadable(_)
             | StoreError::Conflict => Self::StoreFailed,
+        }
+    }
+}
+
+impl From<NotProposed> for Problem {
+    fn from(error: NotProposed) -> Self {
+        match error {
+            NotProposed::Unknown => Self::NotFound,
+            NotProposed::Changed => Self::VersionChanged,
+            NotProposed::Refused(mistakes) => Self::PolicyRefused(mistakes),
+            NotProposed::Store(error) => error.into(),
         }
     }
 }

@@ -5,10 +5,11 @@ mod client;
 mod keys;
 mod openapi;
 mod orgs;
+mod policy;
 
 use std::net::SocketAddr;
 
-use policy::approval::Approver;
+use ::policy::approval::Approver;
 use policy_sync::{ControlMessage, FromControl, HoldId, Outcome, ProxyMessage, ToControl, link};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
