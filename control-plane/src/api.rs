@@ -3,9 +3,12 @@
 mod approvals;
 mod body;
 mod description;
+mod executions;
 mod hosts;
+mod jwks;
 mod operations;
 mod problem;
+mod redeem;
 mod representation;
 mod serve;
 mod session;
@@ -20,8 +23,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::approvals::Decider;
+use crate::Settings;
 use crate::metrics::Metrics;
+use crate::nonces::SharedNonces;
 use crate::people::People;
+use crate::receipts::Receipts;
 use crate::store::Store;
 use hosts::Hosts;
 use problem::Problem;
@@ -35,13 +41,22 @@ pub(crate) struct Api {
     people: People,
     decider: Decider,
     metrics: Metrics,
+    nonces: SharedNonces,
+    receipts: Option<Receipts>,
     hosts: Arc<Hosts>,
 }
 
 impl Api {
-    pub(crate) fn new(store: Store, decider: Decider, metrics: Metrics, hosts: &[String]) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        decider: Decider,
+        metrics: Metrics,
+        nonces: SharedNonces,
+        settings: &Settings,
+    ) -> Self {
         let people = People::new(store.clone());
-        Self { store, people, decider, metrics, hosts: Arc::new(Hosts::new(hosts)) }
+        let hosts = Arc::new(Hosts::new(&settings.hosts));
+        Self { store, people, decider, metrics, nonces, receipts: settings.receipts.clone(), hosts }
     }
 
     fn router(self) -> Router {
@@ -52,6 +67,9 @@ impl Api {
             .routes(routes!(approvals::list))
             .routes(routes!(approvals::show))
             .routes(routes!(approvals::decide))
+            .routes(routes!(redeem::redeem))
+            .routes(routes!(executions::list, executions::log))
+            .routes(routes!(jwks::jwks))
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))

@@ -10,8 +10,11 @@ mod clock;
 mod fixture;
 mod key;
 mod metrics;
+mod nonces;
 mod people;
+mod receipts;
 mod store;
+mod sweep;
 
 use std::future::Future;
 
@@ -19,12 +22,15 @@ use policy_sync::ControlEnd;
 use tokio::net::TcpListener;
 
 pub use approvals::ApprovalRules;
+pub use nonces::{RedisPlace, RedisUrlError};
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
+pub use receipts::{ReceiptKeysError, Receipts};
 pub use store::{StoreError, StoreUrl, StoreUrlError};
 
 use api::Api;
 use approvals::Approvals;
 use metrics::Metrics;
+use nonces::SharedNonces;
 use store::Store;
 
 /// Settings of a control plane.
@@ -36,6 +42,10 @@ pub struct Settings {
     pub approvals: ApprovalRules,
     /// Further names that its API answers to, beside loopback names and the address that a client connected to.
     pub hosts: Vec<String>,
+    /// What signs and verifies receipts; without it there are none.
+    pub receipts: Option<Receipts>,
+    /// Where nonces are shared with other control planes, if they are.
+    pub redis: Option<RedisPlace>,
 }
 
 /// A control plane with its store open.
@@ -43,6 +53,7 @@ pub struct Settings {
 pub struct ControlPlane {
     store: Store,
     metrics: Metrics,
+    nonces: SharedNonces,
     settings: Settings,
 }
 
@@ -68,7 +79,11 @@ impl ControlPlane {
     /// # Errors
     /// [`OpenError`].
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
-        Ok(Self { store: Store::open(&settings.store).await?, metrics: Metrics::new()?, settings })
+        let nonces = SharedNonces::new(settings.redis.clone());
+        let store = Store::open(&settings.store).await?;
+        // It starts without its Redis too; then it is not ready, which the log says.
+        let _not_ready = nonces.answer().await;
+        Ok(Self { store, metrics: Metrics::new()?, nonces, settings })
     }
 
     /// The people who may decide.
@@ -90,7 +105,8 @@ impl ControlPlane {
     ) -> Result<(), ApprovalsFailed> {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
         let (decider, mut task) = approvals::start(service, link);
-        let api = Api::new(self.store.clone(), decider, self.metrics, &self.settings.hosts);
+        let sweeping = tokio::spawn(sweep::run(self.store.clone(), self.metrics.clone()));
+        let api = Api::new(self.store.clone(), decider, self.metrics, self.nonces, &self.settings);
         let mut ended = None;
         let stop = async {
             tokio::select! {
@@ -103,6 +119,7 @@ impl ControlPlane {
             Some(result) => result,
             None => task.await,
         };
+        sweeping.abort();
         self.store.close().await;
         ended.map_err(|_| ApprovalsFailed)
     }

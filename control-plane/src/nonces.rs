@@ -10,7 +10,7 @@ use std::sync::Arc;
 use policy::UnixMillis;
 use receipt::Nonce;
 
-pub use redis::{RedisPlace, RedisUrlError};
+pub use self::redis::{RedisPlace, RedisUrlError};
 
 use self::redis::{Redis, RedisFailed};
 

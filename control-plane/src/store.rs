@@ -7,8 +7,10 @@
 mod approvals;
 mod database;
 mod edit;
+mod executions;
 mod holders;
 mod migrations;
+mod nonces;
 mod opening;
 mod people;
 mod row;
@@ -16,6 +18,7 @@ mod settle;
 
 pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
 pub use database::{StoreUrl, StoreUrlError};
+pub(crate) use executions::{Execution, ExecutionFilter, Outcome, Report};
 pub(crate) use edit::{Begun, Edit, Kept, Record, Repeat};
 pub(crate) use holders::{Holder, Tier};
 pub(crate) use opening::{Opened, Opening};
@@ -68,4 +71,13 @@ pub(crate) struct Settled<T> {
 /// Milliseconds as SQL has them.
 fn sql_integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+impl Store {
+    /// How many rows a table has.
+    pub(crate) async fn count(&self, table: &'static str) -> i64 {
+        let query = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+        sqlx::query_scalar(query).fetch_one(self.readers()).await.unwrap()
+    }
 }

@@ -5,17 +5,20 @@ use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use policy::approval::Refused;
+use receipt::Refusal;
 use serde::Serialize;
 use strum::{EnumIter, IntoEnumIterator};
 use utoipa::ToSchema;
 
 use crate::approvals::DecideError;
+use crate::nonces::NoncesUnavailable;
 use crate::store::StoreError;
 
 /// Why a request was not done.
 #[derive(Clone, Debug, PartialEq, Eq, EnumIter)]
 pub(super) enum Problem {
     AlreadyDecided,
+    AlreadyLogged,
     ApprovalEnded,
     BodyNotJson,
     BodyTooLarge,
@@ -29,10 +32,13 @@ pub(super) enum Problem {
     IfMatch,
     KeyCannotDecide,
     MethodNotAllowed,
+    NoncesUnavailable,
     NotFound,
     NotInGroup,
     NoteTooLong,
     QueryUnexpected,
+    ReceiptRefused(RefusedReceipt),
+    ReceiptsOff,
     RequesterCannotDecide,
     SamePerson,
     Stopping,
@@ -57,6 +63,19 @@ pub(super) struct ProblemDocument {
     /// Each mistake, where there can be several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
+    /// Why a receipt was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// Why a receipt was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RefusedReceipt(pub(super) Refusal);
+
+impl Default for RefusedReceipt {
+    fn default() -> Self {
+        Self(Refusal::Missing)
+    }
 }
 
 impl Problem {
@@ -71,6 +90,7 @@ impl Problem {
     pub(super) const fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::AlreadyDecided => (StatusCode::CONFLICT, "already_decided"),
+            Self::AlreadyLogged => (StatusCode::CONFLICT, "already_logged"),
             Self::ApprovalEnded => (StatusCode::CONFLICT, "approval_ended"),
             Self::BodyNotJson => (StatusCode::BAD_REQUEST, "body_not_json"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
@@ -84,10 +104,14 @@ impl Problem {
             Self::IfMatch => (StatusCode::BAD_REQUEST, "if_match"),
             Self::KeyCannotDecide => (StatusCode::FORBIDDEN, "key_cannot_decide"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::NoncesUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "nonces_unavailable"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
             Self::QueryUnexpected => (StatusCode::BAD_REQUEST, "query_unexpected"),
+            Self::ReceiptRefused(RefusedReceipt(Refusal::Replayed)) => (StatusCode::CONFLICT, "receipt_refused"),
+            Self::ReceiptRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "receipt_refused"),
+            Self::ReceiptsOff => (StatusCode::SERVICE_UNAVAILABLE, "receipts_off"),
             Self::RequesterCannotDecide => (StatusCode::FORBIDDEN, "requester_cannot_decide"),
             Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
@@ -102,6 +126,7 @@ impl Problem {
     const fn detail(&self) -> &'static str {
         match self {
             Self::AlreadyDecided => "the approval is approved already",
+            Self::AlreadyLogged => "what became of this call was logged before",
             Self::ApprovalEnded => "the approval has ended",
             Self::BodyNotJson => "the body is not JSON",
             Self::BodyTooLarge => "the body is larger than what is taken here",
@@ -121,10 +146,15 @@ impl Problem {
                 "an agent's or runtime's key can never decide; a person's session is needed"
             }
             Self::MethodNotAllowed => "the method is not allowed here",
+            Self::NoncesUnavailable => {
+                "the shared nonces cannot be reached, so nothing was redeemed; try again"
+            }
             Self::NotFound => "there is nothing here",
             Self::NotInGroup => "you are not in the group whose decision is needed now",
             Self::NoteTooLong => "the note is longer than 1000 bytes",
             Self::QueryUnexpected => "the query has an unknown or repeated parameter, or one of a wrong form",
+            Self::ReceiptRefused(_) => "the receipt is not good for this call; `reason` says why",
+            Self::ReceiptsOff => "this control plane has no keys for receipts: set `control_plane.receipts`",
             Self::RequesterCannotDecide => "who asked for an approval can never decide it",
             Self::SamePerson => "the second yes must come from a different person than the first",
             Self::Stopping => "the control plane is stopping",
@@ -148,6 +178,10 @@ impl IntoResponse for Problem {
             code,
             detail: self.detail(),
             errors: Vec::new(),
+            reason: match &self {
+                Self::ReceiptRefused(RefusedReceipt(refusal)) => Some(refusal.name()),
+                _ => None,
+            },
         };
         let mut response = (status, Json(document)).into_response();
         let fields = response.headers_mut();
@@ -186,5 +220,11 @@ impl From<DecideError> for Problem {
             DecideError::Store(error) => error.into(),
             DecideError::Stopped => Self::Stopping,
         }
+    }
+}
+
+impl From<NoncesUnavailable> for Problem {
+    fn from(_: NoncesUnavailable) -> Self {
+        Self::NoncesUnavailable
     }
 }

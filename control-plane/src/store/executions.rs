@@ -2,7 +2,7 @@
 
 use policy::UnixMillis;
 use receipt::Claims;
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use sqlx::any::AnyRow;
 use strum::{EnumIter, IntoEnumIterator};
 
@@ -150,11 +150,12 @@ impl Store {
             Some((at, jti)) => (sql_integer(at.0), jti.as_str()),
             None => (i64::MAX, ""),
         };
-        let rows = sqlx::query(
-            "SELECT * FROM executions WHERE org = $1 AND (redeemed_at_unix_ms, jti) < ($2, $3) \
-             AND ($4 = '' OR tool = $4) AND ($5 = '' OR outcome = $5) \
-             ORDER BY redeemed_at_unix_ms DESC, jti DESC LIMIT $6",
-        )
+        // Without a tool in the condition, the index of tools could not be used.
+        let of_tool = if filter.tool.is_some() { "tool = $4" } else { "$4 = ''" };
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "SELECT * FROM executions WHERE org = $1 AND (redeemed_at_unix_ms, jti) < ($2, $3) AND {of_tool} \
+             AND ($5 = '' OR outcome = $5) ORDER BY redeemed_at_unix_ms DESC, jti DESC LIMIT $6"
+        )))
         .bind(&filter.org)
         .bind(before)
         .bind(jti)

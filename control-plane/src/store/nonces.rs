@@ -39,3 +39,6 @@ impl Store {
         Ok((done.rows_affected(), done.rows_affected() == u64::from(SWEPT_ROWS_MAX)))
     }
 }
+
+#[cfg(test)]
+mod tests;
