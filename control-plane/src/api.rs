@@ -22,8 +22,8 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::approvals::Decider;
 use crate::Settings;
+use crate::approvals::Decider;
 use crate::metrics::Metrics;
 use crate::nonces::SharedNonces;
 use crate::people::People;

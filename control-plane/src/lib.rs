@@ -42,7 +42,7 @@ pub struct Settings {
     pub approvals: ApprovalRules,
     /// Further names that its API answers to, beside loopback names and the address that a client connected to.
     pub hosts: Vec<String>,
-    /// What signs and verifies receipts; without it there are none.
+    /// What signs and verifies receipts. Without it no permission is checked, and no receipt made or used up.
     pub receipts: Option<Receipts>,
     /// Where nonces are shared with other control planes, if they are.
     pub redis: Option<RedisPlace>,
@@ -79,11 +79,15 @@ impl ControlPlane {
     /// # Errors
     /// [`OpenError`].
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
+        let metrics = Metrics::new()?;
+        if let Some(receipts) = &settings.receipts {
+            metrics.add(receipts.loads())?;
+        }
         let nonces = SharedNonces::new(settings.redis.clone());
         let store = Store::open(&settings.store).await?;
         // It starts without its Redis too; then it is not ready, which the log says.
         let _not_ready = nonces.answer().await;
-        Ok(Self { store, metrics: Metrics::new()?, nonces, settings })
+        Ok(Self { store, metrics, nonces, settings })
     }
 
     /// The people who may decide.

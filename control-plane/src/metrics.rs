@@ -37,7 +37,10 @@ impl Metrics {
                 &["decision"],
             )?,
             redemptions: IntCounterVec::new(
-                Opts::new("oakgate_redemptions_total", "Receipts presented to be redeemed, by what became of them."),
+                Opts::new(
+                    "oakgate_redemptions_total",
+                    "Receipts presented to be redeemed, by what became of them.",
+                ),
                 &["result"],
             )?,
             nonces_swept: IntCounter::new(
@@ -61,6 +64,11 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.live.clone()))?;
         metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
         Ok(metrics)
+    }
+
+    /// Adds a counter that its owner keeps.
+    pub(crate) fn add(&self, counter: &IntCounterVec) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(counter.clone()))
     }
 
     pub(crate) fn entered(&self, state: &State) {

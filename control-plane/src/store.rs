@@ -18,8 +18,8 @@ mod settle;
 
 pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
 pub use database::{StoreUrl, StoreUrlError};
-pub(crate) use executions::{Execution, ExecutionFilter, Outcome, Report};
 pub(crate) use edit::{Begun, Edit, Kept, Record, Repeat};
+pub(crate) use executions::{Execution, ExecutionFilter, Outcome, Report};
 pub(crate) use holders::{Holder, Tier};
 pub(crate) use opening::{Opened, Opening};
 pub(crate) use people::{Added, PersonRow};

@@ -4,7 +4,7 @@ use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use super::Problem;
@@ -41,6 +41,8 @@ pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
 pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         Category::Data => Problem::BodyUnexpected,
+        // A `null` for one of several words counts as a mistake of syntax, and is none.
+        _ if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() => Problem::BodyUnexpected,
         Category::Io | Category::Syntax | Category::Eof => Problem::BodyNotJson,
     })
 }

@@ -160,7 +160,8 @@ pub(super) async fn log(
     };
     let execution = edit.close_execution(execution, report).await?;
     let report = &execution.report;
-    let details = json!({"tool": execution.tool, "outcome": report.outcome.as_str(), "status": report.status});
+    let details =
+        json!({"tool": execution.tool, "outcome": report.outcome.as_str(), "status": report.status});
     let record = Record {
         tenant: execution.tenant.clone(),
         details: Some(details),
@@ -181,7 +182,8 @@ pub(super) async fn list(
 ) -> Result<Json<Page>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
     let limit = query.limit.unwrap_or(PAGE_DEFAULT);
-    let is_name = |name: &String| (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.contains(char::is_control);
+    let is_name =
+        |name: &String| (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.contains(char::is_control);
     if !(1..=PAGE_MAX).contains(&limit) || !query.tool.as_ref().is_none_or(is_name) {
         return Err(Problem::QueryUnexpected);
     }
@@ -250,6 +252,7 @@ fn write_cursor(last: &Execution) -> String {
 fn read_cursor(text: &str) -> Option<(UnixMillis, String)> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (at, jti) = text.split_once('.')?;
-    let is_jti = jti.len() == 22 && jti.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let is_jti =
+        jti.len() == 22 && jti.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     Some((UnixMillis(at.parse().ok()?), jti.to_owned())).filter(|_| is_jti)
 }

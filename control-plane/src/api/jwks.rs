@@ -10,6 +10,7 @@ use super::Api;
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "receipts",
     responses((status = 200, description = "The set; empty where receipts are signed by HMAC, or not at all.", body = Object, content_type = "application/jwk-set+json")))]
 pub(super) async fn jwks(State(api): State<Api>) -> impl IntoResponse {
-    let set = api.receipts.map_or_else(|| r#"{"keys":[]}"#.to_owned(), |receipts| receipts.keys().public_jwks());
+    let set =
+        api.receipts.map_or_else(|| r#"{"keys":[]}"#.to_owned(), |receipts| receipts.keys().public_jwks());
     ([(CONTENT_TYPE, "application/jwk-set+json")], set)
 }

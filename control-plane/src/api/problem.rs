@@ -109,7 +109,9 @@ impl Problem {
             Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
             Self::QueryUnexpected => (StatusCode::BAD_REQUEST, "query_unexpected"),
-            Self::ReceiptRefused(RefusedReceipt(Refusal::Replayed)) => (StatusCode::CONFLICT, "receipt_refused"),
+            Self::ReceiptRefused(RefusedReceipt(Refusal::Replayed)) => {
+                (StatusCode::CONFLICT, "receipt_refused")
+            }
             Self::ReceiptRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "receipt_refused"),
             Self::ReceiptsOff => (StatusCode::SERVICE_UNAVAILABLE, "receipts_off"),
             Self::RequesterCannotDecide => (StatusCode::FORBIDDEN, "requester_cannot_decide"),

@@ -170,7 +170,8 @@ const fn end(claims: &Claims<'_>) -> UnixMillis {
 }
 
 fn redeemed_record(claims: &Claims<'_>) -> Record {
-    let details = json!({"backend": claims.aud, "tool": claims.tool, "caller": claims.sub, "use": claims.use_});
+    let details =
+        json!({"backend": claims.aud, "tool": claims.tool, "caller": claims.sub, "use": claims.use_});
     Record {
         tenant: claims.tenant.as_deref().map(str::to_owned),
         details: Some(details),

@@ -88,7 +88,8 @@ impl RedisPlace {
     /// The server, with the password that is in the file now.
     fn with_password(&self) -> Result<ConnectionInfo, RedisFailed> {
         let Some(file) = &self.password_file else { return Ok(self.server.clone()) };
-        let password = std::fs::read_to_string(file).map(Zeroizing::new).map_err(RedisFailed::PasswordFile)?;
+        let password =
+            std::fs::read_to_string(file).map(Zeroizing::new).map_err(RedisFailed::PasswordFile)?;
         let settings = self.server.redis_settings().clone();
         let settings = settings.set_password(password.trim_end_matches(['\r', '\n']));
         Ok(self.server.clone().set_redis_settings(settings))

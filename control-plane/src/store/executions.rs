@@ -2,8 +2,8 @@
 
 use policy::UnixMillis;
 use receipt::Claims;
-use sqlx::{AssertSqlSafe, Row};
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 use strum::{EnumIter, IntoEnumIterator};
 
 use super::row::{moment, optional_moment, text};

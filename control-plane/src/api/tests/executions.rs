@@ -24,7 +24,8 @@ fn what_became_of_a_call_is_logged_once() {
         let agent = running.key(ORG, AGENT, Tier::Agent).await;
         let stranger = running.key("other", "files-1", Tier::Standard).await;
         let manager = running.key(ORG, "manager", Tier::Management).await;
-        let body = json!({"jti": jti(1), "outcome": "success", "status": 200, "duration_ms": 12, "note": "fine\n"});
+        let body =
+            json!({"jti": jti(1), "outcome": "success", "status": 200, "duration_ms": 12, "note": "fine\n"});
         running.post(&key, PATH, &body).await.problem(404, "not_found");
         run(&running, &key, 1, "write_file").await;
         running.post(&stranger, PATH, &body).await.problem(404, "not_found");
@@ -120,8 +121,16 @@ fn executions_are_listed_by_tool_and_outcome_within_ones_org() {
         assert_eq!(get(&stranger, "").await.json(200), json!({"items": []}));
         assert_eq!(running.get(0, PATH).await.json(200)["items"].as_array().unwrap().len(), 5);
         get(&key, "").await.problem(403, "cannot_configure");
-        for query in ["?limit=0", "?limit=201", "?outcome=x", "?cursor=x", "?cursor=MS54", "?tool=", "?tool=%00", "?x=1"]
-        {
+        for query in [
+            "?limit=0",
+            "?limit=201",
+            "?outcome=x",
+            "?cursor=x",
+            "?cursor=MS54",
+            "?tool=",
+            "?tool=%00",
+            "?x=1",
+        ] {
             get(&manager, query).await.problem(400, "query_unexpected");
         }
     });

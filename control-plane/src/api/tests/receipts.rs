@@ -180,7 +180,8 @@ fn what_is_said_of_the_call_must_fit_the_receipt() {
             (&key, with("receipt", Value::Null), "missing"),
             (&key, with("receipt", json!("")), "malformed"),
             (&key, with("receipt", json!("x".repeat(9000))), "malformed"),
-            (&key, with("receipt", json!(format!("{token}x"))), "malformed"),
+            (&key, with("receipt", json!(format!("{token}.x"))), "malformed"),
+            (&key, with("receipt", json!(format!("{token}AAAA"))), "bad-signature"),
             (&key, with("backend", json!("payments")), "wrong-audience"),
             (&key, with("caller", json!("agent-8")), "wrong-caller"),
             (&key, with("tool", json!("read_file")), "wrong-call"),
@@ -224,7 +225,9 @@ fn what_is_said_of_the_call_must_fit_the_receipt() {
         redeem(&running, &manager, &fits).await.problem(403, "cannot_run");
 
         let redeemed = redeem(&running, &agent, &fits).await.json(200);
-        for (claim, value) in [("jti", json!(grant(1).jti)), ("tool", json!("write_file")), ("sub", json!(AGENT))] {
+        for (claim, value) in
+            [("jti", json!(grant(1).jti)), ("tool", json!("write_file")), ("sub", json!(AGENT))]
+        {
             assert_eq!(redeemed["claims"][claim], value, "{claim}");
         }
         refused(&redeem(&running, &key, &fits).await, "replayed", "again");
