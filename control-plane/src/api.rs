@@ -6,10 +6,14 @@ mod description;
 mod executions;
 mod hosts;
 mod jwks;
+mod name;
 mod operations;
+mod pieces;
+mod policy;
 mod problem;
 mod redeem;
 mod representation;
+mod revise;
 mod serve;
 mod session;
 mod write;
@@ -27,6 +31,7 @@ use crate::approvals::Decider;
 use crate::metrics::Metrics;
 use crate::nonces::SharedNonces;
 use crate::people::People;
+use crate::policies::Policies;
 use crate::receipts::Receipts;
 use crate::store::Store;
 use hosts::Hosts;
@@ -38,6 +43,7 @@ pub(crate) use serve::serve;
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     store: Store,
+    policies: Policies,
     people: People,
     decider: Decider,
     metrics: Metrics,
@@ -49,6 +55,7 @@ pub(crate) struct Api {
 impl Api {
     pub(crate) fn new(
         store: Store,
+        policies: Policies,
         decider: Decider,
         metrics: Metrics,
         nonces: SharedNonces,
@@ -56,7 +63,8 @@ impl Api {
     ) -> Self {
         let people = People::new(store.clone());
         let hosts = Arc::new(Hosts::new(&settings.hosts));
-        Self { store, people, decider, metrics, nonces, receipts: settings.receipts.clone(), hosts }
+        let receipts = settings.receipts.clone();
+        Self { store, policies, people, decider, metrics, nonces, receipts, hosts }
     }
 
     fn router(self) -> Router {
@@ -67,6 +75,7 @@ impl Api {
             .routes(routes!(approvals::list))
             .routes(routes!(approvals::show))
             .routes(routes!(approvals::decide))
+            .routes(routes!(policy::show, policy::replace))
             .routes(routes!(redeem::redeem))
             .routes(routes!(executions::list, executions::log))
             .routes(routes!(jwks::jwks))

@@ -12,6 +12,7 @@ mod key;
 mod metrics;
 mod nonces;
 mod people;
+mod policies;
 mod receipts;
 mod store;
 mod sweep;
@@ -31,6 +32,7 @@ use api::Api;
 use approvals::Approvals;
 use metrics::Metrics;
 use nonces::SharedNonces;
+use policies::Policies;
 use store::Store;
 
 /// Settings of a control plane.
@@ -110,7 +112,8 @@ impl ControlPlane {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
         let (decider, mut task) = approvals::start(service, link);
         let sweeping = tokio::spawn(sweep::run(self.store.clone(), self.metrics.clone()));
-        let api = Api::new(self.store.clone(), decider, self.metrics, self.nonces, &self.settings);
+        let policies = Policies::new(self.store.clone(), self.metrics.clone());
+        let api = Api::new(self.store.clone(), policies, decider, self.metrics, self.nonces, &self.settings);
         let mut ended = None;
         let stop = async {
             tokio::select! {

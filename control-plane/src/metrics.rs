@@ -18,6 +18,8 @@ pub(crate) struct Metrics {
     nonces_swept: IntCounter,
     live: IntGaugeVec,
     oldest_pending_seconds: IntGauge,
+    policies_compiled: IntCounter,
+    policies_refused: IntCounter,
 }
 
 impl Metrics {
@@ -55,6 +57,14 @@ impl Metrics {
                 "oakgate_approval_oldest_pending_seconds",
                 "How long the oldest pending approval has waited; 0 if there is none.",
             )?,
+            policies_compiled: IntCounter::new(
+                "oakgate_policies_compiled_total",
+                "Times that a policy was compiled.",
+            )?,
+            policies_refused: IntCounter::new(
+                "oakgate_policies_refused_total",
+                "Changes of a policy that were refused for mistakes in it.",
+            )?,
         };
         metrics.registry.register(Box::new(metrics.transitions.clone()))?;
         metrics.registry.register(Box::new(metrics.refusals.clone()))?;
@@ -63,6 +73,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.nonces_swept.clone()))?;
         metrics.registry.register(Box::new(metrics.live.clone()))?;
         metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
+        metrics.registry.register(Box::new(metrics.policies_compiled.clone()))?;
+        metrics.registry.register(Box::new(metrics.policies_refused.clone()))?;
         Ok(metrics)
     }
 
@@ -95,6 +107,14 @@ impl Metrics {
 
     pub(crate) fn swept_nonces(&self, count: u64) {
         self.nonces_swept.inc_by(count);
+    }
+
+    pub(crate) fn policy_compiled(&self) {
+        self.policies_compiled.inc();
+    }
+
+    pub(crate) fn policy_refused(&self) {
+        self.policies_refused.inc();
     }
 
     /// Everything as Prometheus text, with what is alive now.

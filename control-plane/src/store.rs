@@ -13,6 +13,7 @@ mod migrations;
 mod nonces;
 mod opening;
 mod people;
+mod policy;
 mod row;
 mod settle;
 
@@ -23,6 +24,7 @@ pub(crate) use executions::{Execution, ExecutionFilter, Outcome, Report};
 pub(crate) use holders::{Holder, Tier};
 pub(crate) use opening::{Opened, Opening};
 pub(crate) use people::{Added, PersonRow};
+pub(crate) use policy::{NewPiece, Piece, PieceKind, Pieces, Plan, Revision, Why};
 pub(crate) use row::{Approval, Decision, Position};
 pub(crate) use settle::{Change, Ended};
 
