@@ -2,12 +2,16 @@
 
 mod approvals;
 mod body;
+mod catalogue;
 mod description;
 mod executions;
+mod holders;
 mod hosts;
 mod jwks;
+mod moment;
 mod name;
 mod operations;
+mod paging;
 mod pieces;
 mod policy;
 mod problem;
@@ -33,7 +37,7 @@ use crate::nonces::SharedNonces;
 use crate::people::People;
 use crate::policies::Policies;
 use crate::receipts::Receipts;
-use crate::store::Store;
+use crate::store::{EntryKind, Store};
 use hosts::Hosts;
 use problem::Problem;
 
@@ -79,6 +83,11 @@ impl Api {
             .routes(routes!(redeem::redeem))
             .routes(routes!(executions::list, executions::log))
             .routes(routes!(jwks::jwks))
+            .nest("/v1/keys", holders::keys())
+            .nest("/v1/agents", holders::agents())
+            .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))
+            .nest("/v1/resources", catalogue::routes_of(EntryKind::Resource))
+            .nest("/v1/methods", catalogue::routes_of(EntryKind::Method))
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))

@@ -12,7 +12,7 @@ use crate::actor::Actor;
 use crate::clock;
 use crate::key::Key;
 use crate::people::NewPerson;
-use crate::store::{Begun, Holder, Kept, Record, Store, StoreUrl, Tier};
+use crate::store::{Begun, Holder, HolderAdded, Kept, Record, Store, StoreUrl, Tier};
 
 pub(crate) const ORG: &str = "acme";
 pub(crate) const AGENT: &str = "agent-7";
@@ -80,12 +80,12 @@ impl Database {
 /// A new key of an org, which is made if it is missing.
 pub(crate) async fn key(store: &Store, org: &str, id: &str, tier: Tier) -> Key {
     let now = clock::now();
-    store.add_org(org, now).await.unwrap();
     let Begun::New(mut edit) =
         store.begin_edit(Actor::host(org), "here".to_owned(), None, now).await.unwrap()
     else {
         panic!("nothing to repeat");
     };
+    edit.add_org().await.unwrap();
     let key = Key::mint(tier).unwrap();
     let holder = Holder {
         org: org.to_owned(),
@@ -99,7 +99,7 @@ pub(crate) async fn key(store: &Store, org: &str, id: &str, tier: Tier) -> Key {
         expires_at: None,
         revoked_at: None,
     };
-    assert!(edit.add_holder(&holder, &key).await.unwrap());
+    assert_eq!(edit.add_holder(&holder, &key).await.unwrap(), HolderAdded::Done);
     let kept = Kept { status: 201, etag: None, location: None, body: String::new() };
     edit.commit(&Record::of("key.create", id), &kept).await.unwrap();
     key

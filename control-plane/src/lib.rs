@@ -10,7 +10,9 @@ mod clock;
 mod fixture;
 mod key;
 mod metrics;
+mod names;
 mod nonces;
+mod orgs;
 mod people;
 mod policies;
 mod receipts;
@@ -23,10 +25,12 @@ use policy_sync::ControlEnd;
 use tokio::net::TcpListener;
 
 pub use approvals::ApprovalRules;
+pub use names::NameError;
 pub use nonces::{RedisPlace, RedisUrlError};
+pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError};
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
 pub use receipts::{ReceiptKeysError, Receipts};
-pub use store::{StoreError, StoreUrl, StoreUrlError};
+pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
 
 use api::Api;
 use approvals::Approvals;
@@ -96,6 +100,12 @@ impl ControlPlane {
     #[must_use]
     pub fn people(&self) -> People {
         People::new(self.store.clone())
+    }
+
+    /// The organisations, and the management keys that the host gives them.
+    #[must_use]
+    pub fn orgs(&self) -> Orgs {
+        Orgs::new(self.store.clone())
     }
 
     /// Serves the API on `listener`, and the proxy at the other end of `link` if there is one, until `shutdown` is done. Then no new

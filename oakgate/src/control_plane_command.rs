@@ -85,7 +85,8 @@ fn redis(settings: &config::Redis) -> Result<RedisPlace, Failure> {
         .map_err(|error| Failure::Configuration(format!("control_plane.redis.url: {error}")))
 }
 
-fn store(settings: &config::ControlPlane) -> Result<StoreUrl, Failure> {
+/// Where the store is, with its password.
+pub(crate) fn store(settings: &config::ControlPlane) -> Result<StoreUrl, Failure> {
     match &settings.store {
         StorePlace::File(file) => Ok(StoreUrl::file(file)),
         StorePlace::Postgres { url, password_file } => {

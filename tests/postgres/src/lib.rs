@@ -1,6 +1,11 @@
 //! Real PostgreSQL servers for tests: in a folder of their own, on a Unix socket, gone with the test process.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is not as it should be")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where something is not as it should be"
+)]
 
 mod keeper;
 mod programs;
