@@ -4,8 +4,10 @@ mod approvals;
 mod body;
 mod catalogue;
 mod description;
+mod executions;
 mod holders;
 mod hosts;
+mod jwks;
 mod moment;
 mod name;
 mod operations;
@@ -13,6 +15,7 @@ mod paging;
 mod pieces;
 mod policy;
 mod problem;
+mod redeem;
 mod representation;
 mod revise;
 mod serve;
@@ -27,10 +30,13 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::Settings;
 use crate::approvals::Decider;
 use crate::metrics::Metrics;
+use crate::nonces::SharedNonces;
 use crate::people::People;
 use crate::policies::Policies;
+use crate::receipts::Receipts;
 use crate::store::{EntryKind, Store};
 use hosts::Hosts;
 use problem::Problem;
@@ -45,6 +51,8 @@ pub(crate) struct Api {
     people: People,
     decider: Decider,
     metrics: Metrics,
+    nonces: SharedNonces,
+    receipts: Option<Receipts>,
     hosts: Arc<Hosts>,
 }
 
@@ -54,10 +62,13 @@ impl Api {
         policies: Policies,
         decider: Decider,
         metrics: Metrics,
-        hosts: &[String],
+        nonces: SharedNonces,
+        settings: &Settings,
     ) -> Self {
         let people = People::new(store.clone());
-        Self { store, policies, people, decider, metrics, hosts: Arc::new(Hosts::new(hosts)) }
+        let hosts = Arc::new(Hosts::new(&settings.hosts));
+        let receipts = settings.receipts.clone();
+        Self { store, policies, people, decider, metrics, nonces, receipts, hosts }
     }
 
     fn router(self) -> Router {
@@ -68,12 +79,15 @@ impl Api {
             .routes(routes!(approvals::list))
             .routes(routes!(approvals::show))
             .routes(routes!(approvals::decide))
+            .routes(routes!(policy::show, policy::replace))
+            .routes(routes!(redeem::redeem))
+            .routes(routes!(executions::list, executions::log))
+            .routes(routes!(jwks::jwks))
             .nest("/v1/keys", holders::keys())
             .nest("/v1/agents", holders::agents())
             .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))
             .nest("/v1/resources", catalogue::routes_of(EntryKind::Resource))
             .nest("/v1/methods", catalogue::routes_of(EntryKind::Method))
-            .routes(routes!(policy::show, policy::replace))
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))
