@@ -5,8 +5,10 @@ mod body;
 mod catalogue;
 mod description;
 mod drafts;
+mod executions;
 mod holders;
 mod hosts;
+mod jwks;
 mod moment;
 mod name;
 mod operations;
@@ -14,6 +16,7 @@ mod paging;
 mod pieces;
 mod policy;
 mod problem;
+mod redeem;
 mod representation;
 mod revise;
 mod serve;
@@ -31,6 +34,7 @@ use utoipa_axum::routes;
 use crate::Settings;
 use crate::approvals::Decider;
 use crate::metrics::Metrics;
+use crate::nonces::SharedNonces;
 use crate::people::People;
 use crate::policies::Policies;
 use crate::receipts::Receipts;
@@ -48,6 +52,7 @@ pub(crate) struct Api {
     people: People,
     decider: Decider,
     metrics: Metrics,
+    nonces: SharedNonces,
     receipts: Option<Receipts>,
     hosts: Arc<Hosts>,
 }
@@ -58,11 +63,13 @@ impl Api {
         policies: Policies,
         decider: Decider,
         metrics: Metrics,
+        nonces: SharedNonces,
         settings: &Settings,
     ) -> Self {
         let people = People::new(store.clone());
         let hosts = Arc::new(Hosts::new(&settings.hosts));
-        Self { store, policies, people, decider, metrics, receipts: settings.receipts.clone(), hosts }
+        let receipts = settings.receipts.clone();
+        Self { store, policies, people, decider, metrics, nonces, receipts, hosts }
     }
 
     fn router(self) -> Router {
@@ -78,6 +85,9 @@ impl Api {
             .routes(routes!(drafts::decide::accept))
             .routes(routes!(drafts::decide::reject))
             .routes(routes!(policy::show, policy::replace))
+            .routes(routes!(redeem::redeem))
+            .routes(routes!(executions::list, executions::log))
+            .routes(routes!(jwks::jwks))
             .nest("/v1/keys", holders::keys())
             .nest("/v1/agents", holders::agents())
             .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))

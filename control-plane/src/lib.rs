@@ -13,11 +13,13 @@ mod key;
 mod link;
 mod metrics;
 mod names;
+mod nonces;
 mod orgs;
 mod people;
 mod policies;
 mod receipts;
 mod store;
+mod sweep;
 
 use std::future::Future;
 
@@ -26,6 +28,7 @@ use tokio::net::TcpListener;
 
 pub use approvals::ApprovalRules;
 pub use names::NameError;
+pub use nonces::{RedisPlace, RedisUrlError};
 pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError};
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
 pub use receipts::{ReceiptKeysError, Receipts};
@@ -35,6 +38,7 @@ use api::Api;
 use approvals::Approvals;
 use link::Link;
 use metrics::Metrics;
+use nonces::SharedNonces;
 use policies::Policies;
 use store::Store;
 
@@ -49,6 +53,8 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// What signs and verifies receipts. Without it no permission is checked, and no receipt made or used up.
     pub receipts: Option<Receipts>,
+    /// Where nonces are shared with other control planes, if they are.
+    pub redis: Option<RedisPlace>,
 }
 
 /// A control plane with its store open.
@@ -56,6 +62,7 @@ pub struct Settings {
 pub struct ControlPlane {
     store: Store,
     metrics: Metrics,
+    nonces: SharedNonces,
     settings: Settings,
 }
 
@@ -85,7 +92,11 @@ impl ControlPlane {
         if let Some(receipts) = &settings.receipts {
             metrics.add(receipts.loads())?;
         }
-        Ok(Self { store: Store::open(&settings.store).await?, metrics, settings })
+        let nonces = SharedNonces::new(settings.redis.clone());
+        let store = Store::open(&settings.store).await?;
+        // It starts without its Redis too; then it is not ready, which the log says.
+        let _not_ready = nonces.answer().await;
+        Ok(Self { store, metrics, nonces, settings })
     }
 
     /// The people who may decide.
@@ -114,8 +125,9 @@ impl ControlPlane {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
         let (discovery, storing) = discovery::start(self.store.clone(), self.metrics.clone());
         let (decider, mut task) = approvals::start(service, link.map(|end| Link::new(end, discovery)));
+        let sweeping = tokio::spawn(sweep::run(self.store.clone(), self.metrics.clone()));
         let policies = Policies::new(self.store.clone(), self.metrics.clone());
-        let api = Api::new(self.store.clone(), policies, decider, self.metrics, &self.settings);
+        let api = Api::new(self.store.clone(), policies, decider, self.metrics, self.nonces, &self.settings);
         let mut ended = None;
         let stop = async {
             tokio::select! {
@@ -130,6 +142,7 @@ impl ControlPlane {
         };
         // It ends with the link, once it has stored what came over it.
         let stored = storing.await;
+        sweeping.abort();
         self.store.close().await;
         ended.and(stored).map_err(|_| ApprovalsFailed)
     }

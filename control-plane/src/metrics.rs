@@ -16,6 +16,8 @@ pub(crate) struct Metrics {
     decisions: IntCounterVec,
     drafts_stored: IntCounter,
     drafts_refused: IntCounterVec,
+    redemptions: IntCounterVec,
+    nonces_swept: IntCounter,
     live: IntGaugeVec,
     oldest_pending_seconds: IntGauge,
     policies_compiled: IntCounter,
@@ -45,6 +47,17 @@ impl Metrics {
             drafts_refused: IntCounterVec::new(
                 Opts::new("oakgate_drafts_refused_total", "Tools that were seen and did not become drafts."),
                 &["reason"],
+            )?,
+            redemptions: IntCounterVec::new(
+                Opts::new(
+                    "oakgate_redemptions_total",
+                    "Receipts presented to be redeemed, by what became of them.",
+                ),
+                &["result"],
+            )?,
+            nonces_swept: IntCounter::new(
+                "oakgate_nonces_swept_total",
+                "Nonces removed because their receipts are too old to be used.",
             )?,
             live: IntGaugeVec::new(
                 Opts::new("oakgate_approvals", "Approvals that have not ended, by state."),
@@ -83,6 +96,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.decisions.clone()))?;
         metrics.registry.register(Box::new(metrics.drafts_stored.clone()))?;
         metrics.registry.register(Box::new(metrics.drafts_refused.clone()))?;
+        metrics.registry.register(Box::new(metrics.redemptions.clone()))?;
+        metrics.registry.register(Box::new(metrics.nonces_swept.clone()))?;
         metrics.registry.register(Box::new(metrics.live.clone()))?;
         metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
         metrics.registry.register(Box::new(metrics.policies_compiled.clone()))?;
@@ -122,6 +137,15 @@ impl Metrics {
     /// So many tools did not become drafts.
     pub(crate) fn drafts_refused(&self, reason: &'static str, count: usize) {
         self.drafts_refused.with_label_values(&[reason]).inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
+    /// `result`: `redeemed`, `unavailable`, or the name of a refusal.
+    pub(crate) fn redemption(&self, result: &str) {
+        self.redemptions.with_label_values(&[result]).inc();
+    }
+
+    pub(crate) fn swept_nonces(&self, count: u64) {
+        self.nonces_swept.inc_by(count);
     }
 
     pub(crate) fn policy_compiled(&self) {
