@@ -19,6 +19,10 @@ pub(crate) fn run(options: &ControlPlaneOptions) -> Done {
         let address = listener.local_addr().map_err(|error| Failure::Fault(error.to_string()))?;
         let control_plane = open(&settings).await?;
         tracing::info!(%address, store = %store(&settings)?, "control plane");
+        if control_plane.orgs().list().await.is_ok_and(|orgs| orgs.is_empty()) {
+            let next = format!("oakgate orgs add NAME --config {}", options.config.display());
+            tracing::warn!(next, "there is no organisation yet: add one, with its first management key");
+        }
         let shutdown = async move { while signals.next().await != Asked::Stop {} };
         control_plane.serve(listener, None, shutdown).await.map_err(|error| Failure::Fault(error.to_string()))
     })
