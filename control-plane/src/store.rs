@@ -82,4 +82,11 @@ impl Store {
     pub(crate) async fn run(&self, sql: &'static str) {
         sqlx::query(sql).execute(&self.writer).await.unwrap();
     }
+
+    /// What is written down of an organisation: who did what to what, in order.
+    pub(crate) async fn records(&self, org: &str) -> Vec<String> {
+        let sql =
+            "SELECT actor_kind || ' ' || action || ' ' || object FROM activity WHERE org = $1 ORDER BY id";
+        sqlx::query_scalar(sql).bind(org).fetch_all(&self.writer).await.unwrap()
+    }
 }

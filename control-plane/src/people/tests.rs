@@ -11,6 +11,9 @@ async fn a_session_is_shown_once_and_only_its_digest_is_kept() {
     let again = people.renew_session(ORG, &approver("ada", true, false).id, 60).await.unwrap();
     assert_ne!(session.expose(), again.expose());
 
+    people.end_session(ORG, &approver("ada", true, false).id).await.unwrap();
+    let records = ["host person.add ada", "host person.renew ada", "host person.end ada"];
+    assert_eq!(people.store.records(ORG).await, records);
     people.store.close().await;
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let path = entry.unwrap().path();

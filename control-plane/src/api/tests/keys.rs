@@ -136,6 +136,8 @@ async fn a_revoked_key_is_refused_at_once_and_its_id_never_comes_back() {
     running.call(&admin, "PATCH", "/v1/keys/runner", &json!({})).await.problem(409, "key_revoked");
     running.call(&admin, "POST", "/v1/keys", &body).await.problem(409, "id_taken");
     running.call(&admin, "POST", "/v1/agents", &json!({"id": "runner"})).await.problem(409, "id_taken");
+    let records = ["host key.create admin", "management key.create runner", "management key.revoke runner"];
+    assert_eq!(running.store.records(ORG).await, records);
 }
 
 #[tokio::test]
