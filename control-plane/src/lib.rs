@@ -24,7 +24,7 @@ pub use approvals::ApprovalRules;
 pub use names::NameError;
 pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError};
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
-pub use store::{StoreError, StoreUrl, StoreUrlError};
+pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
 
 use api::Api;
 use approvals::Approvals;

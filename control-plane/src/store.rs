@@ -5,19 +5,23 @@
 //! A change that was answered is on the disk.
 
 mod approvals;
+mod backup;
 mod catalogue;
 mod credentials;
 mod database;
 mod edit;
+mod error;
 mod holders;
 mod migrations;
 mod opening;
 mod orgs;
 mod people;
+mod pulse;
 mod row;
 mod settle;
 
 pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
+pub use backup::{BackupError, backup};
 pub(crate) use catalogue::{Entry, EntryKind};
 pub(crate) use credentials::{Credential, HolderAdded, HolderKind, Secret};
 pub use database::{StoreUrl, StoreUrlError};
@@ -32,6 +36,7 @@ pub(crate) use settle::{Change, Ended};
 use sqlx::AnyPool;
 
 use database::Kind;
+use pulse::Pulse;
 
 /// Everything that a control plane keeps.
 #[derive(Clone, Debug)]
@@ -40,6 +45,7 @@ pub(crate) struct Store {
     /// To SQLite one connection: it has one writer at a time, and here they queue in order.
     writer: AnyPool,
     readers: AnyPool,
+    pulse: Pulse,
 }
 
 /// Why the store failed.
@@ -47,12 +53,20 @@ pub(crate) struct Store {
 pub enum StoreError {
     /// The database refused, or cannot be reached.
     #[error("the store failed: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
+    /// There is no room on its disk. Nothing was written.
+    #[error("the store's disk is full: {0}")]
+    Full(#[source] sqlx::Error),
     /// The tables could not be brought up to date.
     #[error("the store's tables could not be brought up to date: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
-    /// The file could not be made.
-    #[error("the store's file could not be made: {0}")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// A later version of this program has changed the tables.
+    #[error(
+        "a newer version of oakgate has changed the store's tables (step {0}); run that version, or restore a backup"
+    )]
+    Newer(i64),
+    /// The file can't be used.
+    #[error("the store's file can't be used: {0}")]
     File(#[from] std::io::Error),
     /// A row holds what this program never writes.
     #[error("the store holds an unreadable {0}")]

@@ -44,6 +44,7 @@ pub(super) enum Problem {
     SamePerson,
     Stopping,
     StoreFailed,
+    StoreFull,
     TierHasNoTenant,
     TimedOut,
     TooMany,
@@ -108,6 +109,7 @@ impl Problem {
             Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
             Self::StoreFailed => (StatusCode::SERVICE_UNAVAILABLE, "store_failed"),
+            Self::StoreFull => (StatusCode::INSUFFICIENT_STORAGE, "store_full"),
             Self::TierHasNoTenant => (StatusCode::UNPROCESSABLE_ENTITY, "tier_has_no_tenant"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
             Self::TooMany => (StatusCode::CONFLICT, "too_many"),
@@ -158,6 +160,7 @@ impl Problem {
             Self::SamePerson => "the second yes must come from a different person than the first",
             Self::Stopping => "the control plane is stopping",
             Self::StoreFailed => "the store does not answer; try again",
+            Self::StoreFull => "the store's disk is full: nothing was written; reading goes on",
             Self::TierHasNoTenant => "a management key has no tenant, and only a standard key may name one",
             Self::TimedOut => "the request took too long; look at what became of it before you repeat it",
             Self::TooMany => "the organisation has as many of these as it may",
@@ -213,7 +216,15 @@ impl From<Refused> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "a request failed at the store");
-        Self::StoreFailed
+        match error {
+            StoreError::Full(_) => Self::StoreFull,
+            StoreError::Database(_)
+            | StoreError::Migration(_)
+            | StoreError::Newer(_)
+            | StoreError::File(_)
+            | StoreError::Unreadable(_)
+            | StoreError::Conflict => Self::StoreFailed,
+        }
     }
 }
 

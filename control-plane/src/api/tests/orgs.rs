@@ -115,8 +115,8 @@ struct Walled {
 }
 
 impl Walled {
-    async fn start() -> Self {
-        let mut running = Running::start(&[approver("walled-ada", true, true)]).await;
+    async fn start(database: &Database) -> Self {
+        let mut running = Running::start(database, &[approver("walled-ada", true, true)]).await;
         let document = send(running.address, "GET", "/openapi.json", "", "").await.json(200);
         let manager = running.key(ORG, "walled-admin", Tier::Management).await;
         let person = format!("Authorization: Bearer {}\r\n", running.sessions[0].expose());
@@ -195,96 +195,103 @@ impl Walled {
     }
 }
 
-#[tokio::test]
-async fn nothing_of_an_organisation_is_seen_or_changed_by_another() {
-    let mut walled = Walled::start().await;
-    let before = walled.view().await;
-    for words in [NAME, WORDS, ORG] {
-        assert!(before.iter().any(|(_, body)| body.contains(words)), "{words} is nowhere to be seen");
-    }
-    let mut attempts = 0;
-    for number in 0..walled.operations.len() {
-        let path = walled.fill(&walled.operations[number].path).await;
-        for credential in CREDENTIALS {
-            let fields = walled.stranger(credential).await;
-            let operation = &walled.operations[number];
-            let answer = operation.send(walled.running.address, &path, &fields).await;
-            let tried =
-                format!("{} {path} by a stranger's {credential}: {}", operation.method, answer.status);
-            let is_filled = path != operation.path;
-            let is_own = operation.method == "PUT" && answer.status < 300;
-            assert!(answer.status < 500, "{tried} {}", answer.body);
-            if is_filled && operation.is_for(credential) {
-                // One may have a thing of the same name: it is one's own.
-                assert!(answer.status == 404 || is_own, "{tried} {}", answer.body);
-            }
-            for words in [WORDS, ORG].into_iter().chain([NAME].into_iter().filter(|_| !is_own)) {
-                assert!(!answer.body.contains(words), "{tried} says `{words}`: {}", answer.body);
-            }
-            walled.check(operation, &answer);
-            attempts += 1;
+#[test]
+fn nothing_of_an_organisation_is_seen_or_changed_by_another() {
+    on_both(async |database| {
+        let mut walled = Walled::start(&database).await;
+        let before = walled.view().await;
+        for words in [NAME, WORDS, ORG] {
+            assert!(before.iter().any(|(_, body)| body.contains(words)), "{words} is nowhere to be seen");
         }
-    }
-    assert!(attempts >= 100, "{attempts}");
-    for ((path, before), (_, after)) in before.iter().zip(walled.view().await) {
-        assert_eq!(*before, after, "{path} is changed");
-    }
+        let mut attempts = 0;
+        for number in 0..walled.operations.len() {
+            let path = walled.fill(&walled.operations[number].path).await;
+            for credential in CREDENTIALS {
+                let fields = walled.stranger(credential).await;
+                let operation = &walled.operations[number];
+                let answer = operation.send(walled.running.address, &path, &fields).await;
+                let tried =
+                    format!("{} {path} by a stranger's {credential}: {}", operation.method, answer.status);
+                let is_filled = path != operation.path;
+                let is_own = operation.method == "PUT" && answer.status < 300;
+                assert!(answer.status < 500, "{tried} {}", answer.body);
+                if is_filled && operation.is_for(credential) {
+                    // One may have a thing of the same name: it is one's own.
+                    assert!(answer.status == 404 || is_own, "{tried} {}", answer.body);
+                }
+                for words in [WORDS, ORG].into_iter().chain([NAME].into_iter().filter(|_| !is_own)) {
+                    assert!(!answer.body.contains(words), "{tried} says `{words}`: {}", answer.body);
+                }
+                walled.check(operation, &answer);
+                attempts += 1;
+            }
+        }
+        assert!(attempts >= 100, "{attempts}");
+        for ((path, before), (_, after)) in before.iter().zip(walled.view().await) {
+            assert_eq!(*before, after, "{path} is changed");
+        }
+    });
 }
 
-#[tokio::test]
-async fn each_operation_is_for_those_that_the_description_names_and_for_nobody_else() {
-    let walled = Walled::start().await;
-    let running = &walled.running;
-    let people = &running.people;
-    let bob = people.create(person(approver("bob", true, true))).await.unwrap();
-    people.end_session(ORG, &approver("bob", true, true).id).await.unwrap();
-    let mut bad = vec![
-        ("none", String::new()),
-        ("an unknown key", format!("Authorization: Bearer oak_mgmt_{}\r\n", "A".repeat(43))),
-        ("an unknown session", format!("Authorization: Bearer oak_session_{}\r\n", "A".repeat(43))),
-        ("an ended session", format!("Authorization: Bearer {}\r\n", bob.expose())),
-    ];
-    let mut good = vec![("session", walled.person.clone())];
-    for (name, tier) in
-        [("management", Tier::Management), ("standard", Tier::Standard), ("agent", Tier::Agent)]
-    {
-        good.push((name, running.key(ORG, name, tier).await));
-        bad.push(("an expired key", running.key(ORG, &format!("expired-{name}"), tier).await));
-        bad.push(("a revoked key", running.key(ORG, &format!("revoked-{name}"), tier).await));
-        bad.push(("a replaced key", running.key(ORG, &format!("replaced-{name}"), tier).await));
-    }
-    running.store.run("UPDATE holders SET expires_at_unix_ms = 1 WHERE id LIKE 'expired-%'").await;
-    running.store.run("UPDATE holders SET revoked_at_unix_ms = 1 WHERE id LIKE 'revoked-%'").await;
-    running.store.run("UPDATE secrets SET expires_at_unix_ms = 1 WHERE holder LIKE 'replaced-%'").await;
-    let mut refused = 0;
-    for operation in &walled.operations {
-        let (method, template) = (&operation.method, &operation.path);
-        assert_eq!(
-            operation.security.is_empty(),
-            !template.starts_with("/v1/"),
-            "{method} {template}: security"
-        );
-        for name in &operation.security {
-            assert!(CREDENTIALS.contains(&name.as_str()), "{method} {template}: `{name}` is no credential");
+#[test]
+fn each_operation_is_for_those_that_the_description_names_and_for_nobody_else() {
+    on_both(async |database| {
+        let walled = Walled::start(&database).await;
+        let running = &walled.running;
+        let people = &running.people;
+        let bob = people.create(person(approver("bob", true, true))).await.unwrap();
+        people.end_session(ORG, &approver("bob", true, true).id).await.unwrap();
+        let mut bad = vec![
+            ("none", String::new()),
+            ("an unknown key", format!("Authorization: Bearer oak_mgmt_{}\r\n", "A".repeat(43))),
+            ("an unknown session", format!("Authorization: Bearer oak_session_{}\r\n", "A".repeat(43))),
+            ("an ended session", format!("Authorization: Bearer {}\r\n", bob.expose())),
+        ];
+        let mut good = vec![("session", walled.person.clone())];
+        for (name, tier) in
+            [("management", Tier::Management), ("standard", Tier::Standard), ("agent", Tier::Agent)]
+        {
+            good.push((name, running.key(ORG, name, tier).await));
+            bad.push(("an expired key", running.key(ORG, &format!("expired-{name}"), tier).await));
+            bad.push(("a revoked key", running.key(ORG, &format!("revoked-{name}"), tier).await));
+            bad.push(("a replaced key", running.key(ORG, &format!("replaced-{name}"), tier).await));
         }
-        // Nothing of that name is there, so that nothing changes on the way.
-        let filled = template.split('/').map(|part| if part.starts_with('{') { "9999999" } else { part });
-        let path = filled.collect::<Vec<_>>().join("/");
-        for (what, fields) in &bad {
-            let answer = operation.send(running.address, &path, fields).await;
-            assert_eq!(answer.status == 401, !operation.security.is_empty(), "{method} {path} by {what}");
-            refused += u32::from(answer.status == 401);
+        running.store.run("UPDATE holders SET expires_at_unix_ms = 1 WHERE id LIKE 'expired-%'").await;
+        running.store.run("UPDATE holders SET revoked_at_unix_ms = 1 WHERE id LIKE 'revoked-%'").await;
+        running.store.run("UPDATE secrets SET expires_at_unix_ms = 1 WHERE holder LIKE 'replaced-%'").await;
+        let mut refused = 0;
+        for operation in &walled.operations {
+            let (method, template) = (&operation.method, &operation.path);
+            assert_eq!(
+                operation.security.is_empty(),
+                !template.starts_with("/v1/"),
+                "{method} {template}: security"
+            );
+            for name in &operation.security {
+                assert!(
+                    CREDENTIALS.contains(&name.as_str()),
+                    "{method} {template}: `{name}` is no credential"
+                );
+            }
+            // Nothing of that name is there, so that nothing changes on the way.
+            let filled = template.split('/').map(|part| if part.starts_with('{') { "9999999" } else { part });
+            let path = filled.collect::<Vec<_>>().join("/");
+            for (what, fields) in &bad {
+                let answer = operation.send(running.address, &path, fields).await;
+                assert_eq!(answer.status == 401, !operation.security.is_empty(), "{method} {path} by {what}");
+                refused += u32::from(answer.status == 401);
+            }
+            for (credential, fields) in &good {
+                let answer = operation.send(running.address, &path, fields).await;
+                let is_for = operation.security.is_empty() || operation.is_for(credential);
+                let tried = format!("{method} {path} by {credential}: {} {}", answer.status, answer.body);
+                assert_ne!(answer.status, 401, "{tried}");
+                assert_eq!(answer.status != 403, is_for, "{tried}");
+                assert!(answer.status < 500, "{tried}");
+            }
         }
-        for (credential, fields) in &good {
-            let answer = operation.send(running.address, &path, fields).await;
-            let is_for = operation.security.is_empty() || operation.is_for(credential);
-            let tried = format!("{method} {path} by {credential}: {} {}", answer.status, answer.body);
-            assert_ne!(answer.status, 401, "{tried}");
-            assert_eq!(answer.status != 403, is_for, "{tried}");
-            assert!(answer.status < 500, "{tried}");
-        }
-    }
-    let metrics = send(running.address, "GET", "/metrics", "", "").await.body;
-    let line = format!("oakgate_api_unauthenticated_total {refused}");
-    assert!(metrics.lines().any(|found| found == line), "{line} is missing in\n{metrics}");
+        let metrics = send(running.address, "GET", "/metrics", "", "").await.body;
+        let line = format!("oakgate_api_unauthenticated_total {refused}");
+        assert!(metrics.lines().any(|found| found == line), "{line} is missing in\n{metrics}");
+    });
 }
