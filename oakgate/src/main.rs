@@ -13,6 +13,7 @@ mod orgs;
 mod policy_command;
 mod proxy_command;
 mod receipt_command;
+mod receipt_keys;
 mod refusals;
 mod signals;
 mod terminal;

@@ -53,7 +53,7 @@ fn what_is_no_person_is_refused() {
         people.create(NewPerson { org: "other".to_owned(), ..ada.clone() }).await.unwrap();
         let listed: Vec<_> =
             people.list(ORG).await.unwrap().into_iter().map(|person| person.approver).collect();
-        assert_eq!(listed, [ada.approver.clone()]);
+        assert_eq!(listed, std::slice::from_ref(&ada.approver));
         let nobody = approver("nobody", true, true).id;
         assert!(matches!(people.renew_session(ORG, &nobody, 60).await, Err(PeopleError::Unknown)));
         assert!(matches!(people.end_session(ORG, &nobody).await, Err(PeopleError::Unknown)));
