@@ -30,12 +30,12 @@ INSERT INTO secrets (sha256, org, holder, prefix, created_at_unix_ms, expires_at
 ('5555555555555555555555555555555555555555555555555555555555555555', 'acme', 'runtime', 'oak_live_def', 1000, NULL),
 ('6666666666666666666666666666666666666666666666666666666666666666', 'acme', 'agent-7', 'oak_agent_ab', 1000, NULL);
 
-INSERT INTO drafts (org, name, state, proxy, backend, description, annotations, input_schema, definition_sha256,
-    first_seen_at_unix_ms, last_seen_at_unix_ms, decided_by, decided_at_unix_ms) VALUES
-('acme', 'files.delete', 'draft', 'gate-1', 'files', 'Deletes', '{"destructiveHint":true}', '{"type":"object"}',
-    '7777777777777777777777777777777777777777777777777777777777777777', 1000, 2000, NULL, NULL),
-('acme', 'files.read', 'accepted', 'gate-1', 'files', NULL, NULL, NULL, NULL, 1000, 2000, 'deploy', 3000),
-('acme', 'files.write', 'rejected', 'gate-1', 'files', NULL, NULL, NULL, NULL, 1000, 2000, 'deploy', 3000);
+INSERT INTO drafts (org, name, state, proxy, backend, seen_in, description, annotations, input_schema, definition_sha256,
+    version, first_seen_at_unix_ms, last_seen_at_unix_ms, decided_by, decided_at_unix_ms) VALUES
+('acme', 'files.delete', 'draft', 'gate-1', 'files', 'list', 'Deletes', '{"destructive":true}', '{"type":"object"}',
+    '7777777777777777777777777777777777777777777777777777777777777777', 1, 1000, 2000, NULL, NULL),
+('acme', 'files.read', 'accepted', 'gate-1', 'files', 'call', NULL, NULL, NULL, NULL, 2, 1000, 2000, 'deploy', 3000),
+('acme', 'files.write', 'rejected', 'gate-1', 'files', 'call', NULL, NULL, NULL, NULL, 2, 1000, 2000, 'deploy', 3000);
 
 INSERT INTO activity (id, org, at_unix_ms, action, object, actor, actor_kind, origin, tenant, permission, details) VALUES
 ('01900000-0000-7000-8000-000000000001', 'acme', 1000, 'key.create', 'deploy', 'host', 'host', 'here', NULL, NULL, NULL),

@@ -134,6 +134,7 @@ impl Walled {
             let answer = send(running.address, method, path, &fields, body).await;
             assert!(matches!(answer.status, 200 | 201), "{method} {path}: {}", answer.body);
         }
+        running.see("walled-tool", "behind-the-wall").await;
         let operations = Operation::all(&document);
         Self { running, document, operations, manager, person, strangers: 0 }
     }
