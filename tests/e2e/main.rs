@@ -18,6 +18,7 @@ mod conformance;
 mod connections;
 mod cors;
 mod credentials;
+mod discovery;
 mod drain;
 mod endpoints;
 mod framing;
