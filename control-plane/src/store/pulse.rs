@@ -23,12 +23,14 @@ impl Store {
         if taken_at.is_some_and(|at| at.elapsed() < TAKEN_FOR) {
             return Ok(());
         }
+        let mut transaction = self.transaction().await?;
         sqlx::query(
             "INSERT INTO pulse (id, at_unix_ms) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at_unix_ms = $1",
         )
         .bind(sql_integer(now.0))
-        .execute(self.writer())
+        .execute(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         *taken_at = Some(Instant::now());
         Ok(())
     }
