@@ -64,7 +64,14 @@ impl Place {
 
     /// Runs SQL in the store; each row is one text, its columns apart by `|`.
     pub(super) fn rows(&self, sql: &str) -> Vec<String> {
-        rows(&self.url, sql)
+        sqlx::any::install_default_drivers();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut connection = AnyConnection::connect(&self.url).await.unwrap();
+            let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+            rows.iter().map(text).collect()
+        })
     }
 }
 
@@ -74,17 +81,6 @@ pub(super) fn write_settings(folder: &Path, control_plane: &Value) -> String {
     let file = folder.join("settings.json");
     std::fs::write(&file, json!({"control_plane": control_plane}).to_string()).unwrap();
     file.to_str().unwrap().to_owned()
-}
-
-pub(super) fn rows(url: &str, sql: &str) -> Vec<String> {
-    sqlx::any::install_default_drivers();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let mut connection = AnyConnection::connect(url).await.unwrap();
-        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-        rows.iter().map(text).collect()
-    })
 }
 
 fn text(row: &AnyRow) -> String {
