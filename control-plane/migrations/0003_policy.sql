@@ -29,7 +29,7 @@ CREATE TABLE pieces (
     name TEXT NOT NULL,
     -- Where it stands among those of its kind.
     position BIGINT NOT NULL,
-    -- RFC 8785 JSON, as in the policy document.
+    -- JSON as in the policy document: compact, keys sorted, numbers as they were written.
     body TEXT NOT NULL,
     from_revision BIGINT NOT NULL,
     -- The first revision without it; absent while it is in force.
@@ -37,7 +37,7 @@ CREATE TABLE pieces (
     PRIMARY KEY (org, kind, name, from_revision)
 );
 CREATE UNIQUE INDEX pieces_in_force ON pieces (org, kind, name) WHERE to_revision IS NULL;
-CREATE INDEX pieces_in_order ON pieces (org, kind, position) WHERE to_revision IS NULL;
+CREATE INDEX pieces_in_order ON pieces (org, kind, position);
 CREATE INDEX pieces_ended ON pieces (org, to_revision);
 
 -- What rules may name beside tools: known by name, with a word for people.
@@ -137,6 +137,33 @@ CREATE TABLE nonces (
     PRIMARY KEY (org, jti)
 );
 CREATE INDEX nonces_expired ON nonces (expires_at_unix_ms);
+
+-- Calls whose receipts were redeemed, and what became of them.
+CREATE TABLE executions (
+    org TEXT NOT NULL,
+    -- The receipt's nonce.
+    jti TEXT NOT NULL,
+    backend TEXT NOT NULL,
+    tool TEXT,
+    tenant TEXT,
+    resource TEXT,
+    method TEXT,
+    caller TEXT NOT NULL,
+    redeemed_by TEXT NOT NULL,
+    redeemed_at_unix_ms BIGINT NOT NULL,
+    -- `open` until somebody says what became of it.
+    outcome TEXT NOT NULL CHECK (outcome IN ('open', 'success', 'failed', 'error', 'unknown')),
+    status BIGINT,
+    duration_ms BIGINT,
+    note TEXT,
+    logged_by TEXT,
+    logged_at_unix_ms BIGINT,
+    PRIMARY KEY (org, jti),
+    CHECK ((outcome = 'open') = (logged_at_unix_ms IS NULL))
+);
+CREATE INDEX executions_newest ON executions (org, redeemed_at_unix_ms, jti);
+CREATE INDEX executions_of_tool ON executions (org, tool, redeemed_at_unix_ms, jti);
+CREATE INDEX executions_old ON executions (redeemed_at_unix_ms);
 
 -- How writes were answered, for a client that repeats one.
 CREATE TABLE repeats (

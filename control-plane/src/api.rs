@@ -4,13 +4,20 @@ mod approvals;
 mod body;
 mod catalogue;
 mod description;
+mod executions;
 mod holders;
 mod hosts;
+mod jwks;
 mod moment;
+mod name;
 mod operations;
 mod paging;
+mod pieces;
+mod policy;
 mod problem;
+mod redeem;
 mod representation;
+mod revise;
 mod serve;
 mod session;
 mod write;
@@ -23,9 +30,13 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::Settings;
 use crate::approvals::Decider;
 use crate::metrics::Metrics;
+use crate::nonces::SharedNonces;
 use crate::people::People;
+use crate::policies::Policies;
+use crate::receipts::Receipts;
 use crate::store::{EntryKind, Store};
 use hosts::Hosts;
 use problem::Problem;
@@ -36,16 +47,28 @@ pub(crate) use serve::serve;
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     store: Store,
+    policies: Policies,
     people: People,
     decider: Decider,
     metrics: Metrics,
+    nonces: SharedNonces,
+    receipts: Option<Receipts>,
     hosts: Arc<Hosts>,
 }
 
 impl Api {
-    pub(crate) fn new(store: Store, decider: Decider, metrics: Metrics, hosts: &[String]) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        policies: Policies,
+        decider: Decider,
+        metrics: Metrics,
+        nonces: SharedNonces,
+        settings: &Settings,
+    ) -> Self {
         let people = People::new(store.clone());
-        Self { store, people, decider, metrics, hosts: Arc::new(Hosts::new(hosts)) }
+        let hosts = Arc::new(Hosts::new(&settings.hosts));
+        let receipts = settings.receipts.clone();
+        Self { store, policies, people, decider, metrics, nonces, receipts, hosts }
     }
 
     fn router(self) -> Router {
@@ -56,6 +79,10 @@ impl Api {
             .routes(routes!(approvals::list))
             .routes(routes!(approvals::show))
             .routes(routes!(approvals::decide))
+            .routes(routes!(policy::show, policy::replace))
+            .routes(routes!(redeem::redeem))
+            .routes(routes!(executions::list, executions::log))
+            .routes(routes!(jwks::jwks))
             .nest("/v1/keys", holders::keys())
             .nest("/v1/agents", holders::agents())
             .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))

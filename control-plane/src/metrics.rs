@@ -14,8 +14,12 @@ pub(crate) struct Metrics {
     transitions: IntCounterVec,
     refusals: IntCounterVec,
     decisions: IntCounterVec,
+    redemptions: IntCounterVec,
+    nonces_swept: IntCounter,
     live: IntGaugeVec,
     oldest_pending_seconds: IntGauge,
+    policies_compiled: IntCounter,
+    policies_refused: IntCounter,
     unauthenticated: IntCounter,
     limits_reached: IntCounterVec,
     holders: IntGaugeVec,
@@ -37,6 +41,17 @@ impl Metrics {
                 Opts::new("oakgate_approval_decisions_total", "Decisions of people."),
                 &["decision"],
             )?,
+            redemptions: IntCounterVec::new(
+                Opts::new(
+                    "oakgate_redemptions_total",
+                    "Receipts presented to be redeemed, by what became of them.",
+                ),
+                &["result"],
+            )?,
+            nonces_swept: IntCounter::new(
+                "oakgate_nonces_swept_total",
+                "Nonces removed because their receipts are too old to be used.",
+            )?,
             live: IntGaugeVec::new(
                 Opts::new("oakgate_approvals", "Approvals that have not ended, by state."),
                 &["state"],
@@ -44,6 +59,14 @@ impl Metrics {
             oldest_pending_seconds: IntGauge::new(
                 "oakgate_approval_oldest_pending_seconds",
                 "How long the oldest pending approval has waited; 0 if there is none.",
+            )?,
+            policies_compiled: IntCounter::new(
+                "oakgate_policies_compiled_total",
+                "Times that a policy was compiled.",
+            )?,
+            policies_refused: IntCounter::new(
+                "oakgate_policies_refused_total",
+                "Changes of a policy that were refused for mistakes in it.",
             )?,
             unauthenticated: IntCounter::new(
                 "oakgate_api_unauthenticated_total",
@@ -64,12 +87,21 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.transitions.clone()))?;
         metrics.registry.register(Box::new(metrics.refusals.clone()))?;
         metrics.registry.register(Box::new(metrics.decisions.clone()))?;
+        metrics.registry.register(Box::new(metrics.redemptions.clone()))?;
+        metrics.registry.register(Box::new(metrics.nonces_swept.clone()))?;
         metrics.registry.register(Box::new(metrics.live.clone()))?;
         metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
+        metrics.registry.register(Box::new(metrics.policies_compiled.clone()))?;
+        metrics.registry.register(Box::new(metrics.policies_refused.clone()))?;
         metrics.registry.register(Box::new(metrics.unauthenticated.clone()))?;
         metrics.registry.register(Box::new(metrics.limits_reached.clone()))?;
         metrics.registry.register(Box::new(metrics.holders.clone()))?;
         Ok(metrics)
+    }
+
+    /// Adds a counter that its owner keeps.
+    pub(crate) fn add(&self, counter: &IntCounterVec) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(counter.clone()))
     }
 
     pub(crate) fn entered(&self, state: &State) {
@@ -87,6 +119,23 @@ impl Metrics {
 
     pub(crate) fn decided(&self, answer: Answer) {
         self.decisions.with_label_values(&[answer.as_str()]).inc();
+    }
+
+    /// `result`: `redeemed`, `unavailable`, or the name of a refusal.
+    pub(crate) fn redemption(&self, result: &str) {
+        self.redemptions.with_label_values(&[result]).inc();
+    }
+
+    pub(crate) fn swept_nonces(&self, count: u64) {
+        self.nonces_swept.inc_by(count);
+    }
+
+    pub(crate) fn policy_compiled(&self) {
+        self.policies_compiled.inc();
+    }
+
+    pub(crate) fn policy_refused(&self) {
+        self.policies_refused.inc();
     }
 
     /// A request came with no good credential.

@@ -4,7 +4,7 @@ use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use super::Problem;
@@ -28,19 +28,22 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
 
 /// Whether the body says that it is JSON.
 pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+    if is_of_type(headers, "application/json") { Ok(()) } else { Err(Problem::ContentType) }
+}
+
+/// Whether the body says that it is of that media type.
+pub(super) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|field| field.to_str().ok());
-    let media_type = content_type.and_then(|field| field.split(';').next()).map(str::trim);
-    if media_type.is_some_and(|name| name.eq_ignore_ascii_case("application/json")) {
-        Ok(())
-    } else {
-        Err(Problem::ContentType)
-    }
+    let said = content_type.and_then(|field| field.split(';').next()).map(str::trim);
+    said.is_some_and(|name| name.eq_ignore_ascii_case(media_type))
 }
 
 /// The fields of `T` and no others.
 pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         Category::Data => Problem::BodyUnexpected,
+        // A `null` for one of several words counts as a mistake of syntax, and is none.
+        _ if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() => Problem::BodyUnexpected,
         Category::Io | Category::Syntax | Category::Eof => Problem::BodyNotJson,
     })
 }

@@ -5,21 +5,26 @@ use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use policy::approval::Refused;
+use receipt::Refusal;
 use serde::Serialize;
 use strum::{EnumIter, IntoEnumIterator};
 use utoipa::ToSchema;
 
 use crate::approvals::DecideError;
+use crate::nonces::NoncesUnavailable;
+use crate::policies::NotProposed;
 use crate::store::StoreError;
 
 /// Why a request was not done.
 #[derive(Clone, Debug, PartialEq, Eq, EnumIter)]
 pub(super) enum Problem {
     AlreadyDecided,
+    AlreadyLogged,
     ApprovalEnded,
     BodyNotJson,
     BodyTooLarge,
     BodyUnexpected,
+    Busy,
     CannotConfigure,
     CannotRun,
     ContentType,
@@ -36,10 +41,15 @@ pub(super) enum Problem {
     LastManagementKey,
     MethodNotAllowed,
     NameUnexpected,
+    NoncesUnavailable,
     NotFound,
     NotInGroup,
     NoteTooLong,
+    /// The mistakes in it.
+    PolicyRefused(Vec<String>),
     QueryUnexpected,
+    ReceiptRefused(RefusedReceipt),
+    ReceiptsOff,
     RequesterCannotDecide,
     SamePerson,
     Stopping,
@@ -50,6 +60,7 @@ pub(super) enum Problem {
     TooMany,
     Unauthenticated,
     VersionChanged,
+    VersionNeeded,
 }
 
 /// A problem as it is answered (RFC 9457).
@@ -67,6 +78,19 @@ pub(super) struct ProblemDocument {
     /// Each mistake, where there can be several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
+    /// Why a receipt was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// Why a receipt was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RefusedReceipt(pub(super) Refusal);
+
+impl Default for RefusedReceipt {
+    fn default() -> Self {
+        Self(Refusal::Missing)
+    }
 }
 
 impl Problem {
@@ -81,10 +105,12 @@ impl Problem {
     pub(super) const fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::AlreadyDecided => (StatusCode::CONFLICT, "already_decided"),
+            Self::AlreadyLogged => (StatusCode::CONFLICT, "already_logged"),
             Self::ApprovalEnded => (StatusCode::CONFLICT, "approval_ended"),
             Self::BodyNotJson => (StatusCode::BAD_REQUEST, "body_not_json"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "body_unexpected"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::CannotConfigure => (StatusCode::FORBIDDEN, "cannot_configure"),
             Self::CannotRun => (StatusCode::FORBIDDEN, "cannot_run"),
             Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type"),
@@ -101,10 +127,17 @@ impl Problem {
             Self::LastManagementKey => (StatusCode::CONFLICT, "last_management_key"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::NameUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "name_unexpected"),
+            Self::NoncesUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "nonces_unavailable"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
+            Self::PolicyRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_refused"),
             Self::QueryUnexpected => (StatusCode::BAD_REQUEST, "query_unexpected"),
+            Self::ReceiptRefused(RefusedReceipt(Refusal::Replayed)) => {
+                (StatusCode::CONFLICT, "receipt_refused")
+            }
+            Self::ReceiptRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "receipt_refused"),
+            Self::ReceiptsOff => (StatusCode::SERVICE_UNAVAILABLE, "receipts_off"),
             Self::RequesterCannotDecide => (StatusCode::FORBIDDEN, "requester_cannot_decide"),
             Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
@@ -115,6 +148,24 @@ impl Problem {
             Self::TooMany => (StatusCode::CONFLICT, "too_many"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::VersionChanged => (StatusCode::PRECONDITION_FAILED, "version_changed"),
+            Self::VersionNeeded => (StatusCode::PRECONDITION_REQUIRED, "version_needed"),
+        }
+    }
+
+    /// Each mistake or obstacle, where there can be several.
+    fn into_errors(self) -> Vec<String> {
+        match self {
+            Self::InUse(rules) => rules.into_iter().map(|rule| format!("rule `{rule}`")).collect(),
+            Self::PolicyRefused(mistakes) => mistakes,
+            _ => Vec::new(),
+        }
+    }
+
+    /// The name of a receipt's refusal.
+    const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::ReceiptRefused(RefusedReceipt(refusal)) => Some(refusal.name()),
+            _ => None,
         }
     }
 
@@ -122,12 +173,14 @@ impl Problem {
     const fn detail(&self) -> &'static str {
         match self {
             Self::AlreadyDecided => "the approval is approved already",
+            Self::AlreadyLogged => "what became of this call was logged before",
             Self::ApprovalEnded => "the approval has ended",
             Self::BodyNotJson => "the body is not JSON",
             Self::BodyTooLarge => "the body is larger than what is taken here",
             Self::BodyUnexpected => {
                 "the body has an unknown, missing or repeated field, or one of a wrong type"
             }
+            Self::Busy => "others changed the policy all the time; try again",
             Self::CannotConfigure => "this needs a management key, `oak_mgmt_…`; other keys cannot configure",
             Self::CannotRun => {
                 "this needs a standard or an agent key; a management key or a person cannot run"
@@ -152,10 +205,16 @@ impl Problem {
             Self::NameUnexpected => {
                 "a name must have 1 to 256 bytes and no control characters, and can be neither `.` nor `..`"
             }
+            Self::NoncesUnavailable => {
+                "the shared nonces cannot be reached, so nothing was redeemed; try again"
+            }
             Self::NotFound => "there is nothing here",
             Self::NotInGroup => "you are not in the group whose decision is needed now",
             Self::NoteTooLong => "the note is longer than 1000 bytes",
+            Self::PolicyRefused(_) => "the policy would have mistakes, so nothing was changed; see `errors`",
             Self::QueryUnexpected => "the query has an unknown or repeated parameter, or one of a wrong form",
+            Self::ReceiptRefused(_) => "the receipt is not good for this call; `reason` says why",
+            Self::ReceiptsOff => "this control plane has no keys for receipts: set `control_plane.receipts`",
             Self::RequesterCannotDecide => "who asked for an approval can never decide it",
             Self::SamePerson => "the second yes must come from a different person than the first",
             Self::Stopping => "the control plane is stopping",
@@ -168,14 +227,9 @@ impl Problem {
                 "no good credential came with this: `Authorization: Bearer` and a key, or a person's session"
             }
             Self::VersionChanged => "it was changed meanwhile: get it again, and repeat your change on that",
-        }
-    }
-
-    /// Each mistake or obstacle by itself.
-    fn errors(self) -> Vec<String> {
-        match self {
-            Self::InUse(rules) => rules.into_iter().map(|rule| format!("rule `{rule}`")).collect(),
-            _ => Vec::new(),
+            Self::VersionNeeded => {
+                "`If-Match` must name the version that this replaces, as `ETag` had it; `\"0\"` if there is none"
+            }
         }
     }
 }
@@ -189,7 +243,8 @@ impl IntoResponse for Problem {
             status: status.as_u16(),
             code,
             detail: self.detail(),
-            errors: self.errors(),
+            reason: self.reason(),
+            errors: self.into_errors(),
         };
         let mut response = (status, Json(document)).into_response();
         let fields = response.headers_mut();
@@ -228,6 +283,17 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<NotProposed> for Problem {
+    fn from(error: NotProposed) -> Self {
+        match error {
+            NotProposed::Unknown => Self::NotFound,
+            NotProposed::Changed => Self::VersionChanged,
+            NotProposed::Refused(mistakes) => Self::PolicyRefused(mistakes),
+            NotProposed::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<DecideError> for Problem {
     fn from(error: DecideError) -> Self {
         match error {
@@ -236,5 +302,11 @@ impl From<DecideError> for Problem {
             DecideError::Store(error) => error.into(),
             DecideError::Stopped => Self::Stopping,
         }
+    }
+}
+
+impl From<NoncesUnavailable> for Problem {
+    fn from(_: NoncesUnavailable) -> Self {
+        Self::NoncesUnavailable
     }
 }
