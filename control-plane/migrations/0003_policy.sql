@@ -187,5 +187,7 @@ CREATE INDEX repeats_old ON repeats (at_unix_ms);
 -- When this store was last found to take writes: one row.
 CREATE TABLE pulse (
     id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
-    at_unix_ms BIGINT NOT NULL
+    at_unix_ms BIGINT NOT NULL,
+    -- As much as a large write has.
+    filler TEXT NOT NULL
 );

@@ -64,4 +64,4 @@ INSERT INTO repeats (org, actor, idempotency_key, request_sha256, status, etag, 
 ('acme', 'deploy', 'one', '8888888888888888888888888888888888888888888888888888888888888888', 201, '"1"', '/v1/rules/refunds', '{}', 2000),
 ('acme', 'deploy', 'two', '9999999999999999999999999999999999999999999999999999999999999999', 204, NULL, NULL, '', 3000);
 
-INSERT INTO pulse (id, at_unix_ms) VALUES (1, 5000);
+INSERT INTO pulse (id, at_unix_ms, filler) VALUES (1, 5000, '0000');
