@@ -106,6 +106,13 @@ impl Store {
         sqlx::query(sql).execute(&self.writer).await.unwrap();
     }
 
+    /// What is written down of an organisation: who did what to what, in order.
+    pub(crate) async fn records(&self, org: &str) -> Vec<String> {
+        let sql =
+            "SELECT actor_kind || ' ' || action || ' ' || object FROM activity WHERE org = $1 ORDER BY id";
+        sqlx::query_scalar(sql).bind(org).fetch_all(&self.writer).await.unwrap()
+    }
+
     /// How many rows a table has.
     pub(crate) async fn count(&self, table: &'static str) -> i64 {
         let query = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));

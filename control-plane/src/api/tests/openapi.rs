@@ -1,6 +1,7 @@
 //! The API's description against the server: every operation answers as described, and nothing else.
 
 use super::*;
+
 /// Panics unless the document describes such an answer to that operation.
 pub(super) fn check(document: &Value, path: &str, method: &str, answer: &Answer) {
     let operation = &document["paths"][path][method];

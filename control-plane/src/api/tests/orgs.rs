@@ -3,6 +3,7 @@
 
 use policy_sync::{Discovered, SeenTool};
 
+use super::openapi::check;
 use super::receipts::with_receipts;
 use super::*;
 
@@ -116,6 +117,7 @@ fn sample(document: &Value, schema: &Value) -> Value {
 /// A control plane in which the first organisation has something of everything.
 struct Walled {
     running: Running,
+    document: Value,
     operations: Vec<Operation>,
     manager: String,
     person: String,
@@ -144,7 +146,7 @@ impl Walled {
             assert!(matches!(answer.status, 200 | 201), "{method} {path}: {}", answer.body);
         }
         let operations = Operation::all(&document);
-        Self { running, operations, manager, person, strangers: 0 }
+        Self { running, document, operations, manager, person, strangers: 0 }
     }
 
     /// The credential of the first organisation that may do it.
@@ -174,6 +176,13 @@ impl Walled {
         path
     }
 
+    /// Panics unless the description has such an answer.
+    fn check(&self, operation: &Operation, answer: &Answer) {
+        if answer.status != 204 {
+            check(&self.document, &operation.path, &operation.method.to_lowercase(), answer);
+        }
+    }
+
     /// Everything that the first organisation can see of itself.
     async fn view(&self) -> Vec<(String, String)> {
         let mut view = Vec::new();
@@ -182,6 +191,7 @@ impl Walled {
             let path = self.fill(&operation.path).await;
             let answer = operation.send(self.running.address, &path, self.owner(operation)).await;
             assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+            self.check(operation, &answer);
             view.push((path, answer.body));
         }
         view
@@ -232,6 +242,7 @@ fn nothing_of_an_organisation_is_seen_or_changed_by_another() {
                 for words in [WORDS, ORG].into_iter().chain([NAME].into_iter().filter(|_| !is_own)) {
                     assert!(!answer.body.contains(words), "{tried} says `{words}`: {}", answer.body);
                 }
+                walled.check(operation, &answer);
                 attempts += 1;
             }
         }
