@@ -1,8 +1,11 @@
 //! The HTTP API. JSON in and out; errors are RFC 9457 problem documents with a stable `code`.
 
+mod activity;
 mod approvals;
+mod asked;
 mod body;
 mod catalogue;
+mod checks;
 mod description;
 mod holders;
 mod hosts;
@@ -10,6 +13,7 @@ mod moment;
 mod name;
 mod operations;
 mod paging;
+mod params;
 mod pieces;
 mod policy;
 mod problem;
@@ -33,6 +37,7 @@ use crate::metrics::Metrics;
 use crate::people::People;
 use crate::policies::Policies;
 use crate::receipts::Receipts;
+use crate::recorder::Recorder;
 use crate::store::{EntryKind, Store};
 use hosts::Hosts;
 use problem::Problem;
@@ -47,21 +52,27 @@ pub(crate) struct Api {
     people: People,
     decider: Decider,
     metrics: Metrics,
+    recorder: Recorder,
     receipts: Option<Receipts>,
     hosts: Arc<Hosts>,
 }
 
+/// What works for requests, beside the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Services {
+    pub(crate) policies: Policies,
+    pub(crate) decider: Decider,
+    pub(crate) recorder: Recorder,
+    pub(crate) metrics: Metrics,
+}
+
 impl Api {
-    pub(crate) fn new(
-        store: Store,
-        policies: Policies,
-        decider: Decider,
-        metrics: Metrics,
-        settings: &Settings,
-    ) -> Self {
+    pub(crate) fn new(store: Store, services: Services, settings: &Settings) -> Self {
+        let Services { policies, decider, recorder, metrics } = services;
         let people = People::new(store.clone());
         let hosts = Arc::new(Hosts::new(&settings.hosts));
-        Self { store, policies, people, decider, metrics, receipts: settings.receipts.clone(), hosts }
+        let receipts = settings.receipts.clone();
+        Self { store, policies, people, decider, metrics, recorder, receipts, hosts }
     }
 
     fn router(self) -> Router {
@@ -72,6 +83,10 @@ impl Api {
             .routes(routes!(approvals::list))
             .routes(routes!(approvals::show))
             .routes(routes!(approvals::decide))
+            .routes(routes!(checks::check))
+            .routes(routes!(params::validate))
+            .routes(routes!(activity::list))
+            .routes(routes!(activity::show))
             .routes(routes!(policy::show, policy::replace))
             .nest("/v1/keys", holders::keys())
             .nest("/v1/agents", holders::agents())

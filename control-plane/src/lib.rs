@@ -15,6 +15,7 @@ mod orgs;
 mod people;
 mod policies;
 mod receipts;
+mod recorder;
 mod store;
 
 use std::future::Future;
@@ -29,7 +30,7 @@ pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Se
 pub use receipts::{ReceiptKeysError, Receipts};
 pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
 
-use api::Api;
+use api::{Api, Services};
 use approvals::Approvals;
 use metrics::Metrics;
 use policies::Policies;
@@ -111,7 +112,9 @@ impl ControlPlane {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
         let (decider, mut task) = approvals::start(service, link);
         let policies = Policies::new(self.store.clone(), self.metrics.clone());
-        let api = Api::new(self.store.clone(), policies, decider, self.metrics, &self.settings);
+        let (recorder, recording) = recorder::start(self.store.clone(), self.metrics.clone());
+        let services = Services { policies, decider, recorder, metrics: self.metrics };
+        let api = Api::new(self.store.clone(), services, &self.settings);
         let mut ended = None;
         let stop = async {
             tokio::select! {
@@ -124,6 +127,8 @@ impl ControlPlane {
             Some(result) => result,
             None => task.await,
         };
+        // What waits is written first. A recorder that failed has said so to everybody who waited.
+        let _ended = recording.await;
         self.store.close().await;
         ended.map_err(|_| ApprovalsFailed)
     }
