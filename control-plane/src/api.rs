@@ -7,8 +7,10 @@ mod body;
 mod catalogue;
 mod checks;
 mod description;
+mod executions;
 mod holders;
 mod hosts;
+mod jwks;
 mod moment;
 mod name;
 mod operations;
@@ -17,6 +19,7 @@ mod params;
 mod pieces;
 mod policy;
 mod problem;
+mod redeem;
 mod representation;
 mod revise;
 mod serve;
@@ -34,6 +37,7 @@ use utoipa_axum::routes;
 use crate::Settings;
 use crate::approvals::Decider;
 use crate::metrics::Metrics;
+use crate::nonces::SharedNonces;
 use crate::people::People;
 use crate::policies::Policies;
 use crate::receipts::Receipts;
@@ -53,6 +57,7 @@ pub(crate) struct Api {
     decider: Decider,
     metrics: Metrics,
     recorder: Recorder,
+    nonces: SharedNonces,
     receipts: Option<Receipts>,
     hosts: Arc<Hosts>,
 }
@@ -63,16 +68,17 @@ pub(crate) struct Services {
     pub(crate) policies: Policies,
     pub(crate) decider: Decider,
     pub(crate) recorder: Recorder,
+    pub(crate) nonces: SharedNonces,
     pub(crate) metrics: Metrics,
 }
 
 impl Api {
     pub(crate) fn new(store: Store, services: Services, settings: &Settings) -> Self {
-        let Services { policies, decider, recorder, metrics } = services;
+        let Services { policies, decider, recorder, nonces, metrics } = services;
         let people = People::new(store.clone());
         let hosts = Arc::new(Hosts::new(&settings.hosts));
         let receipts = settings.receipts.clone();
-        Self { store, policies, people, decider, metrics, recorder, receipts, hosts }
+        Self { store, policies, people, decider, metrics, recorder, nonces, receipts, hosts }
     }
 
     fn router(self) -> Router {
@@ -88,6 +94,9 @@ impl Api {
             .routes(routes!(activity::list))
             .routes(routes!(activity::show))
             .routes(routes!(policy::show, policy::replace))
+            .routes(routes!(redeem::redeem))
+            .routes(routes!(executions::list, executions::log))
+            .routes(routes!(jwks::jwks))
             .nest("/v1/keys", holders::keys())
             .nest("/v1/agents", holders::agents())
             .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))

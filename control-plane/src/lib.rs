@@ -11,12 +11,14 @@ mod fixture;
 mod key;
 mod metrics;
 mod names;
+mod nonces;
 mod orgs;
 mod people;
 mod policies;
 mod receipts;
 mod recorder;
 mod store;
+mod sweep;
 
 use std::future::Future;
 
@@ -25,6 +27,7 @@ use tokio::net::TcpListener;
 
 pub use approvals::ApprovalRules;
 pub use names::NameError;
+pub use nonces::{RedisPlace, RedisUrlError};
 pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError};
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
 pub use receipts::{ReceiptKeysError, Receipts};
@@ -33,6 +36,7 @@ pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
 use api::{Api, Services};
 use approvals::Approvals;
 use metrics::Metrics;
+use nonces::SharedNonces;
 use policies::Policies;
 use store::Store;
 
@@ -47,6 +51,8 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// What signs and verifies receipts. Without it no permission is checked, and no receipt made or used up.
     pub receipts: Option<Receipts>,
+    /// Where nonces are shared with other control planes, if they are.
+    pub redis: Option<RedisPlace>,
 }
 
 /// A control plane with its store open.
@@ -54,6 +60,7 @@ pub struct Settings {
 pub struct ControlPlane {
     store: Store,
     metrics: Metrics,
+    nonces: SharedNonces,
     settings: Settings,
 }
 
@@ -83,7 +90,11 @@ impl ControlPlane {
         if let Some(receipts) = &settings.receipts {
             metrics.add(receipts.loads())?;
         }
-        Ok(Self { store: Store::open(&settings.store).await?, metrics, settings })
+        let nonces = SharedNonces::new(settings.redis.clone());
+        let store = Store::open(&settings.store).await?;
+        // It starts without its Redis too; then it is not ready, which the log says.
+        let _not_ready = nonces.answer().await;
+        Ok(Self { store, metrics, nonces, settings })
     }
 
     /// The people who may decide.
@@ -111,9 +122,10 @@ impl ControlPlane {
     ) -> Result<(), ApprovalsFailed> {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
         let (decider, mut task) = approvals::start(service, link);
+        let sweeping = tokio::spawn(sweep::run(self.store.clone(), self.metrics.clone()));
         let policies = Policies::new(self.store.clone(), self.metrics.clone());
         let (recorder, recording) = recorder::start(self.store.clone(), self.metrics.clone());
-        let services = Services { policies, decider, recorder, metrics: self.metrics };
+        let services = Services { policies, decider, recorder, nonces: self.nonces, metrics: self.metrics };
         let api = Api::new(self.store.clone(), services, &self.settings);
         let mut ended = None;
         let stop = async {
@@ -129,6 +141,7 @@ impl ControlPlane {
         };
         // What waits is written first. A recorder that failed has said so to everybody who waited.
         let _ended = recording.await;
+        sweeping.abort();
         self.store.close().await;
         ended.map_err(|_| ApprovalsFailed)
     }

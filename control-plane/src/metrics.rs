@@ -16,6 +16,8 @@ pub(crate) struct Metrics {
     transitions: IntCounterVec,
     refusals: IntCounterVec,
     decisions: IntCounterVec,
+    redemptions: IntCounterVec,
+    nonces_swept: IntCounter,
     live: IntGaugeVec,
     oldest_pending_seconds: IntGauge,
     checks: IntCounterVec,
@@ -44,6 +46,17 @@ impl Metrics {
             decisions: IntCounterVec::new(
                 Opts::new("oakgate_approval_decisions_total", "Decisions of people."),
                 &["decision"],
+            )?,
+            redemptions: IntCounterVec::new(
+                Opts::new(
+                    "oakgate_redemptions_total",
+                    "Receipts presented to be redeemed, by what became of them.",
+                ),
+                &["result"],
+            )?,
+            nonces_swept: IntCounter::new(
+                "oakgate_nonces_swept_total",
+                "Nonces removed because their receipts are too old to be used.",
             )?,
             live: IntGaugeVec::new(
                 Opts::new("oakgate_approvals", "Approvals that have not ended, by state."),
@@ -96,6 +109,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.transitions.clone()))?;
         metrics.registry.register(Box::new(metrics.refusals.clone()))?;
         metrics.registry.register(Box::new(metrics.decisions.clone()))?;
+        metrics.registry.register(Box::new(metrics.redemptions.clone()))?;
+        metrics.registry.register(Box::new(metrics.nonces_swept.clone()))?;
         metrics.registry.register(Box::new(metrics.live.clone()))?;
         metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
         metrics.registry.register(Box::new(metrics.checks.clone()))?;
@@ -150,6 +165,15 @@ impl Metrics {
     /// How many records wait now.
     pub(crate) fn set_queued(&self, records: usize) {
         self.activity_queued.set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
+    /// `result`: `redeemed`, `unavailable`, or the name of a refusal.
+    pub(crate) fn redemption(&self, result: &str) {
+        self.redemptions.with_label_values(&[result]).inc();
+    }
+
+    pub(crate) fn swept_nonces(&self, count: u64) {
+        self.nonces_swept.inc_by(count);
     }
 
     pub(crate) fn policy_compiled(&self) {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use config::{Environment, Settings, StorePlace};
-use control_plane::{ApprovalRules, ControlPlane, StoreUrl};
+use control_plane::{ApprovalRules, ControlPlane, RedisPlace, StoreUrl};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -73,10 +73,16 @@ pub(crate) async fn open(
         approvals: ApprovalRules::default(),
         hosts: settings.hosts.clone(),
         receipts: receipts.map(ReceiptKeys::receipts),
+        redis: settings.redis.as_ref().map(redis).transpose()?,
     };
     ControlPlane::open(settings)
         .await
         .map_err(|error| Failure::Configuration(format!("{shown}: can't be opened: {error}")))
+}
+
+fn redis(settings: &config::Redis) -> Result<RedisPlace, Failure> {
+    RedisPlace::new(&settings.url, settings.password_file.clone())
+        .map_err(|error| Failure::Configuration(format!("control_plane.redis.url: {error}")))
 }
 
 /// Where the store is, with its password.

@@ -5,11 +5,13 @@ use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use policy::approval::Refused;
+use receipt::Refusal;
 use serde::Serialize;
 use strum::{EnumIter, IntoEnumIterator};
 use utoipa::ToSchema;
 
 use crate::approvals::DecideError;
+use crate::nonces::NoncesUnavailable;
 use crate::policies::NotProposed;
 use crate::recorder::NotRecorded;
 use crate::store::StoreError;
@@ -18,6 +20,7 @@ use crate::store::StoreError;
 #[derive(Clone, Debug, PartialEq, Eq, EnumIter)]
 pub(super) enum Problem {
     AlreadyDecided,
+    AlreadyLogged,
     ApprovalEnded,
     ArgsUnexpected,
     BodyNotJson,
@@ -43,7 +46,7 @@ pub(super) enum Problem {
     MethodNotAllowed,
     NameUnexpected,
     NoPolicy,
-    NoReceiptKeys,
+    NoncesUnavailable,
     NotFound,
     NotInGroup,
     NoteTooLong,
@@ -51,6 +54,8 @@ pub(super) enum Problem {
     PolicyRefused(Vec<String>),
     QueryUnexpected,
     ReceiptFailed,
+    ReceiptRefused(RefusedReceipt),
+    ReceiptsOff,
     RequesterCannotDecide,
     SamePerson,
     Stopping,
@@ -81,6 +86,19 @@ pub(super) struct ProblemDocument {
     /// Each mistake, where there can be several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
+    /// Why a receipt was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// Why a receipt was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RefusedReceipt(pub(super) Refusal);
+
+impl Default for RefusedReceipt {
+    fn default() -> Self {
+        Self(Refusal::Missing)
+    }
 }
 
 impl Problem {
@@ -95,6 +113,7 @@ impl Problem {
     pub(super) const fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::AlreadyDecided => (StatusCode::CONFLICT, "already_decided"),
+            Self::AlreadyLogged => (StatusCode::CONFLICT, "already_logged"),
             Self::ApprovalEnded => (StatusCode::CONFLICT, "approval_ended"),
             Self::ArgsUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "args_unexpected"),
             Self::BodyNotJson => (StatusCode::BAD_REQUEST, "body_not_json"),
@@ -120,13 +139,18 @@ impl Problem {
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::NameUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "name_unexpected"),
             Self::NoPolicy => (StatusCode::CONFLICT, "no_policy"),
-            Self::NoReceiptKeys => (StatusCode::SERVICE_UNAVAILABLE, "no_receipt_keys"),
+            Self::NoncesUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "nonces_unavailable"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
             Self::PolicyRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_refused"),
             Self::QueryUnexpected => (StatusCode::BAD_REQUEST, "query_unexpected"),
             Self::ReceiptFailed => (StatusCode::SERVICE_UNAVAILABLE, "receipt_failed"),
+            Self::ReceiptRefused(RefusedReceipt(Refusal::Replayed)) => {
+                (StatusCode::CONFLICT, "receipt_refused")
+            }
+            Self::ReceiptRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "receipt_refused"),
+            Self::ReceiptsOff => (StatusCode::SERVICE_UNAVAILABLE, "receipts_off"),
             Self::RequesterCannotDecide => (StatusCode::FORBIDDEN, "requester_cannot_decide"),
             Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
@@ -152,10 +176,19 @@ impl Problem {
         }
     }
 
+    /// The name of a receipt's refusal.
+    const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::ReceiptRefused(RefusedReceipt(refusal)) => Some(refusal.name()),
+            _ => None,
+        }
+    }
+
     /// What it says to people.
     const fn detail(&self) -> &'static str {
         match self {
             Self::AlreadyDecided => "the approval is approved already",
+            Self::AlreadyLogged => "what became of this call was logged before",
             Self::ApprovalEnded => "the approval has ended",
             Self::ArgsUnexpected => {
                 "`args` must be an object that names each key once and has no integer beyond 2^53 - 1"
@@ -197,8 +230,8 @@ impl Problem {
                 "a name must have 1 to 256 bytes and no control characters, and can be neither `.` nor `..`"
             }
             Self::NoPolicy => "the organisation has no policy yet; put one with `PUT /v1/policy`",
-            Self::NoReceiptKeys => {
-                "no receipt can be signed: the control plane's settings have no `receipts`"
+            Self::NoncesUnavailable => {
+                "the shared nonces cannot be reached, so nothing was redeemed; try again"
             }
             Self::NotFound => "there is nothing here",
             Self::NotInGroup => "you are not in the group whose decision is needed now",
@@ -206,6 +239,8 @@ impl Problem {
             Self::PolicyRefused(_) => "the policy would have mistakes, so nothing was changed; see `errors`",
             Self::QueryUnexpected => "the query has an unknown or repeated parameter, or one of a wrong form",
             Self::ReceiptFailed => "no receipt could be signed, so there is no answer",
+            Self::ReceiptRefused(_) => "the receipt is not good for this call; `reason` says why",
+            Self::ReceiptsOff => "this control plane has no keys for receipts: set `control_plane.receipts`",
             Self::RequesterCannotDecide => "who asked for an approval can never decide it",
             Self::SamePerson => "the second yes must come from a different person than the first",
             Self::Stopping => "the control plane is stopping",
@@ -236,6 +271,7 @@ impl IntoResponse for Problem {
             status: status.as_u16(),
             code,
             detail: self.detail(),
+            reason: self.reason(),
             errors: self.into_errors(),
         };
         let mut response = (status, Json(document)).into_response();
@@ -305,5 +341,11 @@ impl From<NotRecorded> for Problem {
             NotRecorded::StoreFull => Self::StoreFull,
             NotRecorded::Stopped => Self::Stopping,
         }
+    }
+}
+
+impl From<NoncesUnavailable> for Problem {
+    fn from(_: NoncesUnavailable) -> Self {
+        Self::NoncesUnavailable
     }
 }
