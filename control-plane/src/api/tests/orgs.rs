@@ -4,7 +4,7 @@
 use policy_sync::{Discovered, SeenTool};
 
 use super::openapi::check;
-use super::receipts::with_receipts;
+use super::receipts::{grant, redeem, signed, with_receipts};
 use super::*;
 
 const JSON: &str = "Content-Type: application/json\r\n";
@@ -42,6 +42,8 @@ struct Operation {
     security: Vec<String>,
     /// A body that it takes, if it takes one.
     body: String,
+    /// The body names something of the first organisation.
+    names_theirs: bool,
 }
 
 impl Operation {
@@ -66,6 +68,7 @@ impl Operation {
                     path: path.clone(),
                     security: security.iter().flat_map(|one| -> Vec<String> { names(one) }).collect(),
                     body,
+                    names_theirs: false,
                 }
             })
             .collect()
@@ -114,6 +117,18 @@ fn sample(document: &Value, schema: &Value) -> Value {
     }
 }
 
+/// Bodies that name something of the first organisation, by where they are posted: an execution, and a receipt.
+async fn theirs(running: &Running) -> [(&'static str, Value); 2] {
+    let receipt = |number| {
+        let claims = receipt::Claims { resource: Some(WORDS.into()), ..grant(number) };
+        json!({"receipt": signed(&claims), "backend": claims.aud})
+    };
+    let key = running.key(ORG, "walled-files", Tier::Standard).await;
+    let redeemed = redeem(running, &key, &receipt(1)).await.json(200);
+    let execution = json!({"jti": redeemed["claims"]["jti"], "outcome": "success"});
+    [("/v1/executions", execution), ("/v1/receipts/redeem", receipt(2))]
+}
+
 /// A control plane in which the first organisation has something of everything.
 struct Walled {
     running: Running,
@@ -126,8 +141,7 @@ struct Walled {
 
 impl Walled {
     async fn start(database: &Database) -> Self {
-        let settings = with_receipts(database);
-        let mut running = Running::with(settings, &[approver("walled-ada", true, true)]).await;
+        let mut running = Running::with(with_receipts(database), &[approver("walled-ada", true, true)]).await;
         let document = send(running.address, "GET", "/openapi.json", "", "").await.json(200);
         let manager = running.key(ORG, "walled-admin", Tier::Management).await;
         let person = format!("Authorization: Bearer {}\r\n", running.sessions[0].expose());
@@ -145,7 +159,11 @@ impl Walled {
             let answer = send(running.address, method, path, &fields, body).await;
             assert!(matches!(answer.status, 200 | 201), "{method} {path}: {}", answer.body);
         }
-        let operations = Operation::all(&document);
+        let mut operations = Operation::all(&document);
+        for (path, body) in theirs(&running).await {
+            let named = operations.iter_mut().find(|one| one.method == "POST" && one.path == path).unwrap();
+            (named.body, named.names_theirs) = (body.to_string(), true);
+        }
         Self { running, document, operations, manager, person, strangers: 0 }
     }
 
@@ -239,6 +257,7 @@ fn nothing_of_an_organisation_is_seen_or_changed_by_another() {
                     // One may have a thing of the same name: it is one's own.
                     assert!(answer.status == 404 || is_own, "{tried} {}", answer.body);
                 }
+                assert!(answer.status >= 400 || !operation.names_theirs, "{tried} {}", answer.body);
                 for words in [WORDS, ORG].into_iter().chain([NAME].into_iter().filter(|_| !is_own)) {
                     assert!(!answer.body.contains(words), "{tried} says `{words}`: {}", answer.body);
                 }
