@@ -97,6 +97,11 @@ fn sql_integer(number: u64) -> i64 {
 
 #[cfg(test)]
 impl Store {
+    /// Runs a statement of a test.
+    pub(crate) async fn run(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.writer).await.unwrap();
+    }
+
     /// How many rows a table has.
     pub(crate) async fn count(&self, table: &'static str) -> i64 {
         let query = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));

@@ -50,6 +50,13 @@ INSERT INTO activity (id, org, at_unix_ms, action, object, actor, actor_kind, or
 
 INSERT INTO nonces (org, jti, expires_at_unix_ms) VALUES ('acme', '01900000-0000-7000-8000-00000000000a', 9000000000000);
 
+INSERT INTO executions (org, jti, backend, tool, tenant, resource, method, caller, redeemed_by, redeemed_at_unix_ms, outcome,
+    status, duration_ms, note, logged_by, logged_at_unix_ms) VALUES
+('acme', 'AAAAAAAAAAAAAAAAAAAAAA', 'payments', 'payments.refund', 'tenant-1', 'ledger', 'POST', 'agent-7', 'runtime', 6000,
+    'success', 200, 12, 'fine', 'runtime', 7000),
+('acme', 'AQEBAQEBAQEBAQEBAQEBAQ', 'payments', NULL, NULL, NULL, NULL, 'agent-7', 'runtime', 6500, 'open', NULL, NULL, NULL, NULL,
+    NULL);
+
 INSERT INTO repeats (org, actor, idempotency_key, request_sha256, status, etag, location, body, at_unix_ms) VALUES
 ('acme', 'deploy', 'one', '8888888888888888888888888888888888888888888888888888888888888888', 201, '"1"', '/v1/rules/refunds', '{}', 2000),
 ('acme', 'deploy', 'two', '9999999999999999999999999999999999999999999999999999999999999999', 204, NULL, NULL, '', 3000);

@@ -1,10 +1,13 @@
 //! The whole control plane over a real port, with the real link.
 
+mod catalogue;
 mod client;
 mod executions;
+mod keys;
 mod openapi;
-mod receipts;
+mod orgs;
 mod policy;
+mod receipts;
 
 use std::net::SocketAddr;
 
@@ -16,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::fixture::{self, Database, ORG, approver, on_both, person, request};
-use crate::store::{Store, Tier};
+use crate::store::{HolderKind, Store, Tier};
 use crate::{ApprovalRules, ApprovalsFailed, ControlPlane, NewPerson, People, Session, Settings};
 use client::{Answer, raw, send};
 

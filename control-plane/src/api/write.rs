@@ -160,8 +160,7 @@ impl Write {
     /// Begins the write; or, if it was done before, gives the answer it had then. The key that it came with must be
     /// good still: it was read with the head of the request, and a body may take its time.
     pub(super) async fn begin(self, api: &Api) -> Result<Result<Edit, Response>, Problem> {
-        let begun = api.store.begin_edit(self.actor, self.origin, self.repeat, clock::now()).await?;
-        match begun {
+        match api.store.begin_edit(self.actor, self.origin, self.repeat, clock::now()).await? {
             Begun::New(mut edit) => {
                 if edit.key_is_good(&self.key_sha256).await? {
                     Ok(Ok(edit))
