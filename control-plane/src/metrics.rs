@@ -18,11 +18,11 @@ pub(crate) struct Metrics {
     nonces_swept: IntCounter,
     live: IntGaugeVec,
     oldest_pending_seconds: IntGauge,
+    policies_compiled: IntCounter,
+    policies_refused: IntCounter,
     unauthenticated: IntCounter,
     limits_reached: IntCounterVec,
     holders: IntGaugeVec,
-    policies_compiled: IntCounter,
-    policies_refused: IntCounter,
 }
 
 impl Metrics {
@@ -60,6 +60,14 @@ impl Metrics {
                 "oakgate_approval_oldest_pending_seconds",
                 "How long the oldest pending approval has waited; 0 if there is none.",
             )?,
+            policies_compiled: IntCounter::new(
+                "oakgate_policies_compiled_total",
+                "Times that a policy was compiled.",
+            )?,
+            policies_refused: IntCounter::new(
+                "oakgate_policies_refused_total",
+                "Changes of a policy that were refused for mistakes in it.",
+            )?,
             unauthenticated: IntCounter::new(
                 "oakgate_api_unauthenticated_total",
                 "Requests to the API that came with no good credential.",
@@ -75,14 +83,6 @@ impl Metrics {
                 Opts::new("oakgate_holders", "Holders whose keys are good, by tier."),
                 &["tier"],
             )?,
-            policies_compiled: IntCounter::new(
-                "oakgate_policies_compiled_total",
-                "Times that a policy was compiled.",
-            )?,
-            policies_refused: IntCounter::new(
-                "oakgate_policies_refused_total",
-                "Changes of a policy that were refused for mistakes in it.",
-            )?,
         };
         metrics.registry.register(Box::new(metrics.transitions.clone()))?;
         metrics.registry.register(Box::new(metrics.refusals.clone()))?;
@@ -91,11 +91,11 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.nonces_swept.clone()))?;
         metrics.registry.register(Box::new(metrics.live.clone()))?;
         metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
+        metrics.registry.register(Box::new(metrics.policies_compiled.clone()))?;
+        metrics.registry.register(Box::new(metrics.policies_refused.clone()))?;
         metrics.registry.register(Box::new(metrics.unauthenticated.clone()))?;
         metrics.registry.register(Box::new(metrics.limits_reached.clone()))?;
         metrics.registry.register(Box::new(metrics.holders.clone()))?;
-        metrics.registry.register(Box::new(metrics.policies_compiled.clone()))?;
-        metrics.registry.register(Box::new(metrics.policies_refused.clone()))?;
         Ok(metrics)
     }
 
@@ -130,6 +130,14 @@ impl Metrics {
         self.nonces_swept.inc_by(count);
     }
 
+    pub(crate) fn policy_compiled(&self) {
+        self.policies_compiled.inc();
+    }
+
+    pub(crate) fn policy_refused(&self) {
+        self.policies_refused.inc();
+    }
+
     /// A request came with no good credential.
     pub(crate) fn unauthenticated(&self) {
         self.unauthenticated.inc();
@@ -146,14 +154,6 @@ impl Metrics {
         for (tier, count) in tiers {
             self.holders.with_label_values(&[tier]).set(i64::try_from(*count).unwrap_or(i64::MAX));
         }
-    }
-
-    pub(crate) fn policy_compiled(&self) {
-        self.policies_compiled.inc();
-    }
-
-    pub(crate) fn policy_refused(&self) {
-        self.policies_refused.inc();
     }
 
     /// Everything as Prometheus text, with what is alive now.

@@ -33,6 +33,7 @@ mod mtls;
 mod openapi;
 mod policies;
 mod rates;
+mod redis;
 mod refusals;
 mod reload;
 mod rest;

@@ -152,6 +152,15 @@ impl Problem {
         }
     }
 
+    /// Each mistake or obstacle, where there can be several.
+    fn into_errors(self) -> Vec<String> {
+        match self {
+            Self::InUse(rules) => rules.into_iter().map(|rule| format!("rule `{rule}`")).collect(),
+            Self::PolicyRefused(mistakes) => mistakes,
+            _ => Vec::new(),
+        }
+    }
+
     /// The name of a receipt's refusal.
     const fn reason(&self) -> Option<&'static str> {
         match self {
@@ -223,15 +232,6 @@ impl Problem {
             }
         }
     }
-
-    /// Each mistake or obstacle by itself.
-    fn errors(self) -> Vec<String> {
-        match self {
-            Self::PolicyRefused(mistakes) => mistakes,
-            Self::InUse(rules) => rules.into_iter().map(|rule| format!("rule `{rule}`")).collect(),
-            _ => Vec::new(),
-        }
-    }
 }
 
 impl IntoResponse for Problem {
@@ -244,7 +244,7 @@ impl IntoResponse for Problem {
             code,
             detail: self.detail(),
             reason: self.reason(),
-            errors: self.errors(),
+            errors: self.into_errors(),
         };
         let mut response = (status, Json(document)).into_response();
         let fields = response.headers_mut();

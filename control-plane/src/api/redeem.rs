@@ -40,7 +40,7 @@ pub(super) struct RedeemBody {
     #[schema(value_type = Option<Object>)]
     args: Option<Box<RawValue>>,
     /// Base64url SHA-256 of the body as it came.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]{43}$")]
     body_sha256: Option<Digest>,
 }
 

@@ -121,7 +121,8 @@ struct Walled {
 
 impl Walled {
     async fn start(database: &Database) -> Self {
-        let mut running = Running::start(database, &[approver("walled-ada", true, true)]).await;
+        let people = [approver("walled-ada", true, true)];
+        let mut running = Running::with(receipts::with_receipts(database), &people).await;
         let document = send(running.address, "GET", "/openapi.json", "", "").await.json(200);
         let manager = running.key(ORG, "walled-admin", Tier::Management).await;
         let person = format!("Authorization: Bearer {}\r\n", running.sessions[0].expose());
@@ -132,6 +133,11 @@ impl Walled {
             let answer = send(running.address, method, path, &fields, body).await;
             assert!(matches!(answer.status, 200 | 201), "{method} {path}: {}", answer.body);
         }
+        let backend = running.key(ORG, "walled-backend", Tier::Standard).await;
+        // The nonce is the example of the description, so that others try to log what became of it.
+        let claims = receipt::Claims { tool: Some("behind-the-wall".into()), ..receipts::grant(0) };
+        let redeem = json!({"receipt": receipts::signed(&claims), "backend": "files"});
+        receipts::redeem(&running, &backend, &redeem).await.json(200);
         let operations = Operation::all(&document);
         Self { running, operations, manager, person, strangers: 0 }
     }
