@@ -9,7 +9,7 @@ const AWKWARD: [&str; 6] = ["files/read", "a b%2Fc?d#e&f", "..", "größe 世界
 
 const ALL_FOUR: &str = r#"{"read_only":true,"destructive":false,"idempotent":true,"open_world":false}"#;
 
-fn tool(name: &str) -> SeenTool {
+pub(super) fn tool(name: &str) -> SeenTool {
     SeenTool {
         name: name.to_owned(),
         seen: SeenIn::List,
