@@ -7,6 +7,7 @@ mod body;
 mod catalogue;
 mod checks;
 mod description;
+mod drafts;
 mod executions;
 mod holders;
 mod hosts;
@@ -93,6 +94,10 @@ impl Api {
             .routes(routes!(params::validate))
             .routes(routes!(activity::list))
             .routes(routes!(activity::show))
+            .routes(routes!(drafts::list))
+            .routes(routes!(drafts::show, drafts::forget))
+            .routes(routes!(drafts::decide::accept))
+            .routes(routes!(drafts::decide::reject))
             .routes(routes!(policy::show, policy::replace))
             .routes(routes!(redeem::redeem))
             .routes(routes!(executions::list, executions::log))

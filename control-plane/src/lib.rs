@@ -6,9 +6,11 @@ mod actor;
 mod api;
 mod approvals;
 mod clock;
+mod discovery;
 #[cfg(test)]
 mod fixture;
 mod key;
+mod link;
 mod metrics;
 mod names;
 mod nonces;
@@ -35,6 +37,7 @@ pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
 
 use api::{Api, Services};
 use approvals::Approvals;
+use link::Link;
 use metrics::Metrics;
 use nonces::SharedNonces;
 use policies::Policies;
@@ -121,8 +124,9 @@ impl ControlPlane {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ApprovalsFailed> {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
-        let (decider, mut task) = approvals::start(service, link);
         let sweeping = tokio::spawn(sweep::run(self.store.clone(), self.metrics.clone()));
+        let (discovery, storing) = discovery::start(self.store.clone(), self.metrics.clone());
+        let (decider, mut task) = approvals::start(service, link.map(|end| Link::new(end, discovery)));
         let policies = Policies::new(self.store.clone(), self.metrics.clone());
         let (recorder, recording) = recorder::start(self.store.clone(), self.metrics.clone());
         let services = Services { policies, decider, recorder, nonces: self.nonces, metrics: self.metrics };
@@ -142,7 +146,9 @@ impl ControlPlane {
         // What waits is written first. A recorder that failed has said so to everybody who waited.
         let _ended = recording.await;
         sweeping.abort();
+        // It ends with the link, once it has stored what came over it.
+        let stored = storing.await;
         self.store.close().await;
-        ended.map_err(|_| ApprovalsFailed)
+        ended.and(stored).map_err(|_| ApprovalsFailed)
     }
 }

@@ -32,6 +32,7 @@ pub(super) enum Problem {
     CannotNameTenant,
     CannotRun,
     ContentType,
+    DraftAccepted,
     ExpiryPast,
     HostNotAllowed,
     IdTaken,
@@ -47,6 +48,7 @@ pub(super) enum Problem {
     NameUnexpected,
     NoPolicy,
     NoncesUnavailable,
+    NoDefinition,
     NotFound,
     NotInGroup,
     NoteTooLong,
@@ -64,6 +66,7 @@ pub(super) enum Problem {
     TierHasNoTenant,
     TimedOut,
     TooBusy,
+    ToolListed,
     TooMany,
     ToolUnknown,
     Unauthenticated,
@@ -125,6 +128,7 @@ impl Problem {
             Self::CannotNameTenant => (StatusCode::FORBIDDEN, "cannot_name_tenant"),
             Self::CannotRun => (StatusCode::FORBIDDEN, "cannot_run"),
             Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type"),
+            Self::DraftAccepted => (StatusCode::CONFLICT, "draft_accepted"),
             Self::ExpiryPast => (StatusCode::UNPROCESSABLE_ENTITY, "expiry_past"),
             Self::HostNotAllowed => (StatusCode::MISDIRECTED_REQUEST, "host_not_allowed"),
             Self::IdTaken => (StatusCode::CONFLICT, "id_taken"),
@@ -140,6 +144,7 @@ impl Problem {
             Self::NameUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "name_unexpected"),
             Self::NoPolicy => (StatusCode::CONFLICT, "no_policy"),
             Self::NoncesUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "nonces_unavailable"),
+            Self::NoDefinition => (StatusCode::CONFLICT, "no_definition"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
@@ -159,6 +164,7 @@ impl Problem {
             Self::TierHasNoTenant => (StatusCode::UNPROCESSABLE_ENTITY, "tier_has_no_tenant"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
             Self::TooBusy => (StatusCode::SERVICE_UNAVAILABLE, "too_busy"),
+            Self::ToolListed => (StatusCode::CONFLICT, "tool_listed"),
             Self::TooMany => (StatusCode::CONFLICT, "too_many"),
             Self::ToolUnknown => (StatusCode::NOT_FOUND, "tool_unknown"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
@@ -210,6 +216,7 @@ impl Problem {
                 "this needs a standard or an agent key; a management key or a person cannot run"
             }
             Self::ContentType => "the body must be sent as `application/json`",
+            Self::DraftAccepted => "the draft is accepted already; change its tool in the policy",
             Self::ExpiryPast => "`expires_at` is not in the future; to end a key now, revoke it",
             Self::HostNotAllowed => "this server does not answer to the name in the `Host` field",
             Self::IdTaken => "there is or was a key or an agent of that id; ids are never used again",
@@ -233,6 +240,7 @@ impl Problem {
             Self::NoncesUnavailable => {
                 "the shared nonces cannot be reached, so nothing was redeemed; try again"
             }
+            Self::NoDefinition => "its backend has listed no definition of it that could be pinned",
             Self::NotFound => "there is nothing here",
             Self::NotInGroup => "you are not in the group whose decision is needed now",
             Self::NoteTooLong => "the note is longer than 1000 bytes",
@@ -249,6 +257,7 @@ impl Problem {
             Self::TierHasNoTenant => "a management key has no tenant, and only a standard key may name one",
             Self::TimedOut => "the request took too long; look at what became of it before you repeat it",
             Self::TooBusy => "too many questions wait to be recorded; try again",
+            Self::ToolListed => "the policy lists this tool already; change it there",
             Self::TooMany => "the organisation has as many of these as it may",
             Self::ToolUnknown => "the policy in force lists no tool of that name",
             Self::Unauthenticated => {

@@ -4,6 +4,7 @@ mod activity;
 mod catalogue;
 mod checks;
 mod client;
+mod drafts;
 mod executions;
 mod keys;
 mod openapi;
