@@ -1,14 +1,18 @@
 //! The HTTP API. JSON in and out; errors are RFC 9457 problem documents with a stable `code`.
 
+#![expect(unused_qualifications, reason = "the macro that describes handlers qualifies names")]
+
 mod approvals;
 mod body;
 mod description;
 mod hosts;
 mod name;
 mod operations;
+mod paging;
 mod pieces;
 mod policy;
 mod problem;
+mod reason;
 mod representation;
 mod revise;
 mod serve;
@@ -29,6 +33,7 @@ use crate::people::People;
 use crate::policies::Policies;
 use crate::store::Store;
 use hosts::Hosts;
+use pieces::{categories, rules, tools};
 use problem::Problem;
 
 pub(crate) use serve::serve;
@@ -65,6 +70,16 @@ impl Api {
             .routes(routes!(approvals::show))
             .routes(routes!(approvals::decide))
             .routes(routes!(policy::show, policy::replace))
+            .routes(routes!(policy::settings::show, policy::settings::replace))
+            .routes(routes!(policy::revisions::list))
+            .routes(routes!(policy::revisions::rollback))
+            .routes(routes!(policy::diff::diff))
+            .routes(routes!(tools::list))
+            .routes(routes!(tools::show, tools::put, tools::delete))
+            .routes(routes!(categories::list))
+            .routes(routes!(categories::show, categories::put, categories::delete))
+            .routes(routes!(rules::list))
+            .routes(routes!(rules::show, rules::put, rules::delete))
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))

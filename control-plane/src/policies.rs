@@ -4,20 +4,23 @@
 //! nobody waits for it; the transaction then only makes sure that nothing changed meanwhile.
 
 mod candidate;
+mod yaml;
 
 use std::fmt;
 use std::sync::Arc;
 
 use moka::sync::Cache;
+use policy::diff::{Compared, Comparison, compare};
 use policy::document::Parts;
 use policy::{Document, LoadError, Snapshot};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use crate::metrics::Metrics;
 use crate::store::{NewPiece, PieceKind, Pieces, Plan, Store, StoreError};
 
 pub(crate) use candidate::text;
+pub(crate) use yaml::yaml;
 
 /// Largest policy of an organisation, as a JSON document.
 pub(crate) const POLICY_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -28,14 +31,17 @@ const COMPILING_MAX: usize = 2;
 /// Whole documents that requests have in memory at once.
 const DOCUMENTS_MAX: usize = 4;
 
+/// Large documents that are being sent at once.
+const SENDING_MAX: usize = 16;
+
 /// Compiled policies that are kept, by the bytes of their documents. Others are compiled again when they are needed.
 const COMPILED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// A small policy weighs as much.
 const COMPILED_BYTES_MIN: usize = 4096;
 
-/// Organisations whose policies can be loaded without two requests doing the same work.
-const LOADING_MAX: u64 = 4096;
+/// Organisations of whose requests one waits for another.
+const LOCKS_MAX: u64 = 4096;
 
 /// Mistakes of a refused document that are told.
 const MISTAKES_MAX: usize = 100;
@@ -49,10 +55,15 @@ pub(crate) struct Policies {
     store: Store,
     metrics: Metrics,
     compiled: Cache<String, Compiled>,
-    loading: Cache<String, Arc<Mutex<()>>>,
+    loading: Locks,
+    changing: Locks,
     compiling: Arc<Semaphore>,
     documents: Arc<Semaphore>,
+    sending: Arc<Semaphore>,
 }
+
+/// A lock for each organisation that was busy lately. That one is forgotten costs time and nothing else.
+type Locks = Cache<String, Arc<Mutex<()>>>;
 
 #[derive(Clone)]
 struct Compiled {
@@ -98,6 +109,8 @@ pub(crate) enum Expected {
 pub(crate) struct Proposal {
     /// The revision that it comes after.
     pub(crate) base: u64,
+    /// The piece that it puts was not there before.
+    pub(crate) is_new: bool,
     pub(crate) plan: Plan,
     pub(crate) snapshot: Arc<Snapshot>,
     weight: u32,
@@ -124,9 +137,11 @@ impl Policies {
                 .max_capacity(COMPILED_BYTES_MAX)
                 .weigher(|_, compiled: &Compiled| compiled.weight)
                 .build(),
-            loading: Cache::new(LOADING_MAX),
+            loading: Cache::new(LOCKS_MAX),
+            changing: Cache::new(LOCKS_MAX),
             compiling: Arc::new(Semaphore::new(COMPILING_MAX)),
             documents: Arc::new(Semaphore::new(DOCUMENTS_MAX)),
+            sending: Arc::new(Semaphore::new(SENDING_MAX)),
         }
     }
 
@@ -139,20 +154,20 @@ impl Policies {
         if let Some(snapshot) = self.known(org, newest) {
             return Ok(Some(snapshot));
         }
-        let loading = self.loading.get_with_by_ref(org, || Arc::new(Mutex::new(())));
+        let loading = self.loading.get_with_by_ref(org, Arc::default);
         let _loading = loading.lock().await;
         if let Some(snapshot) = self.known(org, newest) {
             return Ok(Some(snapshot));
         }
+        let turn = self.turn().await?;
         let pieces = self.store.pieces_in_force(org).await?;
         let owner = org.to_owned();
-        let compiled = self
-            .in_background(move || {
-                let text = candidate::text(&owner, pieces.bodies());
-                let document = Document::parse(&text).map_err(|_| StoreError::Unreadable("policy"))?;
-                Ok::<_, StoreError>(Compiled::new(document, pieces.revision, text.len()))
-            })
-            .await??;
+        let compiled = in_background(turn, move || {
+            let text = text(&owner, pieces.bodies());
+            let document = Document::parse(&text).map_err(|_| StoreError::Unreadable("policy"))?;
+            Ok::<_, StoreError>(Compiled::new(document, pieces.revision, text.len()))
+        })
+        .await??;
         self.metrics.policy_compiled();
         self.compiled.insert(org.to_owned(), compiled.clone());
         Ok(Some(compiled.snapshot))
@@ -160,6 +175,7 @@ impl Policies {
 
     /// The revision that a change of the newest one would make.
     pub(crate) async fn propose(&self, org: &str, wanted: &Wanted) -> Result<Proposal, NotProposed> {
+        let turn = self.turn().await?;
         let base = self.store.pieces_in_force(org).await?;
         let restored = match wanted.change {
             PolicyChange::Restore(revision) => {
@@ -168,7 +184,8 @@ impl Policies {
             _ => None,
         };
         let (owner, wanted) = (org.to_owned(), wanted.clone());
-        let proposed = self.in_background(move || propose(&owner, &base, restored, &wanted)).await?;
+        let proposed =
+            in_background(turn, move || propose(&owner, &base, restored.as_ref(), &wanted)).await?;
         match &proposed {
             Ok(_) => self.metrics.policy_compiled(),
             Err(NotProposed::Refused(_)) => self.metrics.policy_refused(),
@@ -187,7 +204,7 @@ impl Policies {
     /// Reads a document of the organisation, and takes it apart.
     pub(crate) async fn read(&self, org: &str, text: String) -> Result<Parts, NotProposed> {
         let org = org.to_owned();
-        let read = self.in_background(move || {
+        let read = in_background(self.turn().await?, move || {
             let (_, parts) = Parts::parse(&text).map_err(|errors| mistakes(&errors, ToString::to_string))?;
             if parts.org == org {
                 Ok(parts)
@@ -202,43 +219,77 @@ impl Policies {
         read
     }
 
-    /// Leave to have a whole document in memory.
-    pub(crate) async fn document_permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
-        let permit = Arc::clone(&self.documents).acquire_owned().await;
-        permit.map_err(|_| StoreError::Unreadable("policy"))
+    /// What a document of the organisation would change in the policy that these pieces are.
+    pub(crate) async fn compare(
+        &self,
+        org: &str,
+        old: Pieces,
+        new: String,
+    ) -> Result<Comparison, NotProposed> {
+        let org = org.to_owned();
+        in_background(self.turn().await?, move || {
+            let old =
+                Compared::parse(&text(&org, old.bodies())).map_err(|_| StoreError::Unreadable("policy"))?;
+            let new = Compared::parse(&new).map_err(|errors| mistakes(&errors, ToString::to_string))?;
+            Ok(compare(&old, &new))
+        })
+        .await?
     }
 
-    /// Does what takes long where it keeps no other request waiting.
-    pub(crate) async fn in_background<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let failed = || StoreError::Unreadable("policy");
-        let permit = Arc::clone(&self.compiling).acquire_owned().await.map_err(|_| failed())?;
-        let work = spawn_blocking(move || {
-            let done = work();
-            drop(permit);
-            done
-        });
-        work.await.map_err(|_| failed())
+    /// Leave to have a whole document in memory for a moment.
+    pub(crate) async fn document_permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        acquire(&self.documents).await
+    }
+
+    /// Leave to have a large document in memory for as long as its reader takes.
+    pub(crate) async fn sending_permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        acquire(&self.sending).await
+    }
+
+    /// Leave to change the policy of an organisation: on this control plane one request after the other.
+    pub(crate) async fn change_guard(&self, org: &str) -> OwnedMutexGuard<()> {
+        self.changing.get_with_by_ref(org, Arc::default).lock_owned().await
+    }
+
+    /// Leave to have a policy in memory, and work on it.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        acquire(&self.compiling).await
     }
 
     fn known(&self, org: &str, newest: u64) -> Option<Arc<Snapshot>> {
         let compiled = self.compiled.get(org)?;
-        (compiled.snapshot.revision() >= newest).then_some(compiled.snapshot)
+        (compiled.snapshot.revision() == newest).then_some(compiled.snapshot)
     }
+}
+
+async fn acquire(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, StoreError> {
+    Arc::clone(permits).acquire_owned().await.map_err(|_| StoreError::Unreadable("policy"))
+}
+
+/// Does what takes long where it keeps no other request waiting. The turn lasts as long as the work, also if nobody
+/// waits for it any more.
+async fn in_background<T: Send + 'static>(
+    turn: OwnedSemaphorePermit,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StoreError> {
+    let work = spawn_blocking(move || {
+        let done = work();
+        drop(turn);
+        done
+    });
+    work.await.map_err(|_| StoreError::Unreadable("policy"))
 }
 
 fn propose(
     org: &str,
     base: &Pieces,
-    restored: Option<Pieces>,
+    restored: Option<&Pieces>,
     wanted: &Wanted,
 ) -> Result<Proposal, NotProposed> {
     let pieces = candidate::pieces(base, restored, wanted)?;
     let plan = Plan::new(&base.pieces, &pieces);
     let revision = if plan.is_empty() { base.revision } else { base.revision.saturating_add(1) };
-    let text = candidate::text(org, pieces.iter().map(|piece| (piece.kind, piece.body.as_str())));
+    let text = text(org, pieces.iter().map(|piece| (piece.kind, piece.body.as_str())));
     if text.len() > POLICY_BYTES_MAX {
         let mistake = format!(
             "the policy would have {} bytes as JSON; at most {POLICY_BYTES_MAX} are allowed",
@@ -249,11 +300,15 @@ fn propose(
     let document = Document::parse(&text)
         .map_err(|errors| mistakes(&errors, |error| error.without_place().to_string()))?;
     let Compiled { snapshot, weight } = Compiled::new(document, revision, text.len());
-    Ok(Proposal { base: base.revision, plan, snapshot, weight })
+    let is_new = match &wanted.change {
+        PolicyChange::Put { piece, .. } => base.get(piece.kind, &piece.name).is_none(),
+        _ => false,
+    };
+    Ok(Proposal { base: base.revision, is_new, plan, snapshot, weight })
 }
 
 /// Mistakes as they are told.
-fn mistakes(errors: &[LoadError], say: impl Fn(&LoadError) -> String) -> NotProposed {
+pub(crate) fn mistakes(errors: &[LoadError], say: impl Fn(&LoadError) -> String) -> NotProposed {
     let mut mistakes: Vec<String> = errors.iter().take(MISTAKES_MAX).map(say).collect();
     for mistake in &mut mistakes {
         mistake.truncate(mistake.floor_char_boundary(MISTAKE_BYTES_MAX));
