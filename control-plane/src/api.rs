@@ -4,15 +4,16 @@
 
 mod approvals;
 mod body;
+mod catalogue;
 mod description;
+mod holders;
 mod hosts;
-mod name;
+mod moment;
 mod operations;
 mod paging;
 mod pieces;
 mod policy;
 mod problem;
-mod reason;
 mod representation;
 mod revise;
 mod serve;
@@ -31,7 +32,7 @@ use crate::approvals::Decider;
 use crate::metrics::Metrics;
 use crate::people::People;
 use crate::policies::Policies;
-use crate::store::Store;
+use crate::store::{EntryKind, Store};
 use hosts::Hosts;
 use pieces::{categories, rules, tools};
 use problem::Problem;
@@ -80,6 +81,11 @@ impl Api {
             .routes(routes!(categories::show, categories::put, categories::delete))
             .routes(routes!(rules::list))
             .routes(routes!(rules::show, rules::put, rules::delete))
+            .nest("/v1/keys", holders::keys())
+            .nest("/v1/agents", holders::agents())
+            .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))
+            .nest("/v1/resources", catalogue::routes_of(EntryKind::Resource))
+            .nest("/v1/methods", catalogue::routes_of(EntryKind::Method))
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))

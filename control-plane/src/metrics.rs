@@ -18,6 +18,9 @@ pub(crate) struct Metrics {
     oldest_pending_seconds: IntGauge,
     policies_compiled: IntCounter,
     policies_refused: IntCounter,
+    unauthenticated: IntCounter,
+    limits_reached: IntCounterVec,
+    holders: IntGaugeVec,
 }
 
 impl Metrics {
@@ -52,6 +55,21 @@ impl Metrics {
                 "oakgate_policies_refused_total",
                 "Changes of a policy that were refused for mistakes in it.",
             )?,
+            unauthenticated: IntCounter::new(
+                "oakgate_api_unauthenticated_total",
+                "Requests to the API that came with no good credential.",
+            )?,
+            limits_reached: IntCounterVec::new(
+                Opts::new(
+                    "oakgate_api_limits_reached_total",
+                    "Times that an organisation had as many as it may.",
+                ),
+                &["limit"],
+            )?,
+            holders: IntGaugeVec::new(
+                Opts::new("oakgate_holders", "Holders whose keys are good, by tier."),
+                &["tier"],
+            )?,
         };
         metrics.registry.register(Box::new(metrics.transitions.clone()))?;
         metrics.registry.register(Box::new(metrics.refusals.clone()))?;
@@ -60,6 +78,9 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
         metrics.registry.register(Box::new(metrics.policies_compiled.clone()))?;
         metrics.registry.register(Box::new(metrics.policies_refused.clone()))?;
+        metrics.registry.register(Box::new(metrics.unauthenticated.clone()))?;
+        metrics.registry.register(Box::new(metrics.limits_reached.clone()))?;
+        metrics.registry.register(Box::new(metrics.holders.clone()))?;
         Ok(metrics)
     }
 
@@ -86,6 +107,24 @@ impl Metrics {
 
     pub(crate) fn policy_refused(&self) {
         self.policies_refused.inc();
+    }
+
+    /// A request came with no good credential.
+    pub(crate) fn unauthenticated(&self) {
+        self.unauthenticated.inc();
+    }
+
+    /// An organisation has as many of something as it may.
+    pub(crate) fn limit_reached(&self, limit: &str) {
+        self.limits_reached.with_label_values(&[limit]).inc();
+    }
+
+    /// How many holders of each tier are good now.
+    pub(crate) fn set_holders(&self, tiers: &[(String, u64)]) {
+        self.holders.reset();
+        for (tier, count) in tiers {
+            self.holders.with_label_values(&[tier]).set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
     }
 
     /// Everything as Prometheus text, with what is alive now.

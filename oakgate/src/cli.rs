@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Proxy(ProxyOptions),
     /// Run the control plane
     ControlPlane(ControlPlaneOptions),
+    /// Copy the control plane's store while it runs
+    Backup(BackupOptions),
     /// Check a policy, and ask it for verdicts
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -106,6 +108,20 @@ pub(crate) struct ControlPlaneOptions {
     /// Settings with `control_plane`
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  oakgate backup --config control-plane.yaml --to oakgate-2026-01-31.db\n\nThe copy is a store: \
+                  to restore it, stop the control plane and put it in the place of its file."
+)]
+pub(crate) struct BackupOptions {
+    /// Settings with `control_plane`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The copy; a file that is there is never overwritten
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,7 @@
 //! Oakgate: stands in front of the tools that AI agents call, and decides each call.
 
 mod approvals;
+mod backup;
 mod cli;
 mod config_command;
 mod control_plane_command;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Up(options) => up::run(&options),
         Command::Proxy(options) => proxy_command::run(&options),
         Command::ControlPlane(options) => control_plane_command::run(&options),
+        Command::Backup(options) => backup::run(&options),
         Command::Policy(command) => policy_command::run(&command),
         Command::Receipt(command) => receipt_command::run(&command),
         Command::Approvals(command) => approvals::run(&command),

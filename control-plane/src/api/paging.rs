@@ -1,7 +1,9 @@
-//! Lists page by page: how long a page is, and where the next one begins.
+//! Lists that are read page by page, in the order of their names.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Problem;
 
@@ -11,19 +13,70 @@ const PAGE_DEFAULT: u32 = 50;
 /// Most items on a page.
 const PAGE_MAX: u32 = 200;
 
-/// How many items a page may have.
-pub(super) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
-    let limit = asked.unwrap_or(PAGE_DEFAULT);
-    if (1..=PAGE_MAX).contains(&limit) { Ok(limit) } else { Err(Problem::QueryUnexpected) }
+/// Which page is asked for.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageQuery {
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
 }
 
-/// Where a page ends, for the client to ask for the next one.
-pub(super) fn write_cursor(place: &str) -> String {
-    URL_SAFE_NO_PAD.encode(place)
+/// A page as it is read from the store.
+pub(super) struct PageOf {
+    /// The name that the page before ended with; empty for the first page.
+    pub(super) after: String,
+    pub(super) limit: u32,
 }
 
-/// Where the page before ended.
-pub(super) fn read_cursor(cursor: &str) -> Result<String, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| Problem::QueryUnexpected)?;
-    String::from_utf8(bytes).map_err(|_| Problem::QueryUnexpected)
+impl PageQuery {
+    pub(super) fn read(self) -> Result<PageOf, Problem> {
+        PageOf::read(self.cursor.as_deref(), self.limit)
+    }
+}
+
+impl PageOf {
+    pub(super) fn read(cursor: Option<&str>, limit: Option<u32>) -> Result<Self, Problem> {
+        let limit = limit.unwrap_or(PAGE_DEFAULT);
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(Problem::QueryUnexpected);
+        }
+        let after = match cursor {
+            None => String::new(),
+            Some(cursor) => read_cursor(cursor).ok_or(Problem::QueryUnexpected)?,
+        };
+        Ok(Self { after, limit })
+    }
+
+    /// What asks for the page after one that ends with `last`, if that page is full.
+    pub(super) fn next_cursor(&self, count: usize, last: Option<&str>) -> Option<String> {
+        let is_full = u32::try_from(count).is_ok_and(|count| count == self.limit);
+        last.filter(|_| is_full).map(|name| write_cursor(name))
+    }
+}
+
+/// What asks for the page after one that ends there.
+pub(super) fn write_cursor(last: &str) -> String {
+    URL_SAFE_NO_PAD.encode(last)
+}
+
+fn read_cursor(cursor: &str) -> Option<String> {
+    let name = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    // No name has a NUL, and PostgreSQL takes none.
+    (!name.contains('\0')).then_some(name)
+}
+
+/// A path that names something: what is no unreserved character (RFC 3986, section 2.3) is percent-encoded.
+pub(super) fn location(collection: &str, name: &str) -> String {
+    let mut path = format!("{collection}/");
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    path
 }

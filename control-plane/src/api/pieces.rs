@@ -17,12 +17,12 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::body::{check_content_type, read_json};
-use super::paging::{read_cursor, write_cursor};
+use super::paging::{PageOf, write_cursor};
 use super::policy::is_known;
-use super::reason::Reason;
 use super::revise::{expected, revise};
 use super::write::{Done, ReadBody, Write, etag};
 use super::{Api, Problem};
+use crate::names::Description;
 use crate::policies::{PolicyChange, Wanted, mistakes};
 use crate::store::{NewPiece, Piece, PieceKind, StoreError};
 
@@ -45,15 +45,14 @@ pub(super) struct Put {
     pub(super) body: PieceBody,
     /// The one of its kind that it is to stand before.
     pub(super) before: Option<String>,
-    pub(super) reason: Option<Reason>,
+    pub(super) reason: Option<Description>,
 }
 
 /// Which items of a list.
 pub(super) struct Asked<'a> {
     pub(super) org: &'a str,
     pub(super) kind: PieceKind,
-    pub(super) cursor: Option<&'a str>,
-    pub(super) limit: u32,
+    pub(super) page: PageOf,
 }
 
 /// A permission, as in the policy document.
@@ -93,9 +92,9 @@ pub(super) async fn list<D: DeserializeOwned>(
     asked: Asked<'_>,
     is_wanted: impl Fn(&D) -> bool,
 ) -> Result<(Vec<D>, Option<String>), Problem> {
-    let (revision, mut position) = match asked.cursor {
-        Some(cursor) => place(cursor)?,
-        None => (api.store.newest_revision(asked.org).await?, None),
+    let (revision, mut position) = match asked.page.after.as_str() {
+        "" => (api.store.newest_revision(asked.org).await?, None),
+        after => place(after)?,
     };
     let mut items = Vec::new();
     let mut scanned = 0_u32;
@@ -106,7 +105,7 @@ pub(super) async fn list<D: DeserializeOwned>(
             position = Some(piece.position);
             scanned = scanned.saturating_add(1);
             items.extend(Some(document::<D>(&piece)?).filter(&is_wanted));
-            let is_full = u32::try_from(items.len()).is_ok_and(|count| count >= asked.limit);
+            let is_full = u32::try_from(items.len()).is_ok_and(|count| count >= asked.page.limit);
             if is_full || scanned >= SCANNED_MAX {
                 return Ok((items, Some(write_cursor(&format!("{revision}.{}", piece.position)))));
             }
@@ -167,7 +166,7 @@ pub(super) async fn delete(
     api: &Api,
     write: Write,
     (kind, name): (PieceKind, String),
-    reason: Option<Reason>,
+    reason: Option<Description>,
 ) -> Result<Response, Problem> {
     let expected = expected(write.if_match.as_deref())?;
     let change = PolicyChange::Delete { kind, name: name.clone() };
@@ -206,10 +205,9 @@ fn document<D: DeserializeOwned>(piece: &Piece) -> Result<D, StoreError> {
     serde_json::from_str(&piece.body).map_err(|_| StoreError::Unreadable("piece"))
 }
 
-/// The revision and position that a cursor names.
-fn place(cursor: &str) -> Result<(u64, Option<i64>), Problem> {
-    let cursor = read_cursor(cursor)?;
-    let (revision, position) = cursor.split_once('.').ok_or(Problem::QueryUnexpected)?;
+/// The revision and position that a page ended with.
+fn place(after: &str) -> Result<(u64, Option<i64>), Problem> {
+    let (revision, position) = after.split_once('.').ok_or(Problem::QueryUnexpected)?;
     let revision = revision.parse().map_err(|_| Problem::QueryUnexpected)?;
     let position = position.parse().map_err(|_| Problem::QueryUnexpected)?;
     Ok((revision, Some(position)))

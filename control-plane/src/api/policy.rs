@@ -16,12 +16,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::is_of_type;
-use super::reason::Reason;
 use super::revise::{Revised, expected, revise};
 use super::session::Reader;
 use super::write::{Change, Done, ReadBody, etag};
 use super::{Api, Problem};
 use crate::actor::Actor;
+use crate::names::Description;
 use crate::policies::{self, POLICY_BYTES_MAX, PolicyChange, Wanted};
 use crate::store::{NewPiece, PieceKind, Pieces};
 
@@ -87,7 +87,7 @@ impl ReadBody for PolicyText {
 #[serde(deny_unknown_fields)]
 pub(super) struct ReasonQuery {
     #[param(inline)]
-    pub(super) reason: Option<Reason>,
+    pub(super) reason: Option<Description>,
 }
 
 /// The policy as one document: JSON, or YAML if `Accept` names `application/yaml`.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Asked, PermissionName, PieceBody, Put, name};
-use crate::api::paging::limit;
+use crate::api::paging::PageOf;
 use crate::api::policy::ReasonQuery;
 use crate::api::session::Reader;
 use crate::api::write::{Change, NoBody};
@@ -61,8 +61,8 @@ pub(in crate::api) async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let limit = limit(query.limit)?;
-    let asked = Asked { org: &actor.org, kind: PieceKind::Category, cursor: query.cursor.as_deref(), limit };
+    let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
+    let asked = Asked { org: &actor.org, kind: PieceKind::Category, page };
     let is_wanted = |_: &CategoryDocument| true;
     let (items, next_cursor) = super::list(&api, asked, is_wanted).await?;
     Ok(Json(Page { items, next_cursor }))

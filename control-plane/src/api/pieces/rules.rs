@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Asked, PermissionName, PieceBody, Put, name};
-use crate::api::paging::limit;
+use crate::api::paging::PageOf;
 use crate::api::policy::ReasonQuery;
-use crate::api::reason::Reason;
 use crate::api::session::Reader;
 use crate::api::write::{Change, NoBody};
 use crate::api::{Api, Problem};
+use crate::names::Description;
 use crate::store::PieceKind;
 
 /// Which rules.
@@ -47,7 +47,7 @@ pub(in crate::api) struct PutQuery {
     /// The id of the rule that it is to stand before. Without it a rule stays where it is, and a new one comes last.
     before: Option<String>,
     #[param(inline)]
-    reason: Option<Reason>,
+    reason: Option<Description>,
 }
 
 /// A page of rules, in the order of the policy.
@@ -107,8 +107,8 @@ pub(in crate::api) async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let limit = limit(query.limit)?;
-    let asked = Asked { org: &actor.org, kind: PieceKind::Rule, cursor: query.cursor.as_deref(), limit };
+    let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
+    let asked = Asked { org: &actor.org, kind: PieceKind::Rule, page };
     let is_wanted = |rule: &RuleDocument| {
         (query.tenant.is_none() || rule.tenant == query.tenant)
             && (query.resource.is_none() || rule.resource == query.resource)

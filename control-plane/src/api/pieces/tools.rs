@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Asked, PermissionName, PieceBody, Put, name};
-use crate::api::paging::limit;
+use crate::api::paging::PageOf;
 use crate::api::policy::ReasonQuery;
 use crate::api::session::Reader;
 use crate::api::write::{Change, NoBody};
@@ -138,16 +138,14 @@ pub(in crate::api) async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let limit = limit(query.limit)?;
-    let asked = Asked { org: &actor.org, kind: PieceKind::Tool, cursor: query.cursor.as_deref(), limit };
+    let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
+    let asked = Asked { org: &actor.org, kind: PieceKind::Tool, page };
     let is_wanted = |tool: &ToolDocument| {
-        query.status.is_none_or(|status| tool.status.unwrap_or(StatusName::Registered) == status)
-            && query.category.is_none()
-            || tool.category == query.category
-                && query
-                    .tag
-                    .as_ref()
-                    .is_none_or(|tag| tool.tags.iter().flatten().any(|carried| carried == tag))
+        let has_status = |status| tool.status.unwrap_or(StatusName::Registered) == status;
+        let has_tag = |tag| tool.tags.iter().flatten().any(|carried| carried == tag);
+        query.status.is_none_or(has_status)
+            && (query.category.is_none() || tool.category == query.category)
+            && query.tag.as_ref().is_none_or(has_tag)
     };
     let (items, next_cursor) = super::list(&api, asked, is_wanted).await?;
     Ok(Json(Page { items, next_cursor }))

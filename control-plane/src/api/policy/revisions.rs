@@ -6,28 +6,17 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use policy::UnixMillis;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::{WrittenDocument, written};
-use crate::api::paging::{limit, read_cursor, write_cursor};
-use crate::api::reason::Reason;
+use crate::api::paging::PageQuery;
 use crate::api::revise::{expected, revise};
 use crate::api::session::Reader;
 use crate::api::write::Change;
 use crate::api::{Api, Problem};
+use crate::names::Description;
 use crate::policies::{PolicyChange, Wanted};
 use crate::store::Revision;
-
-/// Which page.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(in crate::api) struct RevisionsQuery {
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-}
 
 /// A page of revisions, newest first.
 #[derive(Serialize, ToSchema)]
@@ -63,25 +52,26 @@ struct RevisionDocument {
 pub(in crate::api) struct RollbackBody {
     #[schema(minimum = 1)]
     revision: u64,
-    reason: Option<Reason>,
+    reason: Option<Description>,
 }
 
 /// Revisions of the policy, newest first.
-#[utoipa::path(get, path = "/v1/policy/revisions", tag = "policy", params(RevisionsQuery),
+#[utoipa::path(get, path = "/v1/policy/revisions", tag = "policy", params(PageQuery),
     security(("management" = []), ("session" = [])),
     responses((status = 200, description = "A page.", body = Page)))]
 pub(in crate::api) async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
-    query: Result<Query<RevisionsQuery>, QueryRejection>,
+    query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
-    let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let limit = limit(query.limit)?;
-    let before = query.cursor.as_deref().map(read_revision).transpose()?;
-    let revisions = api.store.revisions(&actor.org, before, limit).await?;
-    let is_full = u32::try_from(revisions.len()).is_ok_and(|count| count == limit);
-    let last = revisions.last().filter(|last| is_full && last.revision > 1);
-    let next_cursor = last.map(|last| write_cursor(&last.revision.to_string()));
+    let page = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
+    let before = match page.after.as_str() {
+        "" => None,
+        after => Some(after.parse().map_err(|_| Problem::QueryUnexpected)?),
+    };
+    let revisions = api.store.revisions(&actor.org, before, page.limit).await?;
+    let last = revisions.last().filter(|last| last.revision > 1).map(|last| last.revision.to_string());
+    let next_cursor = page.next_cursor(revisions.len(), last.as_deref());
     Ok(Json(Page { items: revisions.into_iter().map(RevisionDocument::from).collect(), next_cursor }))
 }
 
@@ -103,10 +93,6 @@ pub(in crate::api) async fn rollback(
     let record = revised.record("policy.rollback", "policy", &wanted);
     let done = written(&revised)?;
     Ok(revised.commit(&api, edit, done, &record).await?.into_response())
-}
-
-fn read_revision(cursor: &str) -> Result<u64, Problem> {
-    read_cursor(cursor)?.parse().map_err(|_| Problem::QueryUnexpected)
 }
 
 impl From<Revision> for RevisionDocument {
