@@ -138,6 +138,33 @@ CREATE TABLE nonces (
 );
 CREATE INDEX nonces_expired ON nonces (expires_at_unix_ms);
 
+-- Calls whose receipts were redeemed, and what became of them.
+CREATE TABLE executions (
+    org TEXT NOT NULL,
+    -- The receipt's nonce.
+    jti TEXT NOT NULL,
+    backend TEXT NOT NULL,
+    tool TEXT,
+    tenant TEXT,
+    resource TEXT,
+    method TEXT,
+    caller TEXT NOT NULL,
+    redeemed_by TEXT NOT NULL,
+    redeemed_at_unix_ms BIGINT NOT NULL,
+    -- `open` until somebody says what became of it.
+    outcome TEXT NOT NULL CHECK (outcome IN ('open', 'success', 'failed', 'error', 'unknown')),
+    status BIGINT,
+    duration_ms BIGINT,
+    note TEXT,
+    logged_by TEXT,
+    logged_at_unix_ms BIGINT,
+    PRIMARY KEY (org, jti),
+    CHECK ((outcome = 'open') = (logged_at_unix_ms IS NULL))
+);
+CREATE INDEX executions_newest ON executions (org, redeemed_at_unix_ms, jti);
+CREATE INDEX executions_of_tool ON executions (org, tool, redeemed_at_unix_ms, jti);
+CREATE INDEX executions_old ON executions (redeemed_at_unix_ms);
+
 -- How writes were answered, for a client that repeats one.
 CREATE TABLE repeats (
     org TEXT NOT NULL,

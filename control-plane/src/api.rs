@@ -6,14 +6,18 @@ mod approvals;
 mod body;
 mod catalogue;
 mod description;
+mod executions;
 mod holders;
 mod hosts;
+mod jwks;
 mod moment;
+mod name;
 mod operations;
 mod paging;
 mod pieces;
 mod policy;
 mod problem;
+mod redeem;
 mod representation;
 mod revise;
 mod serve;
@@ -28,10 +32,13 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::Settings;
 use crate::approvals::Decider;
 use crate::metrics::Metrics;
+use crate::nonces::SharedNonces;
 use crate::people::People;
 use crate::policies::Policies;
+use crate::receipts::Receipts;
 use crate::store::{EntryKind, Store};
 use hosts::Hosts;
 use pieces::{categories, rules, tools};
@@ -47,6 +54,8 @@ pub(crate) struct Api {
     people: People,
     decider: Decider,
     metrics: Metrics,
+    nonces: SharedNonces,
+    receipts: Option<Receipts>,
     hosts: Arc<Hosts>,
 }
 
@@ -56,10 +65,13 @@ impl Api {
         policies: Policies,
         decider: Decider,
         metrics: Metrics,
-        hosts: &[String],
+        nonces: SharedNonces,
+        settings: &Settings,
     ) -> Self {
         let people = People::new(store.clone());
-        Self { store, policies, people, decider, metrics, hosts: Arc::new(Hosts::new(hosts)) }
+        let hosts = Arc::new(Hosts::new(&settings.hosts));
+        let receipts = settings.receipts.clone();
+        Self { store, policies, people, decider, metrics, nonces, receipts, hosts }
     }
 
     fn router(self) -> Router {
@@ -81,6 +93,9 @@ impl Api {
             .routes(routes!(categories::show, categories::put, categories::delete))
             .routes(routes!(rules::list))
             .routes(routes!(rules::show, rules::put, rules::delete))
+            .routes(routes!(redeem::redeem))
+            .routes(routes!(executions::list, executions::log))
+            .routes(routes!(jwks::jwks))
             .nest("/v1/keys", holders::keys())
             .nest("/v1/agents", holders::agents())
             .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))

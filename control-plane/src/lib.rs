@@ -11,10 +11,13 @@ mod fixture;
 mod key;
 mod metrics;
 mod names;
+mod nonces;
 mod orgs;
 mod people;
 mod policies;
+mod receipts;
 mod store;
+mod sweep;
 
 use std::future::Future;
 
@@ -23,13 +26,16 @@ use tokio::net::TcpListener;
 
 pub use approvals::ApprovalRules;
 pub use names::NameError;
+pub use nonces::{RedisPlace, RedisUrlError};
 pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError};
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
+pub use receipts::{ReceiptKeysError, Receipts};
 pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
 
 use api::Api;
 use approvals::Approvals;
 use metrics::Metrics;
+use nonces::SharedNonces;
 use policies::Policies;
 use store::Store;
 
@@ -42,6 +48,10 @@ pub struct Settings {
     pub approvals: ApprovalRules,
     /// Further names that its API answers to, beside loopback names and the address that a client connected to.
     pub hosts: Vec<String>,
+    /// What signs and verifies receipts. Without it no permission is checked, and no receipt made or used up.
+    pub receipts: Option<Receipts>,
+    /// Where nonces are shared with other control planes, if they are.
+    pub redis: Option<RedisPlace>,
 }
 
 /// A control plane with its store open.
@@ -49,6 +59,7 @@ pub struct Settings {
 pub struct ControlPlane {
     store: Store,
     metrics: Metrics,
+    nonces: SharedNonces,
     settings: Settings,
 }
 
@@ -74,7 +85,15 @@ impl ControlPlane {
     /// # Errors
     /// [`OpenError`].
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
-        Ok(Self { store: Store::open(&settings.store).await?, metrics: Metrics::new()?, settings })
+        let metrics = Metrics::new()?;
+        if let Some(receipts) = &settings.receipts {
+            metrics.add(receipts.loads())?;
+        }
+        let nonces = SharedNonces::new(settings.redis.clone());
+        let store = Store::open(&settings.store).await?;
+        // It starts without its Redis too; then it is not ready, which the log says.
+        let _not_ready = nonces.answer().await;
+        Ok(Self { store, metrics, nonces, settings })
     }
 
     /// The people who may decide.
@@ -102,8 +121,9 @@ impl ControlPlane {
     ) -> Result<(), ApprovalsFailed> {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
         let (decider, mut task) = approvals::start(service, link);
+        let sweeping = tokio::spawn(sweep::run(self.store.clone(), self.metrics.clone()));
         let policies = Policies::new(self.store.clone(), self.metrics.clone());
-        let api = Api::new(self.store.clone(), policies, decider, self.metrics, &self.settings.hosts);
+        let api = Api::new(self.store.clone(), policies, decider, self.metrics, self.nonces, &self.settings);
         let mut ended = None;
         let stop = async {
             tokio::select! {
@@ -116,6 +136,7 @@ impl ControlPlane {
             Some(result) => result,
             None => task.await,
         };
+        sweeping.abort();
         self.store.close().await;
         ended.map_err(|_| ApprovalsFailed)
     }

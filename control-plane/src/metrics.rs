@@ -14,6 +14,8 @@ pub(crate) struct Metrics {
     transitions: IntCounterVec,
     refusals: IntCounterVec,
     decisions: IntCounterVec,
+    redemptions: IntCounterVec,
+    nonces_swept: IntCounter,
     live: IntGaugeVec,
     oldest_pending_seconds: IntGauge,
     policies_compiled: IntCounter,
@@ -38,6 +40,17 @@ impl Metrics {
             decisions: IntCounterVec::new(
                 Opts::new("oakgate_approval_decisions_total", "Decisions of people."),
                 &["decision"],
+            )?,
+            redemptions: IntCounterVec::new(
+                Opts::new(
+                    "oakgate_redemptions_total",
+                    "Receipts presented to be redeemed, by what became of them.",
+                ),
+                &["result"],
+            )?,
+            nonces_swept: IntCounter::new(
+                "oakgate_nonces_swept_total",
+                "Nonces removed because their receipts are too old to be used.",
             )?,
             live: IntGaugeVec::new(
                 Opts::new("oakgate_approvals", "Approvals that have not ended, by state."),
@@ -74,6 +87,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.transitions.clone()))?;
         metrics.registry.register(Box::new(metrics.refusals.clone()))?;
         metrics.registry.register(Box::new(metrics.decisions.clone()))?;
+        metrics.registry.register(Box::new(metrics.redemptions.clone()))?;
+        metrics.registry.register(Box::new(metrics.nonces_swept.clone()))?;
         metrics.registry.register(Box::new(metrics.live.clone()))?;
         metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
         metrics.registry.register(Box::new(metrics.policies_compiled.clone()))?;
@@ -82,6 +97,11 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.limits_reached.clone()))?;
         metrics.registry.register(Box::new(metrics.holders.clone()))?;
         Ok(metrics)
+    }
+
+    /// Adds a counter that its owner keeps.
+    pub(crate) fn add(&self, counter: &IntCounterVec) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(counter.clone()))
     }
 
     pub(crate) fn entered(&self, state: &State) {
@@ -99,6 +119,15 @@ impl Metrics {
 
     pub(crate) fn decided(&self, answer: Answer) {
         self.decisions.with_label_values(&[answer.as_str()]).inc();
+    }
+
+    /// `result`: `redeemed`, `unavailable`, or the name of a refusal.
+    pub(crate) fn redemption(&self, result: &str) {
+        self.redemptions.with_label_values(&[result]).inc();
+    }
+
+    pub(crate) fn swept_nonces(&self, count: u64) {
+        self.nonces_swept.inc_by(count);
     }
 
     pub(crate) fn policy_compiled(&self) {

@@ -11,8 +11,10 @@ mod credentials;
 mod database;
 mod edit;
 mod error;
+mod executions;
 mod holders;
 mod migrations;
+mod nonces;
 mod opening;
 mod orgs;
 mod people;
@@ -27,6 +29,7 @@ pub(crate) use catalogue::{Entry, EntryKind};
 pub(crate) use credentials::{Credential, HolderAdded, HolderKind, Secret};
 pub use database::{StoreUrl, StoreUrlError};
 pub(crate) use edit::{Begun, Edit, Kept, Record, Repeat};
+pub(crate) use executions::{Execution, ExecutionFilter, Outcome, Report};
 pub(crate) use holders::{Holder, Tier};
 pub(crate) use opening::{Opened, Opening};
 pub(crate) use orgs::{OrgAdded, OrgRow};
@@ -97,5 +100,11 @@ impl Store {
     /// Runs a statement of a test.
     pub(crate) async fn run(&self, sql: &'static str) {
         sqlx::query(sql).execute(&self.writer).await.unwrap();
+    }
+
+    /// How many rows a table has.
+    pub(crate) async fn count(&self, table: &'static str) -> i64 {
+        let query = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+        sqlx::query_scalar(query).fetch_one(self.readers()).await.unwrap()
     }
 }

@@ -12,6 +12,7 @@ mod log;
 mod policy_command;
 mod proxy_command;
 mod receipt_command;
+mod receipt_keys;
 mod refusals;
 mod signals;
 mod terminal;

@@ -14,9 +14,10 @@ use policy::approval::{Approver, PersonId};
 use tokio::sync::oneshot;
 
 use crate::cli::UpOptions;
-use crate::control_plane_command::{listen, open};
+use crate::control_plane_command::{listen, open, watch};
 use crate::exit::{Done, Failure};
 use crate::proxy_command::{announce, runtime, start_failure};
+use crate::receipt_keys::ReceiptKeys;
 use crate::signals::{Asked, Signals};
 
 /// Messages that the link between the two parts holds.
@@ -71,7 +72,9 @@ async fn serve(plan: Plan) -> Done {
     let mut signals = Signals::listen()?;
     let listener = listen(&plan.control_plane).await?;
     let api = listener.local_addr().map_err(|error| Failure::Fault(error.to_string()))?;
-    let control_plane = open(&plan.control_plane).await?;
+    let keys = ReceiptKeys::load(&plan.control_plane.name, &receipts(&plan))?;
+    let control_plane = open(&plan.control_plane, Some(&keys)).await?;
+    let reread = watch(Some(keys));
     let people = control_plane.people();
     let (proxy_end, control_end) = policy_sync::link(LINK_MESSAGES);
     let (stop_control, stopped) = oneshot::channel::<()>();
@@ -95,7 +98,10 @@ async fn serve(plan: Plan) -> Done {
     let failed = loop {
         tokio::select! {
             asked = signals.next() => match asked {
-                Asked::Reread => running.reread(),
+                Asked::Reread => {
+                    running.reread();
+                    reread.notify_one();
+                }
                 Asked::Stop => break false,
             },
             _ended = &mut serving => break true,
@@ -110,6 +116,15 @@ async fn serve(plan: Plan) -> Done {
         .await
         .map_err(|error| Failure::Fault(error.to_string()))?
         .map_err(|error| Failure::Fault(error.to_string()))
+}
+
+/// The control plane's receipts; where its settings say nothing of them, with the keys of the proxy's.
+fn receipts(plan: &Plan) -> config::ControlReceipts {
+    let proxys = &plan.proxy.receipts;
+    plan.control_plane.receipts.clone().unwrap_or_else(|| config::ControlReceipts {
+        keys_file: proxys.keys_file.clone(),
+        ttl_seconds: proxys.ttl_seconds,
+    })
 }
 
 /// Somebody must be able to decide. The first person's session goes to a file that only this user can read.

@@ -5,11 +5,13 @@ use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use policy::approval::Refused;
+use receipt::Refusal;
 use serde::Serialize;
 use strum::{EnumIter, IntoEnumIterator};
 use utoipa::ToSchema;
 
 use crate::approvals::DecideError;
+use crate::nonces::NoncesUnavailable;
 use crate::policies::NotProposed;
 use crate::store::StoreError;
 
@@ -17,6 +19,7 @@ use crate::store::StoreError;
 #[derive(Clone, Debug, PartialEq, Eq, EnumIter)]
 pub(super) enum Problem {
     AlreadyDecided,
+    AlreadyLogged,
     ApprovalEnded,
     BodyNotJson,
     BodyTooLarge,
@@ -38,12 +41,15 @@ pub(super) enum Problem {
     LastManagementKey,
     MethodNotAllowed,
     NameUnexpected,
+    NoncesUnavailable,
     NotFound,
     NotInGroup,
     NoteTooLong,
     /// The mistakes in it.
     PolicyRefused(Vec<String>),
     QueryUnexpected,
+    ReceiptRefused(RefusedReceipt),
+    ReceiptsOff,
     RequesterCannotDecide,
     SamePerson,
     Stopping,
@@ -72,6 +78,19 @@ pub(super) struct ProblemDocument {
     /// Each mistake, where there can be several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
+    /// Why a receipt was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// Why a receipt was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RefusedReceipt(pub(super) Refusal);
+
+impl Default for RefusedReceipt {
+    fn default() -> Self {
+        Self(Refusal::Missing)
+    }
 }
 
 impl Problem {
@@ -86,6 +105,7 @@ impl Problem {
     pub(super) const fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::AlreadyDecided => (StatusCode::CONFLICT, "already_decided"),
+            Self::AlreadyLogged => (StatusCode::CONFLICT, "already_logged"),
             Self::ApprovalEnded => (StatusCode::CONFLICT, "approval_ended"),
             Self::BodyNotJson => (StatusCode::BAD_REQUEST, "body_not_json"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
@@ -107,11 +127,17 @@ impl Problem {
             Self::LastManagementKey => (StatusCode::CONFLICT, "last_management_key"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::NameUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "name_unexpected"),
+            Self::NoncesUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "nonces_unavailable"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
             Self::PolicyRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_refused"),
             Self::QueryUnexpected => (StatusCode::BAD_REQUEST, "query_unexpected"),
+            Self::ReceiptRefused(RefusedReceipt(Refusal::Replayed)) => {
+                (StatusCode::CONFLICT, "receipt_refused")
+            }
+            Self::ReceiptRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "receipt_refused"),
+            Self::ReceiptsOff => (StatusCode::SERVICE_UNAVAILABLE, "receipts_off"),
             Self::RequesterCannotDecide => (StatusCode::FORBIDDEN, "requester_cannot_decide"),
             Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
@@ -126,8 +152,8 @@ impl Problem {
         }
     }
 
-    /// Each mistake or obstacle by itself.
-    fn errors(self) -> Vec<String> {
+    /// Each mistake or obstacle, where there can be several.
+    fn into_errors(self) -> Vec<String> {
         match self {
             Self::InUse(rules) => rules.into_iter().map(|rule| format!("rule `{rule}`")).collect(),
             Self::PolicyRefused(mistakes) => mistakes,
@@ -135,10 +161,19 @@ impl Problem {
         }
     }
 
+    /// The name of a receipt's refusal.
+    const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::ReceiptRefused(RefusedReceipt(refusal)) => Some(refusal.name()),
+            _ => None,
+        }
+    }
+
     /// What it says to people.
     const fn detail(&self) -> &'static str {
         match self {
             Self::AlreadyDecided => "the approval is approved already",
+            Self::AlreadyLogged => "what became of this call was logged before",
             Self::ApprovalEnded => "the approval has ended",
             Self::BodyNotJson => "the body is not JSON",
             Self::BodyTooLarge => "the body is larger than what is taken here",
@@ -170,11 +205,16 @@ impl Problem {
             Self::NameUnexpected => {
                 "a name must have 1 to 256 bytes and no control characters, and can be neither `.` nor `..`"
             }
+            Self::NoncesUnavailable => {
+                "the shared nonces cannot be reached, so nothing was redeemed; try again"
+            }
             Self::NotFound => "there is nothing here",
             Self::NotInGroup => "you are not in the group whose decision is needed now",
             Self::NoteTooLong => "the note is longer than 1000 bytes",
             Self::PolicyRefused(_) => "the policy would have mistakes, so nothing was changed; see `errors`",
             Self::QueryUnexpected => "the query has an unknown or repeated parameter, or one of a wrong form",
+            Self::ReceiptRefused(_) => "the receipt is not good for this call; `reason` says why",
+            Self::ReceiptsOff => "this control plane has no keys for receipts: set `control_plane.receipts`",
             Self::RequesterCannotDecide => "who asked for an approval can never decide it",
             Self::SamePerson => "the second yes must come from a different person than the first",
             Self::Stopping => "the control plane is stopping",
@@ -203,7 +243,8 @@ impl IntoResponse for Problem {
             status: status.as_u16(),
             code,
             detail: self.detail(),
-            errors: self.errors(),
+            reason: self.reason(),
+            errors: self.into_errors(),
         };
         let mut response = (status, Json(document)).into_response();
         let fields = response.headers_mut();
@@ -261,5 +302,11 @@ impl From<DecideError> for Problem {
             DecideError::Store(error) => error.into(),
             DecideError::Stopped => Self::Stopping,
         }
+    }
+}
+
+impl From<NoncesUnavailable> for Problem {
+    fn from(_: NoncesUnavailable) -> Self {
+        Self::NoncesUnavailable
     }
 }

@@ -12,12 +12,19 @@ const NAME: &str = "walled";
 const WORDS: &str = "behind-the-wall";
 
 /// What it has: for every path with a parameter there must be something.
-const SEEDS: [(&str, &str, &str); 5] = [
+const SEEDS: [(&str, &str, &str); 6] = [
     ("POST", "/v1/keys", r#"{"id":"walled-key","tier":"standard","description":"behind-the-wall"}"#),
     ("POST", "/v1/agents", r#"{"id":"walled-agent","description":"behind-the-wall"}"#),
     ("PUT", "/v1/tenants/walled-tenant", r#"{"description":"behind-the-wall"}"#),
     ("PUT", "/v1/resources/walled-resource", r#"{"description":"behind-the-wall"}"#),
     ("PUT", "/v1/methods/walled-method", r#"{"description":"behind-the-wall"}"#),
+    (
+        "PUT",
+        "/v1/policy",
+        r#"{"format":1,"org":"acme","categories":[{"name":"walled-category"}],
+        "tools":[{"name":"walled-tool","tags":["behind-the-wall"]}],
+        "rules":[{"id":"walled-rule","permission":"disabled","reason":"behind-the-wall"}]}"#,
+    ),
 ];
 
 /// Kinds of credentials, by their names in the description.
@@ -120,7 +127,9 @@ impl Walled {
         let person = format!("Authorization: Bearer {}\r\n", running.sessions[0].expose());
         running.open(1, r#"{"note":"behind-the-wall"}"#).await;
         for (method, path, body) in SEEDS {
-            let answer = send(running.address, method, path, &format!("{manager}{JSON}"), body).await;
+            let version = if path == "/v1/policy" { "If-Match: \"0\"\r\n" } else { "" };
+            let fields = format!("{manager}{JSON}{version}");
+            let answer = send(running.address, method, path, &fields, body).await;
             assert!(matches!(answer.status, 200 | 201), "{method} {path}: {}", answer.body);
         }
         let operations = Operation::all(&document);
