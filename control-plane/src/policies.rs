@@ -4,6 +4,7 @@
 //! nobody waits for it; the transaction then only makes sure that nothing changed meanwhile.
 
 mod candidate;
+mod change;
 mod yaml;
 
 use std::fmt;
@@ -12,14 +13,15 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use policy::diff::{Compared, Comparison, compare};
 use policy::document::Parts;
-use policy::{Document, LoadError, Snapshot};
+use policy::{Document, Snapshot};
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use crate::metrics::Metrics;
-use crate::store::{NewPiece, PieceKind, Pieces, Plan, Store, StoreError};
+use crate::store::{Pieces, Plan, Store, StoreError};
 
 pub(crate) use candidate::text;
+pub(crate) use change::{Expected, NotProposed, PolicyChange, Wanted, mistakes};
 pub(crate) use yaml::yaml;
 
 /// Largest policy of an organisation, as a JSON document.
@@ -43,12 +45,6 @@ const COMPILED_BYTES_MIN: usize = 4096;
 /// Organisations of whose requests one waits for another.
 const LOCKS_MAX: u64 = 4096;
 
-/// Mistakes of a refused document that are told.
-const MISTAKES_MAX: usize = 100;
-
-/// Longest text of a mistake.
-const MISTAKE_BYTES_MAX: usize = 1000;
-
 /// The policies of all organisations.
 #[derive(Clone)]
 pub(crate) struct Policies {
@@ -71,39 +67,6 @@ struct Compiled {
     weight: u32,
 }
 
-/// What is to become of a policy.
-#[derive(Clone, Debug)]
-pub(crate) struct Wanted {
-    pub(crate) change: PolicyChange,
-    pub(crate) expected: Expected,
-    /// Why, in the words of who wants it.
-    pub(crate) reason: Option<String>,
-}
-
-/// A change of a policy.
-#[derive(Clone, Debug)]
-pub(crate) enum PolicyChange {
-    /// All of it anew.
-    Replace(Vec<NewPiece>),
-    /// What an older revision said comes back.
-    Restore(u64),
-    /// The piece is new, or takes the place of the one of its kind and name. It stands before the one that is named,
-    /// or where it stood, or last.
-    Put { piece: NewPiece, before: Option<String> },
-    /// There is no such piece any more.
-    Delete { kind: PieceKind, name: String },
-}
-
-/// What must hold for a change to be made: of the piece that it changes, or of the whole policy if it is about that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Expected {
-    Anything,
-    /// There is one.
-    Exists,
-    /// It came with this revision; 0: there is none.
-    Revision(u64),
-}
-
 /// A revision that would compile.
 #[derive(Debug)]
 pub(crate) struct Proposal {
@@ -114,18 +77,6 @@ pub(crate) struct Proposal {
     pub(crate) plan: Plan,
     pub(crate) snapshot: Arc<Snapshot>,
     weight: u32,
-}
-
-/// Why there is no such revision.
-#[derive(Debug)]
-pub(crate) enum NotProposed {
-    /// There is no such piece or revision.
-    Unknown,
-    /// It is not as was expected.
-    Changed,
-    /// The policy would be one with these mistakes.
-    Refused(Vec<String>),
-    Store(StoreError),
 }
 
 impl Policies {
@@ -312,39 +263,10 @@ fn propose(
     Ok(Proposal { base: base.revision, is_new, plan, snapshot, weight })
 }
 
-/// Mistakes as they are told.
-pub(crate) fn mistakes(errors: &[LoadError], say: impl Fn(&LoadError) -> String) -> NotProposed {
-    let mut mistakes: Vec<String> = errors.iter().take(MISTAKES_MAX).map(say).collect();
-    for mistake in &mut mistakes {
-        mistake.truncate(mistake.floor_char_boundary(MISTAKE_BYTES_MAX));
-    }
-    if errors.len() > MISTAKES_MAX {
-        mistakes.push(format!("and {} more", errors.len().saturating_sub(MISTAKES_MAX)));
-    }
-    NotProposed::Refused(mistakes)
-}
-
 impl Compiled {
     fn new(document: Document, revision: u64, bytes: usize) -> Self {
         let weight = u32::try_from(bytes.max(COMPILED_BYTES_MIN)).unwrap_or(u32::MAX);
         Self { snapshot: Arc::new(Snapshot::compile(document, revision)), weight }
-    }
-}
-
-impl Expected {
-    /// Whether it is met by what came with this revision; 0: there is nothing.
-    const fn is_met(self, revision: u64) -> bool {
-        match self {
-            Self::Anything => true,
-            Self::Exists => revision != 0,
-            Self::Revision(expected) => expected == revision,
-        }
-    }
-}
-
-impl From<StoreError> for NotProposed {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
     }
 }
 
