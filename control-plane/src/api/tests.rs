@@ -9,6 +9,7 @@ mod executions;
 mod keys;
 mod openapi;
 mod orgs;
+mod pieces;
 mod policy;
 mod receipts;
 
