@@ -29,7 +29,7 @@ CREATE TABLE pieces (
     name TEXT NOT NULL,
     -- Where it stands among those of its kind.
     position BIGINT NOT NULL,
-    -- RFC 8785 JSON, as in the policy document.
+    -- JSON as in the policy document: compact, keys sorted, numbers as they were written.
     body TEXT NOT NULL,
     from_revision BIGINT NOT NULL,
     -- The first revision without it; absent while it is in force.
@@ -37,7 +37,7 @@ CREATE TABLE pieces (
     PRIMARY KEY (org, kind, name, from_revision)
 );
 CREATE UNIQUE INDEX pieces_in_force ON pieces (org, kind, name) WHERE to_revision IS NULL;
-CREATE INDEX pieces_in_order ON pieces (org, kind, position) WHERE to_revision IS NULL;
+CREATE INDEX pieces_in_order ON pieces (org, kind, position);
 CREATE INDEX pieces_ended ON pieces (org, to_revision);
 
 -- What rules may name beside tools: known by name, with a word for people.

@@ -4,9 +4,13 @@ mod approvals;
 mod body;
 mod description;
 mod hosts;
+mod name;
 mod operations;
+mod pieces;
+mod policy;
 mod problem;
 mod representation;
+mod revise;
 mod serve;
 mod session;
 mod write;
@@ -22,6 +26,7 @@ use utoipa_axum::routes;
 use crate::approvals::Decider;
 use crate::metrics::Metrics;
 use crate::people::People;
+use crate::policies::Policies;
 use crate::store::Store;
 use hosts::Hosts;
 use problem::Problem;
@@ -32,6 +37,7 @@ pub(crate) use serve::serve;
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     store: Store,
+    policies: Policies,
     people: People,
     decider: Decider,
     metrics: Metrics,
@@ -39,9 +45,15 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    pub(crate) fn new(store: Store, decider: Decider, metrics: Metrics, hosts: &[String]) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        policies: Policies,
+        decider: Decider,
+        metrics: Metrics,
+        hosts: &[String],
+    ) -> Self {
         let people = People::new(store.clone());
-        Self { store, people, decider, metrics, hosts: Arc::new(Hosts::new(hosts)) }
+        Self { store, policies, people, decider, metrics, hosts: Arc::new(Hosts::new(hosts)) }
     }
 
     fn router(self) -> Router {
@@ -52,6 +64,7 @@ impl Api {
             .routes(routes!(approvals::list))
             .routes(routes!(approvals::show))
             .routes(routes!(approvals::decide))
+            .routes(routes!(policy::show, policy::replace))
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))

@@ -11,6 +11,7 @@ mod fixture;
 mod key;
 mod metrics;
 mod people;
+mod policies;
 mod store;
 
 use std::future::Future;
@@ -25,6 +26,7 @@ pub use store::{StoreError, StoreUrl, StoreUrlError};
 use api::Api;
 use approvals::Approvals;
 use metrics::Metrics;
+use policies::Policies;
 use store::Store;
 
 /// Settings of a control plane.
@@ -90,7 +92,8 @@ impl ControlPlane {
     ) -> Result<(), ApprovalsFailed> {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
         let (decider, mut task) = approvals::start(service, link);
-        let api = Api::new(self.store.clone(), decider, self.metrics, &self.settings.hosts);
+        let policies = Policies::new(self.store.clone(), self.metrics.clone());
+        let api = Api::new(self.store.clone(), policies, decider, self.metrics, &self.settings.hosts);
         let mut ended = None;
         let stop = async {
             tokio::select! {

@@ -3,7 +3,7 @@
 use policy::UnixMillis;
 use policy::approval::State;
 use policy_sync::Refusal;
-use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::store::{Answer, Live};
 
@@ -16,6 +16,8 @@ pub(crate) struct Metrics {
     decisions: IntCounterVec,
     live: IntGaugeVec,
     oldest_pending_seconds: IntGauge,
+    policies_compiled: IntCounter,
+    policies_refused: IntCounter,
 }
 
 impl Metrics {
@@ -42,12 +44,22 @@ impl Metrics {
                 "oakgate_approval_oldest_pending_seconds",
                 "How long the oldest pending approval has waited; 0 if there is none.",
             )?,
+            policies_compiled: IntCounter::new(
+                "oakgate_policies_compiled_total",
+                "Times that a policy was compiled.",
+            )?,
+            policies_refused: IntCounter::new(
+                "oakgate_policies_refused_total",
+                "Changes of a policy that were refused for mistakes in it.",
+            )?,
         };
         metrics.registry.register(Box::new(metrics.transitions.clone()))?;
         metrics.registry.register(Box::new(metrics.refusals.clone()))?;
         metrics.registry.register(Box::new(metrics.decisions.clone()))?;
         metrics.registry.register(Box::new(metrics.live.clone()))?;
         metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
+        metrics.registry.register(Box::new(metrics.policies_compiled.clone()))?;
+        metrics.registry.register(Box::new(metrics.policies_refused.clone()))?;
         Ok(metrics)
     }
 
@@ -66,6 +78,14 @@ impl Metrics {
 
     pub(crate) fn decided(&self, answer: Answer) {
         self.decisions.with_label_values(&[answer.as_str()]).inc();
+    }
+
+    pub(crate) fn policy_compiled(&self) {
+        self.policies_compiled.inc();
+    }
+
+    pub(crate) fn policy_refused(&self) {
+        self.policies_refused.inc();
     }
 
     /// Everything as Prometheus text, with what is alive now.

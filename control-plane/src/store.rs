@@ -11,6 +11,7 @@ mod holders;
 mod migrations;
 mod opening;
 mod people;
+mod policy;
 mod row;
 mod settle;
 
@@ -20,6 +21,7 @@ pub(crate) use edit::{Begun, Edit, Kept, Record, Repeat};
 pub(crate) use holders::{Holder, Tier};
 pub(crate) use opening::{Opened, Opening};
 pub(crate) use people::{Added, PersonRow};
+pub(crate) use policy::{NewPiece, Piece, PieceKind, Pieces, Plan, Revision, Why};
 pub(crate) use row::{Approval, Decision, Position};
 pub(crate) use settle::{Change, Ended};
 

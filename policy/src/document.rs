@@ -5,6 +5,7 @@
 
 mod fields;
 mod node;
+mod parts;
 mod reading;
 mod rule;
 mod tool;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+pub use self::parts::{Entry, Parts};
 use self::reading::Reading;
 pub(crate) use self::rule::{Pattern, Rule, Target};
 pub(crate) use self::tool::TAGS_MAX;

@@ -226,19 +226,33 @@ impl LoadError {
     pub const fn place(&self) -> Place {
         self.place
     }
+
+    /// The mistake in words without its place, for whoever does not see the lines of the document.
+    pub fn without_place(&self) -> impl fmt::Display {
+        WithoutPlace(self)
+    }
 }
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (line {}, column {})", WithoutPlace(self), self.place.line, self.place.column)
+    }
+}
+
+/// A mistake in words, where nobody sees the lines of the document.
+struct WithoutPlace<'e>(&'e LoadError);
+
+impl fmt::Display for WithoutPlace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = OneLine(f);
-        match &self.part {
+        match &self.0.part {
             Part::Document => {}
             Part::Category(name) => write!(line, "category `{name}`: ")?,
             Part::Tool(name) => write!(line, "tool `{name}`: ")?,
             Part::Rule(id) => write!(line, "rule `{id}`: ")?,
             Part::Entry(list, position) => write!(line, "entry {position} of `{list}`: ")?,
         }
-        write!(line, "{} (line {}, column {})", self.mistake, self.place.line, self.place.column)
+        write!(line, "{}", self.0.mistake)
     }
 }
 

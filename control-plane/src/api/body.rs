@@ -28,13 +28,14 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
 
 /// Whether the body says that it is JSON.
 pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+    if is_of_type(headers, "application/json") { Ok(()) } else { Err(Problem::ContentType) }
+}
+
+/// Whether the body says that it is of that media type.
+pub(super) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|field| field.to_str().ok());
-    let media_type = content_type.and_then(|field| field.split(';').next()).map(str::trim);
-    if media_type.is_some_and(|name| name.eq_ignore_ascii_case("application/json")) {
-        Ok(())
-    } else {
-        Err(Problem::ContentType)
-    }
+    let said = content_type.and_then(|field| field.split(';').next()).map(str::trim);
+    said.is_some_and(|name| name.eq_ignore_ascii_case(media_type))
 }
 
 /// The fields of `T` and no others.

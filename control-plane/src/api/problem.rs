@@ -10,6 +10,7 @@ use strum::{EnumIter, IntoEnumIterator};
 use utoipa::ToSchema;
 
 use crate::approvals::DecideError;
+use crate::policies::NotProposed;
 use crate::store::StoreError;
 
 /// Why a request was not done.
@@ -20,6 +21,7 @@ pub(super) enum Problem {
     BodyNotJson,
     BodyTooLarge,
     BodyUnexpected,
+    Busy,
     CannotConfigure,
     CannotRun,
     ContentType,
@@ -32,6 +34,8 @@ pub(super) enum Problem {
     NotFound,
     NotInGroup,
     NoteTooLong,
+    /// The mistakes in it.
+    PolicyRefused(Vec<String>),
     QueryUnexpected,
     RequesterCannotDecide,
     SamePerson,
@@ -40,6 +44,7 @@ pub(super) enum Problem {
     TimedOut,
     Unauthenticated,
     VersionChanged,
+    VersionNeeded,
 }
 
 /// A problem as it is answered (RFC 9457).
@@ -75,6 +80,7 @@ impl Problem {
             Self::BodyNotJson => (StatusCode::BAD_REQUEST, "body_not_json"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "body_unexpected"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::CannotConfigure => (StatusCode::FORBIDDEN, "cannot_configure"),
             Self::CannotRun => (StatusCode::FORBIDDEN, "cannot_run"),
             Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type"),
@@ -87,6 +93,7 @@ impl Problem {
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
+            Self::PolicyRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_refused"),
             Self::QueryUnexpected => (StatusCode::BAD_REQUEST, "query_unexpected"),
             Self::RequesterCannotDecide => (StatusCode::FORBIDDEN, "requester_cannot_decide"),
             Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
@@ -95,6 +102,15 @@ impl Problem {
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::VersionChanged => (StatusCode::PRECONDITION_FAILED, "version_changed"),
+            Self::VersionNeeded => (StatusCode::PRECONDITION_REQUIRED, "version_needed"),
+        }
+    }
+
+    /// Each mistake, where there can be several.
+    fn into_errors(self) -> Vec<String> {
+        match self {
+            Self::PolicyRefused(mistakes) => mistakes,
+            _ => Vec::new(),
         }
     }
 
@@ -108,6 +124,7 @@ impl Problem {
             Self::BodyUnexpected => {
                 "the body has an unknown, missing or repeated field, or one of a wrong type"
             }
+            Self::Busy => "others changed the policy all the time; try again",
             Self::CannotConfigure => "this needs a management key, `oak_mgmt_…`; other keys cannot configure",
             Self::CannotRun => {
                 "this needs a standard or an agent key; a management key or a person cannot run"
@@ -124,6 +141,7 @@ impl Problem {
             Self::NotFound => "there is nothing here",
             Self::NotInGroup => "you are not in the group whose decision is needed now",
             Self::NoteTooLong => "the note is longer than 1000 bytes",
+            Self::PolicyRefused(_) => "the policy would have mistakes, so nothing was changed; see `errors`",
             Self::QueryUnexpected => "the query has an unknown or repeated parameter, or one of a wrong form",
             Self::RequesterCannotDecide => "who asked for an approval can never decide it",
             Self::SamePerson => "the second yes must come from a different person than the first",
@@ -134,6 +152,9 @@ impl Problem {
                 "no good credential came with this: `Authorization: Bearer` and a key, or a person's session"
             }
             Self::VersionChanged => "it was changed meanwhile: get it again, and repeat your change on that",
+            Self::VersionNeeded => {
+                "`If-Match` must name the version that this replaces, as `ETag` had it; `\"0\"` if there is none"
+            }
         }
     }
 }
@@ -141,18 +162,19 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
+        let is_unauthenticated = self == Self::Unauthenticated;
         let document = ProblemDocument {
             r#type: "about:blank",
             title: status.canonical_reason(),
             status: status.as_u16(),
             code,
             detail: self.detail(),
-            errors: Vec::new(),
+            errors: self.into_errors(),
         };
         let mut response = (status, Json(document)).into_response();
         let fields = response.headers_mut();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self == Self::Unauthenticated {
+        if is_unauthenticated {
             fields.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
@@ -175,6 +197,17 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "a request failed at the store");
         Self::StoreFailed
+    }
+}
+
+impl From<NotProposed> for Problem {
+    fn from(error: NotProposed) -> Self {
+        match error {
+            NotProposed::Unknown => Self::NotFound,
+            NotProposed::Changed => Self::VersionChanged,
+            NotProposed::Refused(mistakes) => Self::PolicyRefused(mistakes),
+            NotProposed::Store(error) => error.into(),
+        }
     }
 }
 

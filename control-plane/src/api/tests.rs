@@ -2,10 +2,11 @@
 
 mod client;
 mod openapi;
+mod policy;
 
 use std::net::SocketAddr;
 
-use policy::approval::Approver;
+use ::policy::approval::Approver;
 use policy_sync::{ControlMessage, FromControl, HoldId, Outcome, ProxyMessage, ToControl, link};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;

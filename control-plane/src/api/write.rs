@@ -1,6 +1,6 @@
 //! What every write has in common: who writes, whether it was done before, and how it is answered.
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -43,7 +43,7 @@ pub(super) struct Run<T> {
 pub(super) struct NoBody;
 
 /// A request that writes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Write {
     pub(super) actor: Actor,
     pub(super) origin: String,
@@ -107,6 +107,10 @@ impl<T: ReadBody> FromRequest<Api> for Run<T> {
 
 async fn read<T: ReadBody>(request: Request<Body>, actor: Actor) -> Result<(Write, T), Problem> {
     let (parts, body) = request.into_parts();
+    // One that says how long it is need not be read to be refused.
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|bytes| bytes > T::BYTES_MAX) {
+        return Err(Problem::BodyTooLarge);
+    }
     let bytes = to_bytes(body, T::BYTES_MAX).await.map_err(|_| Problem::BodyTooLarge)?;
     let peer = parts.extensions.get::<Peer>().copied();
     let sha256 = || {
@@ -144,17 +148,25 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>
 impl Write {
     /// Begins the write; or, if it was done before, gives the answer it had then.
     pub(super) async fn begin(self, api: &Api) -> Result<Result<Edit, Response>, Problem> {
-        let begun = api.store.begin_edit(self.actor, self.origin, self.repeat, clock::now()).await?;
-        match begun {
+        match api.store.begin_edit(self.actor, self.origin, self.repeat, clock::now()).await? {
             Begun::New(edit) => Ok(Ok(edit)),
-            Begun::Repeated(kept) => {
-                let mut response = Done { kept }.into_response();
-                response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-                Ok(Err(response))
-            }
-            Begun::KeyReused => Err(Problem::IdempotencyKeyReused),
+            begun => again(begun).map(Err),
         }
     }
+
+    /// The answer that the write had when it was done before, if it was. Takes no turn to write.
+    pub(super) async fn repeated(&self, api: &Api) -> Result<Option<Response>, Problem> {
+        let Some(repeat) = &self.repeat else { return Ok(None) };
+        let begun = api.store.repeated(&self.actor, repeat, clock::now()).await?;
+        begun.map(again).transpose()
+    }
+}
+
+fn again(begun: Begun) -> Result<Response, Problem> {
+    let Begun::Repeated(kept) = begun else { return Err(Problem::IdempotencyKeyReused) };
+    let mut response = Done { kept }.into_response();
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    Ok(response)
 }
 
 impl Done {

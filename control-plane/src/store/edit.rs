@@ -1,7 +1,7 @@
 //! One write through the API: the change, who made it, and how it was answered, in one transaction.
 
 use policy::UnixMillis;
-use sqlx::{Any, Row, Transaction};
+use sqlx::{Any, Executor, Row, Transaction};
 use uuid::Uuid;
 
 use super::row::text;
@@ -82,11 +82,25 @@ impl Store {
     ) -> Result<Begun, StoreError> {
         let mut edit = Edit { transaction: self.transaction().await?, actor, origin, now, repeat };
         let Some(repeat) = edit.repeat.clone() else { return Ok(Begun::New(edit)) };
-        Ok(match edit.kept(&repeat).await? {
-            None => Begun::New(edit),
-            Some((sha256, kept)) if sha256 == repeat.request_sha256 => Begun::Repeated(kept),
-            Some(_) => Begun::KeyReused,
-        })
+        let kept = kept(&mut *edit.transaction, &edit.actor, &repeat, now).await?;
+        Ok(kept.map_or(Begun::New(edit), |kept| Begun::again(kept, &repeat)))
+    }
+
+    /// How a write begins that was done before; `None` if it was not. Takes no turn to write.
+    pub(crate) async fn repeated(
+        &self,
+        actor: &Actor,
+        repeat: &Repeat,
+        now: UnixMillis,
+    ) -> Result<Option<Begun>, StoreError> {
+        let kept = kept(self.readers(), actor, repeat, now).await?;
+        Ok(kept.map(|kept| Begun::again(kept, repeat)))
+    }
+}
+
+impl Begun {
+    fn again((sha256, kept): (String, Kept), repeat: &Repeat) -> Self {
+        if sha256 == repeat.request_sha256 { Self::Repeated(kept) } else { Self::KeyReused }
     }
 }
 
@@ -99,29 +113,6 @@ impl Edit {
         }
         self.transaction.commit().await?;
         Ok(())
-    }
-
-    async fn kept(&mut self, repeat: &Repeat) -> Result<Option<(String, Kept)>, StoreError> {
-        let since = UnixMillis(self.now.0.saturating_sub(REPEATS_KEPT_SECONDS * 1000));
-        let row = sqlx::query(
-            "SELECT * FROM repeats WHERE org = $1 AND actor = $2 AND idempotency_key = $3 AND at_unix_ms >= $4",
-        )
-        .bind(&self.actor.org)
-        .bind(&self.actor.id)
-        .bind(&repeat.key)
-        .bind(sql_integer(since.0))
-        .fetch_optional(&mut *self.transaction)
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        let status =
-            u16::try_from(row.try_get::<i64, _>("status")?).map_err(|_| StoreError::Unreadable("status"))?;
-        let kept = Kept {
-            status,
-            etag: text(&row, "etag")?,
-            location: text(&row, "location")?,
-            body: row.try_get("body")?,
-        };
-        Ok(Some((row.try_get("request_sha256")?, kept)))
     }
 
     async fn keep(&mut self, repeat: &Repeat, answer: &Kept) -> Result<(), StoreError> {
@@ -147,6 +138,35 @@ impl Edit {
         .await?;
         Ok(())
     }
+}
+
+/// How a write was answered before, and the SHA-256 of the request that it was the answer to.
+async fn kept<'e>(
+    executor: impl Executor<'e, Database = Any>,
+    actor: &Actor,
+    repeat: &Repeat,
+    now: UnixMillis,
+) -> Result<Option<(String, Kept)>, StoreError> {
+    let since = UnixMillis(now.0.saturating_sub(REPEATS_KEPT_SECONDS * 1000));
+    let row = sqlx::query(
+        "SELECT * FROM repeats WHERE org = $1 AND actor = $2 AND idempotency_key = $3 AND at_unix_ms >= $4",
+    )
+    .bind(&actor.org)
+    .bind(&actor.id)
+    .bind(&repeat.key)
+    .bind(sql_integer(since.0))
+    .fetch_optional(executor)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let status =
+        u16::try_from(row.try_get::<i64, _>("status")?).map_err(|_| StoreError::Unreadable("status"))?;
+    let kept = Kept {
+        status,
+        etag: text(&row, "etag")?,
+        location: text(&row, "location")?,
+        body: row.try_get("body")?,
+    };
+    Ok(Some((row.try_get("request_sha256")?, kept)))
 }
 
 /// Writes down what somebody did.
