@@ -60,9 +60,10 @@ fn change(
     }
     match write(if_match(stored)) {
         Ok(answer) => {
-            let revision = answer.json()?.get("revision").and_then(Value::as_u64);
-            let revision = revision.ok_or(ApiError::Unreadable)?;
-            say(format!("revision {revision} is in force"));
+            let written = answer.json()?;
+            let revision = written.get("revision").and_then(Value::as_u64).ok_or(ApiError::Unreadable)?;
+            let is_same = written.get("changed") == Some(&Value::Bool(false));
+            say(format!("revision {revision} is in force{}", if is_same { " already" } else { "" }));
             Ok(())
         }
         Err(error) if error.is("version_changed") => Err(Failure::Input(

@@ -61,7 +61,7 @@ pub(super) fn in_force(api: &Api) -> Result<Option<Stored>, ApiError> {
 
 /// The policy of an earlier revision, as YAML.
 pub(super) fn of_revision(api: &Api, revision: u64) -> Result<String, ApiError> {
-    Ok(api.get_as(&format!("/v1/policy/revisions/{revision}"), "application/yaml")?.text)
+    Ok(api.get_as(&format!("/v1/policy?revision={revision}"), "application/yaml")?.text)
 }
 
 /// What `If-Match` says so that only this policy is replaced.
