@@ -18,16 +18,14 @@ pub(crate) fn run(kind: &str, options: &CatalogueOptions) -> Done {
             let items = api.list(&format!("/v1/{kind}"), list.limit)?;
             table::show(&items, list.json, &COLUMNS, &format!("no {kind}"));
         }
-        CatalogueCommand::Show(show) => table::show_one(&api.show(&path(&show.name))?, show.json),
+        CatalogueCommand::Show(show) => pieces::show(&api, &path(&show.name), show.json)?,
         CatalogueCommand::Put { name, description, only } => {
             let mut document = Map::new();
             let description = description.as_deref().map(Value::from);
             document.extend(description.map(|text| ("description".to_owned(), text)));
             pieces::put(&api, &path(name), name, &document.into(), only)?;
         }
-        CatalogueCommand::Remove(remove) => {
-            pieces::remove(&api, &path(&remove.name), &remove.name, &remove.only)?;
-        }
+        CatalogueCommand::Remove { name, only } => pieces::remove(&api, &path(name), name, only)?,
     }
     Ok(())
 }

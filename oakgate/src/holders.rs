@@ -9,8 +9,9 @@ use crate::exit::{Done, Failure};
 use crate::table;
 use crate::terminal::{complain, say, visible};
 
-const KEY_COLUMNS: [&str; 6] = ["id", "tier", "state", "tenant", "expires_at", "description"];
-const AGENT_COLUMNS: [&str; 5] = ["id", "state", "tenant", "expires_at", "description"];
+const KEY_COLUMNS: [&str; 7] =
+    ["id", "tier", "state", "secrets/*/prefix", "tenant", "expires_at", "description"];
+const AGENT_COLUMNS: [&str; 6] = ["id", "state", "secrets/*/prefix", "tenant", "expires_at", "description"];
 
 /// What holds a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

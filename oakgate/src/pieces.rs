@@ -6,11 +6,11 @@ use std::path::Path;
 use serde_json::Value;
 use ureq::http::Method;
 
-use crate::api::{Api, ApiError, Body, segment};
+use crate::api::{Api, ApiError, Body, query, segment};
 use crate::cli::{OnlyOptions, PieceCommand, PieceOptions};
 use crate::exit::{Done, Failure};
 use crate::table;
-use crate::terminal::{say, visible};
+use crate::terminal::{complain, say, visible};
 
 /// Largest piece that is read from a file.
 const PIECE_BYTES_MAX: u64 = 1024 * 1024;
@@ -57,11 +57,24 @@ pub(crate) fn run(kind: Kind, options: &PieceOptions) -> Done {
             let items = api.list(kind.path(), list.limit)?;
             table::show(&items, list.json, kind.columns(), kind.none());
         }
-        PieceCommand::Show(show) => table::show_one(&api.show(&path(&show.name))?, show.json),
-        PieceCommand::Put { name, file, only } => {
-            put(&api, &path(name), name, &document(file)?, only)?;
+        PieceCommand::Show(show) => self::show(&api, &path(&show.name), show.json)?,
+        PieceCommand::Put { name, file, before, reason, only } => {
+            let asked = [("before", before.as_deref()), ("reason", reason.as_deref())];
+            put(&api, &query(&path(name), &asked), name, &document(file)?, only)?;
         }
-        PieceCommand::Remove(remove) => self::remove(&api, &path(&remove.name), &remove.name, &remove.only)?,
+        PieceCommand::Remove { name, reason, only } => {
+            remove(&api, &query(&path(name), &[("reason", reason.as_deref())]), name, only)?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints what is at `path`, and on standard error its version, for `--if-version`.
+pub(crate) fn show(api: &Api, path: &str, json: bool) -> Result<(), ApiError> {
+    let answer = api.get(path)?;
+    table::show_one(&answer.json()?, json);
+    if let (Some(etag), false) = (&answer.etag, json) {
+        complain(format!("version {}", visible(etag.trim_matches('"'))));
     }
     Ok(())
 }
@@ -89,7 +102,7 @@ pub(crate) fn remove(api: &Api, path: &str, name: &str, only: &OnlyOptions) -> R
 }
 
 /// As an entity tag.
-fn if_match(only: &OnlyOptions) -> Option<String> {
+pub(crate) fn if_match(only: &OnlyOptions) -> Option<String> {
     only.if_version.map(|version| format!("\"{version}\""))
 }
 

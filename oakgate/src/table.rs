@@ -83,8 +83,12 @@ fn title(member: &str) -> String {
     name.trim_end_matches("_unix_ms").replace('_', " ").to_uppercase()
 }
 
-/// A member of an item; one inside another is named `outer/inner`.
+/// A member of an item; one inside another is named `outer/inner`, and one of each of several `outer/*/inner`.
 fn cell(item: &Value, member: &str) -> String {
+    if let Some((outer, inner)) = member.split_once("/*/") {
+        let several = item.get(outer).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        return several.iter().map(|one| cell(one, inner)).collect::<Vec<_>>().join(", ");
+    }
     match item.pointer(&format!("/{member}")) {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),
@@ -113,7 +117,8 @@ mod tests {
     #[test]
     fn cells_are_words_for_people() {
         let item = json!({"id": "a", "at_unix_ms": 1_777_626_000_123_u64, "good": true, "tags": ["x", "y"],
-                          "policy": {"rule": null, "level": "org"}, "args": {"a": 1}});
+                          "policy": {"rule": null, "level": "org"}, "args": {"a": 1},
+                          "secrets": [{"prefix": "oak_a"}, {"prefix": "oak_b"}]});
         for (member, heading, text) in [
             ("id", "ID", "a"),
             ("at_unix_ms", "AT", "2026-05-01T09:00:00Z"),
@@ -121,6 +126,7 @@ mod tests {
             ("tags", "TAGS", "x, y"),
             ("policy/rule", "RULE", "-"),
             ("policy/level", "LEVEL", "org"),
+            ("secrets/*/prefix", "PREFIX", "oak_a, oak_b"),
             ("args", "ARGS", r#"{"a":1}"#),
             ("not_there", "NOT THERE", "-"),
         ] {

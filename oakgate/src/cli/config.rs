@@ -4,7 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+const EXAMPLES: &str = "\
+Examples:
+  oakgate config check gate.yaml
+  oakgate config routes gate.yaml
+  oakgate config schema > settings.schema.json";
+
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(crate) enum ConfigCommand {
     /// Read a settings file and say every mistake in it, and every file it names that can't be read; status 64 if there is one
     Check {

@@ -2,13 +2,13 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{ApiOptions, ListOptions, PermissionName};
+use super::{ApiOptions, ListOptions, OnlyOptions, PermissionName};
 
 const EXAMPLES: &str = "\
 Examples:
   oakgate drafts list
   oakgate drafts show read_note
-  oakgate drafts accept read_note --read-only --idempotent --default allowed
+  oakgate drafts accept read_note --read-only --idempotent --default allowed --pin
   oakgate drafts reject drop_table --disable
 
 A tool that a proxy sees and the policy does not list is a draft: its calls wait for a person.";
@@ -29,6 +29,9 @@ pub(crate) enum DraftsCommand {
         /// Those that were accepted or rejected instead
         #[arg(long, value_enum)]
         state: Option<DraftState>,
+        /// Only tools of this backend
+        #[arg(long, value_name = "NAME")]
+        backend: Option<String>,
         #[command(flatten)]
         list: ListOptions,
     },
@@ -46,6 +49,8 @@ pub(crate) enum DraftsCommand {
         name: String,
         #[command(flatten)]
         accept: AcceptOptions,
+        #[command(flatten)]
+        only: OnlyOptions,
     },
     /// Leave it out of the policy
     Reject {
@@ -54,6 +59,13 @@ pub(crate) enum DraftsCommand {
         /// Put it into the policy as disabled, so that nobody can call it
         #[arg(long)]
         disable: bool,
+        #[command(flatten)]
+        only: OnlyOptions,
+    },
+    /// Forget it, rejected or not: the tool is new when it is seen again
+    Forget {
+        /// The tool
+        name: String,
     },
 }
 
@@ -75,6 +87,18 @@ pub(crate) struct AcceptOptions {
     /// What becomes of its calls where no rule speaks
     #[arg(long, value_enum, value_name = "PERMISSION")]
     pub(crate) default: Option<PermissionName>,
+    /// Its calls go through where no rule says otherwise
+    #[arg(long)]
+    pub(crate) approved: bool,
+    /// The category that it is in
+    #[arg(long, value_name = "NAME")]
+    pub(crate) category: Option<String>,
+    /// A tag that it carries; may be given again
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(crate) tags: Vec<String>,
+    /// It is a draft again if its definition is ever another one
+    #[arg(long)]
+    pub(crate) pin: bool,
 }
 
 /// Where drafts stand.

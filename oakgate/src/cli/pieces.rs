@@ -69,11 +69,25 @@ pub(crate) enum PieceCommand {
         /// What it is to be, YAML or JSON; `-` is standard input
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Of a rule: the id of the one that it is to stand before; a new one comes last without it
+        #[arg(long, value_name = "ID")]
+        before: Option<String>,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
         #[command(flatten)]
         only: OnlyOptions,
     },
     /// Take one away
-    Remove(RemoveOptions),
+    Remove {
+        /// Its name, or a rule's id
+        name: String,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        #[command(flatten)]
+        only: OnlyOptions,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -100,8 +114,13 @@ pub(crate) enum CatalogueCommand {
         #[command(flatten)]
         only: OnlyOptions,
     },
-    /// Take one away; rules that name it stay as they are
-    Remove(RemoveOptions),
+    /// Take one away; refused while a rule names it
+    Remove {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        only: OnlyOptions,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -113,18 +132,10 @@ pub(crate) struct ShowOptions {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct RemoveOptions {
-    /// Its name, or a rule's id
-    pub(crate) name: String,
-    #[command(flatten)]
-    pub(crate) only: OnlyOptions,
-}
-
 /// What must be so for a change to be made.
 #[derive(Debug, Args)]
 pub(crate) struct OnlyOptions {
-    /// Only if it is still of this version, as `show --json` has it; `0`: only if there is none
+    /// Only if it is still of this version, as `show` said
     #[arg(long, value_name = "VERSION")]
     pub(crate) if_version: Option<u64>,
 }

@@ -7,7 +7,20 @@ use clap::{Args, Subcommand};
 use super::pieces::{self, PieceOptions};
 use super::{ApiOptions, ListOptions};
 
+const EXAMPLES: &str = "\
+On files, with no control plane:
+  oakgate policy check policy.yaml
+  oakgate policy diff policy.yaml new.yaml
+  oakgate policy test --policy policy.yaml cases.yaml
+
+In the control plane:
+  oakgate policy pull --to policy.yaml
+  oakgate policy push policy.yaml --reason 'refunds up to 50'
+  oakgate policy revisions
+  oakgate policy rollback 7";
+
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(crate) enum PolicyCommand {
     /// Load policy documents and say every mistake in them; status 2 if any is refused
     Check {

@@ -4,7 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 
+const EXAMPLES: &str = "\
+Examples:
+  oakgate receipt verify --keys receipts.jwks --audience files < receipt.txt
+  oakgate receipt inspect < receipt.txt";
+
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(crate) enum ReceiptCommand {
     /// Verify receipts from standard input, a line each: prints the claims, or why not; status 1 if any is refused
     #[command(

@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "With no file, a demonstration: settings, keys and state in --data, an MCP and a REST backend \
-                        built in, and what to try next on the screen."
-)]
+#[command(after_help = "Examples:\n  oakgate up --log-format text\n  oakgate up --config gate.yaml\n\n\
+                        With no file, a demonstration: settings, keys and state in --data, an MCP and a REST backend \
+                        built in, and what to try next on the screen.")]
 pub(crate) struct UpOptions {
     /// Settings with both `proxy` and `control_plane`; without it, the demonstration
     #[arg(long, value_name = "FILE")]
@@ -29,6 +28,7 @@ pub(crate) struct UpOptions {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  oakgate proxy --config gate.yaml")]
 pub(crate) struct ProxyOptions {
     /// Settings with `proxy`
     #[arg(long, value_name = "FILE")]
@@ -36,6 +36,7 @@ pub(crate) struct ProxyOptions {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  oakgate control-plane --config control-plane.yaml")]
 pub(crate) struct ControlPlaneOptions {
     /// Settings with `control_plane`
     #[arg(long, value_name = "FILE")]
