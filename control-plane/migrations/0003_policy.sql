@@ -152,3 +152,9 @@ CREATE TABLE repeats (
     PRIMARY KEY (org, actor, idempotency_key)
 );
 CREATE INDEX repeats_old ON repeats (at_unix_ms);
+
+-- When this store was last found to take writes: one row.
+CREATE TABLE pulse (
+    id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    at_unix_ms BIGINT NOT NULL
+);

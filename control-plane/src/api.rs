@@ -2,10 +2,14 @@
 
 mod approvals;
 mod body;
+mod catalogue;
 mod description;
+mod holders;
 mod hosts;
+mod moment;
 mod name;
 mod operations;
+mod paging;
 mod pieces;
 mod policy;
 mod problem;
@@ -27,7 +31,7 @@ use crate::approvals::Decider;
 use crate::metrics::Metrics;
 use crate::people::People;
 use crate::policies::Policies;
-use crate::store::Store;
+use crate::store::{EntryKind, Store};
 use hosts::Hosts;
 use problem::Problem;
 
@@ -64,6 +68,11 @@ impl Api {
             .routes(routes!(approvals::list))
             .routes(routes!(approvals::show))
             .routes(routes!(approvals::decide))
+            .nest("/v1/keys", holders::keys())
+            .nest("/v1/agents", holders::agents())
+            .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))
+            .nest("/v1/resources", catalogue::routes_of(EntryKind::Resource))
+            .nest("/v1/methods", catalogue::routes_of(EntryKind::Method))
             .routes(routes!(policy::show, policy::replace))
             .split_for_parts();
         router

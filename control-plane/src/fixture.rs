@@ -1,61 +1,91 @@
-//! What the tests of this crate share: a folder of their own, people, and held calls.
+//! What the tests of this crate share: both databases, people, and held calls.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::panic::AssertUnwindSafe;
 
 use policy::approval::{Approver, Fingerprint, PersonId};
 use policy::{Call, Caller, CallerKind, Definition};
 use policy_sync::{ApprovalRequest, HoldId};
+use tempfile::TempDir;
+use test_postgres::{Collation, Server};
 
 use crate::actor::Actor;
 use crate::clock;
 use crate::key::Key;
 use crate::people::NewPerson;
-use crate::store::{Begun, Holder, Kept, Record, Store, StoreUrl, Tier};
+use crate::store::{Begun, Holder, HolderAdded, Kept, Record, Store, StoreUrl, Tier};
 
 pub(crate) const ORG: &str = "acme";
 pub(crate) const AGENT: &str = "agent-7";
 
-/// A folder that goes away with its test.
-pub(crate) struct Folder(PathBuf);
+/// An empty place for a store, which goes away with its test.
+pub(crate) enum Database {
+    Sqlite(TempDir),
+    Postgres(test_postgres::Database),
+}
 
-impl Folder {
-    pub(crate) fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("oakgate-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
+/// Runs a test on SQLite, and again on a real PostgreSQL that sorts text as people do.
+pub(crate) fn on_both(test: impl AsyncFn(Database)) {
+    let databases = [Database::sqlite(), Database::postgres()];
+    let failed: Vec<_> = databases
+        .into_iter()
+        .filter_map(|database| {
+            let name = database.name();
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+            let run = || runtime.unwrap().block_on(test(database));
+            std::panic::catch_unwind(AssertUnwindSafe(run)).err().map(|_| name)
+        })
+        .collect();
+    assert!(failed.is_empty(), "it failed on {}: see above", failed.join(" and on "));
+}
+
+impl Database {
+    pub(crate) fn sqlite() -> Self {
+        Self::Sqlite(tempfile::tempdir().unwrap())
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
+    pub(crate) fn postgres() -> Self {
+        Self::Postgres(Server::shared().database(Collation::People))
     }
 
-    pub(crate) fn file(&self) -> StoreUrl {
-        StoreUrl::file(&self.0.join("oakgate.db"))
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "SQLite",
+            Self::Postgres(_) => "PostgreSQL",
+        }
+    }
+
+    pub(crate) fn url(&self) -> StoreUrl {
+        match self {
+            Self::Sqlite(folder) => StoreUrl::file(&folder.path().join("oakgate.db")),
+            Self::Postgres(database) => StoreUrl::parse(&database.url()).unwrap(),
+        }
     }
 
     pub(crate) async fn store(&self) -> Store {
-        Store::open(&self.file()).await.unwrap()
+        Store::open(&self.url()).await.unwrap()
     }
-}
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+    /// Every byte that it keeps.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Sqlite(folder) => {
+                let files = std::fs::read_dir(folder.path()).unwrap();
+                files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+            }
+            Self::Postgres(database) => database.dump().into_bytes(),
+        }
     }
 }
 
 /// A new key of an org, which is made if it is missing.
 pub(crate) async fn key(store: &Store, org: &str, id: &str, tier: Tier) -> Key {
     let now = clock::now();
-    store.add_org(org, now).await.unwrap();
     let Begun::New(mut edit) =
         store.begin_edit(Actor::host(org), "here".to_owned(), None, now).await.unwrap()
     else {
         panic!("nothing to repeat");
     };
+    edit.add_org().await.unwrap();
     let key = Key::mint(tier).unwrap();
     let holder = Holder {
         org: org.to_owned(),
@@ -69,7 +99,7 @@ pub(crate) async fn key(store: &Store, org: &str, id: &str, tier: Tier) -> Key {
         expires_at: None,
         revoked_at: None,
     };
-    assert!(edit.add_holder(&holder, &key).await.unwrap());
+    assert_eq!(edit.add_holder(&holder, &key).await.unwrap(), HolderAdded::Done);
     let kept = Kept { status: 201, etag: None, location: None, body: String::new() };
     edit.commit(&Record::of("key.create", id), &kept).await.unwrap();
     key

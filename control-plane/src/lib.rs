@@ -10,6 +10,8 @@ mod clock;
 mod fixture;
 mod key;
 mod metrics;
+mod names;
+mod orgs;
 mod people;
 mod policies;
 mod store;
@@ -20,8 +22,10 @@ use policy_sync::ControlEnd;
 use tokio::net::TcpListener;
 
 pub use approvals::ApprovalRules;
+pub use names::NameError;
+pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError};
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
-pub use store::{StoreError, StoreUrl, StoreUrlError};
+pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
 
 use api::Api;
 use approvals::Approvals;
@@ -77,6 +81,12 @@ impl ControlPlane {
     #[must_use]
     pub fn people(&self) -> People {
         People::new(self.store.clone())
+    }
+
+    /// The organisations, and the management keys that the host gives them.
+    #[must_use]
+    pub fn orgs(&self) -> Orgs {
+        Orgs::new(self.store.clone())
     }
 
     /// Serves the API on `listener`, and the proxy at the other end of `link` if there is one, until `shutdown` is done. Then no new

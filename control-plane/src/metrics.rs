@@ -16,6 +16,9 @@ pub(crate) struct Metrics {
     decisions: IntCounterVec,
     live: IntGaugeVec,
     oldest_pending_seconds: IntGauge,
+    unauthenticated: IntCounter,
+    limits_reached: IntCounterVec,
+    holders: IntGaugeVec,
     policies_compiled: IntCounter,
     policies_refused: IntCounter,
 }
@@ -44,6 +47,21 @@ impl Metrics {
                 "oakgate_approval_oldest_pending_seconds",
                 "How long the oldest pending approval has waited; 0 if there is none.",
             )?,
+            unauthenticated: IntCounter::new(
+                "oakgate_api_unauthenticated_total",
+                "Requests to the API that came with no good credential.",
+            )?,
+            limits_reached: IntCounterVec::new(
+                Opts::new(
+                    "oakgate_api_limits_reached_total",
+                    "Times that an organisation had as many as it may.",
+                ),
+                &["limit"],
+            )?,
+            holders: IntGaugeVec::new(
+                Opts::new("oakgate_holders", "Holders whose keys are good, by tier."),
+                &["tier"],
+            )?,
             policies_compiled: IntCounter::new(
                 "oakgate_policies_compiled_total",
                 "Times that a policy was compiled.",
@@ -58,6 +76,9 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.decisions.clone()))?;
         metrics.registry.register(Box::new(metrics.live.clone()))?;
         metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
+        metrics.registry.register(Box::new(metrics.unauthenticated.clone()))?;
+        metrics.registry.register(Box::new(metrics.limits_reached.clone()))?;
+        metrics.registry.register(Box::new(metrics.holders.clone()))?;
         metrics.registry.register(Box::new(metrics.policies_compiled.clone()))?;
         metrics.registry.register(Box::new(metrics.policies_refused.clone()))?;
         Ok(metrics)
@@ -78,6 +99,24 @@ impl Metrics {
 
     pub(crate) fn decided(&self, answer: Answer) {
         self.decisions.with_label_values(&[answer.as_str()]).inc();
+    }
+
+    /// A request came with no good credential.
+    pub(crate) fn unauthenticated(&self) {
+        self.unauthenticated.inc();
+    }
+
+    /// An organisation has as many of something as it may.
+    pub(crate) fn limit_reached(&self, limit: &str) {
+        self.limits_reached.with_label_values(&[limit]).inc();
+    }
+
+    /// How many holders of each tier are good now.
+    pub(crate) fn set_holders(&self, tiers: &[(String, u64)]) {
+        self.holders.reset();
+        for (tier, count) in tiers {
+            self.holders.with_label_values(&[tier]).set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
     }
 
     pub(crate) fn policy_compiled(&self) {

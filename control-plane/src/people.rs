@@ -131,9 +131,10 @@ impl People {
         id: &PersonId,
         seconds: u64,
     ) -> Result<Session, PeopleError> {
-        let expires_at = expiry(seconds, clock::now())?;
+        let now = clock::now();
+        let expires_at = expiry(seconds, now)?;
         let session = Session::mint()?;
-        let found = self.store.replace_session(org, id, Some(&session.sha256()), expires_at).await?;
+        let found = self.store.replace_session(org, id, Some(&session.sha256()), expires_at, now).await?;
         if found { Ok(session) } else { Err(PeopleError::Unknown) }
     }
 
@@ -142,7 +143,8 @@ impl People {
     /// # Errors
     /// [`PeopleError`]; the session stays.
     pub async fn end_session(&self, org: &str, id: &PersonId) -> Result<(), PeopleError> {
-        let found = self.store.replace_session(org, id, None, clock::now()).await?;
+        let now = clock::now();
+        let found = self.store.replace_session(org, id, None, now, now).await?;
         if found { Ok(()) } else { Err(PeopleError::Unknown) }
     }
 

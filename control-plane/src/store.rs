@@ -5,21 +5,31 @@
 //! A change that was answered is on the disk.
 
 mod approvals;
+mod backup;
+mod catalogue;
+mod credentials;
 mod database;
 mod edit;
+mod error;
 mod holders;
 mod migrations;
 mod opening;
+mod orgs;
 mod people;
 mod policy;
+mod pulse;
 mod row;
 mod settle;
 
 pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
+pub use backup::{BackupError, backup};
+pub(crate) use catalogue::{Entry, EntryKind};
+pub(crate) use credentials::{Credential, HolderAdded, HolderKind, Secret};
 pub use database::{StoreUrl, StoreUrlError};
 pub(crate) use edit::{Begun, Edit, Kept, Record, Repeat};
 pub(crate) use holders::{Holder, Tier};
 pub(crate) use opening::{Opened, Opening};
+pub(crate) use orgs::{OrgAdded, OrgRow};
 pub(crate) use people::{Added, PersonRow};
 pub(crate) use policy::{NewPiece, Piece, PieceKind, Pieces, Plan, Revision, Why};
 pub(crate) use row::{Approval, Decision, Position};
@@ -28,6 +38,7 @@ pub(crate) use settle::{Change, Ended};
 use sqlx::AnyPool;
 
 use database::Kind;
+use pulse::Pulse;
 
 /// Everything that a control plane keeps.
 #[derive(Clone, Debug)]
@@ -36,6 +47,7 @@ pub(crate) struct Store {
     /// To SQLite one connection: it has one writer at a time, and here they queue in order.
     writer: AnyPool,
     readers: AnyPool,
+    pulse: Pulse,
 }
 
 /// Why the store failed.
@@ -43,12 +55,20 @@ pub(crate) struct Store {
 pub enum StoreError {
     /// The database refused, or cannot be reached.
     #[error("the store failed: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
+    /// There is no room on its disk. Nothing was written.
+    #[error("the store's disk is full: {0}")]
+    Full(#[source] sqlx::Error),
     /// The tables could not be brought up to date.
     #[error("the store's tables could not be brought up to date: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
-    /// The file could not be made.
-    #[error("the store's file could not be made: {0}")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// A later version of this program has changed the tables.
+    #[error(
+        "a newer version of oakgate has changed the store's tables (step {0}); run that version, or restore a backup"
+    )]
+    Newer(i64),
+    /// The file can't be used.
+    #[error("the store's file can't be used: {0}")]
     File(#[from] std::io::Error),
     /// A row holds what this program never writes.
     #[error("the store holds an unreadable {0}")]
@@ -70,4 +90,12 @@ pub(crate) struct Settled<T> {
 /// Milliseconds as SQL has them.
 fn sql_integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+impl Store {
+    /// Runs a statement of a test.
+    pub(crate) async fn run(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.writer).await.unwrap();
+    }
 }

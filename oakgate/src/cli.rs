@@ -29,7 +29,7 @@ pub(crate) use self::permissions::{CheckOptions, PermissionsCommand};
 pub(crate) use self::pieces::{CatalogueCommand, CatalogueOptions, OnlyOptions, PieceCommand, PieceOptions};
 pub(crate) use self::policy::{AgreeOptions, PolicyCommand, PullOptions, PushOptions, RollbackOptions};
 pub(crate) use self::receipt::{ReceiptCommand, ReceiptUse};
-pub(crate) use self::run::{ControlPlaneOptions, ProxyOptions, UpOptions};
+pub(crate) use self::run::{BackupOptions, ControlPlaneOptions, ProxyOptions, UpOptions};
 pub(crate) use self::tools::{ToolsCommand, ToolsOptions};
 use crate::log::LogFormat;
 
@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Proxy(ProxyOptions),
     /// Run the control plane
     ControlPlane(ControlPlaneOptions),
+    /// Copy the control plane's store while it runs
+    Backup(BackupOptions),
     /// Check a policy, ask it for verdicts, and put it in force
     #[command(subcommand)]
     Policy(PolicyCommand),

@@ -52,7 +52,8 @@ pub(crate) async fn open(settings: &config::ControlPlane) -> Result<ControlPlane
         .map_err(|error| Failure::Configuration(format!("{shown}: can't be opened: {error}")))
 }
 
-fn store(settings: &config::ControlPlane) -> Result<StoreUrl, Failure> {
+/// Where the store is, with its password.
+pub(crate) fn store(settings: &config::ControlPlane) -> Result<StoreUrl, Failure> {
     match &settings.store {
         StorePlace::File(file) => Ok(StoreUrl::file(file)),
         StorePlace::Postgres { url, password_file } => {

@@ -3,6 +3,7 @@
 mod activity;
 mod api;
 mod approvals;
+mod backup;
 mod catalogue;
 mod cli;
 mod completion;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Up(options) => up::run(&options),
         Command::Proxy(options) => proxy_command::run(&options),
         Command::ControlPlane(options) => control_plane_command::run(&options),
+        Command::Backup(options) => backup::run(&options),
         Command::Policy(command) => policy_command::run(&command),
         Command::Receipt(command) => receipt_command::run(&command),
         Command::Approvals(command) => approvals::run(&command),

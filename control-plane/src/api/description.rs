@@ -49,10 +49,20 @@ pub(super) fn head() -> utoipa::openapi::OpenApi {
 
 /// Answers with the description. Whatever is not described as a success of an operation is a problem document.
 pub(super) fn serve(mut document: utoipa::openapi::OpenApi) -> impl Fn() -> Ready<Response> + Clone {
-    for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
-        for operation in operations.into_iter().flatten() {
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
             add_problem(operation);
+            // The names of handlers come again and again; methods and paths do not.
+            let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+            operation.operation_id = Some([method].into_iter().chain(words).collect::<Vec<_>>().join("_"));
         }
     }
     let text = document.to_json().unwrap_or_default();

@@ -25,12 +25,19 @@ pub(super) enum Problem {
     CannotConfigure,
     CannotRun,
     ContentType,
+    ExpiryPast,
     HostNotAllowed,
+    IdTaken,
     IdempotencyKey,
     IdempotencyKeyReused,
     IfMatch,
+    InUse(Vec<String>),
     KeyCannotDecide,
+    KeyExpired,
+    KeyRevoked,
+    LastManagementKey,
     MethodNotAllowed,
+    NameUnexpected,
     NotFound,
     NotInGroup,
     NoteTooLong,
@@ -41,7 +48,10 @@ pub(super) enum Problem {
     SamePerson,
     Stopping,
     StoreFailed,
+    StoreFull,
+    TierHasNoTenant,
     TimedOut,
+    TooMany,
     Unauthenticated,
     VersionChanged,
     VersionNeeded,
@@ -84,12 +94,19 @@ impl Problem {
             Self::CannotConfigure => (StatusCode::FORBIDDEN, "cannot_configure"),
             Self::CannotRun => (StatusCode::FORBIDDEN, "cannot_run"),
             Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type"),
+            Self::ExpiryPast => (StatusCode::UNPROCESSABLE_ENTITY, "expiry_past"),
             Self::HostNotAllowed => (StatusCode::MISDIRECTED_REQUEST, "host_not_allowed"),
+            Self::IdTaken => (StatusCode::CONFLICT, "id_taken"),
             Self::IdempotencyKey => (StatusCode::BAD_REQUEST, "idempotency_key"),
             Self::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Self::IfMatch => (StatusCode::BAD_REQUEST, "if_match"),
+            Self::InUse(_) => (StatusCode::CONFLICT, "in_use"),
             Self::KeyCannotDecide => (StatusCode::FORBIDDEN, "key_cannot_decide"),
+            Self::KeyExpired => (StatusCode::CONFLICT, "key_expired"),
+            Self::KeyRevoked => (StatusCode::CONFLICT, "key_revoked"),
+            Self::LastManagementKey => (StatusCode::CONFLICT, "last_management_key"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::NameUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "name_unexpected"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
@@ -99,18 +116,13 @@ impl Problem {
             Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
             Self::StoreFailed => (StatusCode::SERVICE_UNAVAILABLE, "store_failed"),
+            Self::StoreFull => (StatusCode::INSUFFICIENT_STORAGE, "store_full"),
+            Self::TierHasNoTenant => (StatusCode::UNPROCESSABLE_ENTITY, "tier_has_no_tenant"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
+            Self::TooMany => (StatusCode::CONFLICT, "too_many"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::VersionChanged => (StatusCode::PRECONDITION_FAILED, "version_changed"),
             Self::VersionNeeded => (StatusCode::PRECONDITION_REQUIRED, "version_needed"),
-        }
-    }
-
-    /// Each mistake, where there can be several.
-    fn into_errors(self) -> Vec<String> {
-        match self {
-            Self::PolicyRefused(mistakes) => mistakes,
-            _ => Vec::new(),
         }
     }
 
@@ -130,14 +142,25 @@ impl Problem {
                 "this needs a standard or an agent key; a management key or a person cannot run"
             }
             Self::ContentType => "the body must be sent as `application/json`",
+            Self::ExpiryPast => "`expires_at` is not in the future; to end a key now, revoke it",
             Self::HostNotAllowed => "this server does not answer to the name in the `Host` field",
+            Self::IdTaken => "there is or was a key or an agent of that id; ids are never used again",
             Self::IdempotencyKey => "`Idempotency-Key` must be sent once, with 1 to 255 visible characters",
             Self::IdempotencyKeyReused => "another request had the same `Idempotency-Key`; use a new one",
             Self::IfMatch => "`If-Match` must be sent once, with one entity tag or `*`",
+            Self::InUse(_) => "rules of the policy name it; change those first",
             Self::KeyCannotDecide => {
                 "an agent's or runtime's key can never decide; a person's session is needed"
             }
+            Self::KeyExpired => "it has expired; change `expires_at` first",
+            Self::KeyRevoked => "it is revoked, for good; make a new one",
+            Self::LastManagementKey => {
+                "it is the last management key without an end, and without one nobody could configure the organisation; make another first"
+            }
             Self::MethodNotAllowed => "the method is not allowed here",
+            Self::NameUnexpected => {
+                "a name must have 1 to 256 bytes and no control characters, and can be neither `.` nor `..`"
+            }
             Self::NotFound => "there is nothing here",
             Self::NotInGroup => "you are not in the group whose decision is needed now",
             Self::NoteTooLong => "the note is longer than 1000 bytes",
@@ -147,7 +170,10 @@ impl Problem {
             Self::SamePerson => "the second yes must come from a different person than the first",
             Self::Stopping => "the control plane is stopping",
             Self::StoreFailed => "the store does not answer; try again",
+            Self::StoreFull => "the store's disk is full: nothing was written; reading goes on",
+            Self::TierHasNoTenant => "a management key has no tenant, and only a standard key may name one",
             Self::TimedOut => "the request took too long; look at what became of it before you repeat it",
+            Self::TooMany => "the organisation has as many of these as it may",
             Self::Unauthenticated => {
                 "no good credential came with this: `Authorization: Bearer` and a key, or a person's session"
             }
@@ -157,24 +183,32 @@ impl Problem {
             }
         }
     }
+
+    /// Each mistake or obstacle by itself.
+    fn errors(self) -> Vec<String> {
+        match self {
+            Self::PolicyRefused(mistakes) => mistakes,
+            Self::InUse(rules) => rules.into_iter().map(|rule| format!("rule `{rule}`")).collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
-        let is_unauthenticated = self == Self::Unauthenticated;
         let document = ProblemDocument {
             r#type: "about:blank",
             title: status.canonical_reason(),
             status: status.as_u16(),
             code,
             detail: self.detail(),
-            errors: self.into_errors(),
+            errors: self.errors(),
         };
         let mut response = (status, Json(document)).into_response();
         let fields = response.headers_mut();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if is_unauthenticated {
+        if status == StatusCode::UNAUTHORIZED {
             fields.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
@@ -196,7 +230,15 @@ impl From<Refused> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "a request failed at the store");
-        Self::StoreFailed
+        match error {
+            StoreError::Full(_) => Self::StoreFull,
+            StoreError::Database(_)
+            | StoreError::Migration(_)
+            | StoreError::Newer(_)
+            | StoreError::File(_)
+            | StoreError::Unreadable(_)
+            | StoreError::Conflict => Self::StoreFailed,
+        }
     }
 }
 

@@ -85,7 +85,20 @@ pub(super) fn actor(holder: &Holder) -> Actor {
     Actor { org: holder.org.clone(), id: holder.id.clone(), kind }
 }
 
+/// The SHA-256 of the key in a request, if there is one.
+pub(super) fn key_sha256(headers: &HeaderMap) -> Option<String> {
+    bearer(headers).and_then(Key::parse).map(|key| key.sha256())
+}
+
 async fn known(headers: &HeaderMap, api: &Api) -> Result<Known, Problem> {
+    let known = look_up(headers, api).await;
+    if matches!(known, Err(Problem::Unauthenticated)) {
+        api.metrics.unauthenticated();
+    }
+    known
+}
+
+async fn look_up(headers: &HeaderMap, api: &Api) -> Result<Known, Problem> {
     let token = bearer(headers).ok_or(Problem::Unauthenticated)?;
     let now = clock::now();
     if let Some(session) = Session::parse(token) {

@@ -8,10 +8,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::body::{BODY_BYTES_MAX, check_content_type, read_json};
 use super::serve::Peer;
-use super::session::{Manager, Runner, actor};
+use super::session::{Manager, Runner, actor, key_sha256};
 use super::{Api, Problem};
 use crate::actor::Actor;
 use crate::clock;
@@ -50,12 +51,15 @@ pub(super) struct Write {
     /// `If-Match`, if it was sent: exactly one entity tag.
     pub(super) if_match: Option<String>,
     repeat: Option<Repeat>,
+    /// The SHA-256 of the key that it came with.
+    key_sha256: String,
 }
 
 /// The answer to a write that was done.
-#[derive(Debug)]
 pub(super) struct Done {
     kept: Kept,
+    /// The body of the first answer, where it says more than what is kept.
+    shown_once: Option<Zeroizing<String>>,
 }
 
 /// What can be read from a request's body.
@@ -131,6 +135,7 @@ async fn read<T: ReadBody>(request: Request<Body>, actor: Actor) -> Result<(Writ
         origin: peer.map_or_else(String::new, |peer| peer.remote.to_string()),
         if_match: only(&parts.headers, &IF_MATCH).map_err(|()| Problem::IfMatch)?.map(str::to_owned),
         repeat: key.map(|key| Repeat { key: key.to_owned(), request_sha256: sha256() }),
+        key_sha256: key_sha256(&parts.headers).ok_or(Problem::Unauthenticated)?,
     };
     Ok((write, T::read(&parts.headers, &bytes)?))
 }
@@ -146,10 +151,17 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>
 }
 
 impl Write {
-    /// Begins the write; or, if it was done before, gives the answer it had then.
+    /// Begins the write; or, if it was done before, gives the answer it had then. The key that it came with must be
+    /// good still: it was read with the head of the request, and a body may take its time.
     pub(super) async fn begin(self, api: &Api) -> Result<Result<Edit, Response>, Problem> {
         match api.store.begin_edit(self.actor, self.origin, self.repeat, clock::now()).await? {
-            Begun::New(edit) => Ok(Ok(edit)),
+            Begun::New(mut edit) => {
+                if edit.key_is_good(&self.key_sha256).await? {
+                    Ok(Ok(edit))
+                } else {
+                    Err(Problem::Unauthenticated)
+                }
+            }
             begun => again(begun).map(Err),
         }
     }
@@ -164,7 +176,7 @@ impl Write {
 
 fn again(begun: Begun) -> Result<Response, Problem> {
     let Begun::Repeated(kept) = begun else { return Err(Problem::IdempotencyKeyReused) };
-    let mut response = Done { kept }.into_response();
+    let mut response = Done { kept, shown_once: None }.into_response();
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     Ok(response)
 }
@@ -173,18 +185,28 @@ impl Done {
     /// The answer with this representation of what was written.
     pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Result<Self, Problem> {
         let body = serde_json::to_string(document).map_err(|_| Problem::StoreFailed)?;
-        Ok(Self { kept: Kept { status: status.as_u16(), etag: None, location: None, body } })
+        let kept = Kept { status: status.as_u16(), etag: None, location: None, body };
+        Ok(Self { kept, shown_once: None })
     }
 
     /// The answer with nothing in it.
     pub(super) const fn empty() -> Self {
-        Self { kept: Kept { status: 204, etag: None, location: None, body: String::new() } }
+        let kept = Kept { status: 204, etag: None, location: None, body: String::new() };
+        Self { kept, shown_once: None }
     }
 
     /// With the entity tag of what was written: its version.
     pub(super) fn version(mut self, version: u64) -> Self {
         self.kept.etag = Some(etag(version));
         self
+    }
+
+    /// With a secret that is shown now, and never kept: this representation is the answer, and the one before is what
+    /// a repeated request gets.
+    pub(super) fn shown_once(mut self, document: &impl Serialize) -> Result<Self, Problem> {
+        let body = serde_json::to_string(document).map_err(|_| Problem::StoreFailed)?;
+        self.shown_once = Some(Zeroizing::new(body));
+        Ok(self)
     }
 
     /// With the place of what was made.
@@ -203,8 +225,9 @@ impl Done {
 impl IntoResponse for Done {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.kept.status).unwrap_or(StatusCode::OK);
-        let has_body = !self.kept.body.is_empty();
-        let mut response = (status, self.kept.body).into_response();
+        let body = self.shown_once.map_or(self.kept.body, |body| body.to_string());
+        let has_body = !body.is_empty();
+        let mut response = (status, body).into_response();
         let fields = response.headers_mut();
         fields.remove(CONTENT_TYPE);
         if has_body {

@@ -16,6 +16,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Transaction};
 use url::Url;
 
 use super::migrations::migrator;
+use super::pulse::Pulse;
 use super::{Store, StoreError};
 
 /// How long a statement waits for another writer.
@@ -31,17 +32,17 @@ const READERS_MAX: u32 = 4;
 const WRITERS_MAX: u32 = 4;
 
 /// The file, and the write-ahead log beside it, belong to the program's own user.
-const FILE_MODE: u32 = 0o600;
+pub(super) const FILE_MODE: u32 = 0o600;
 
 /// The number of PostgreSQL's advisory lock that a writer holds.
 const WRITER_LOCK: i64 = 0x6f61_6b67_6174_6501;
 
 /// Where a control plane keeps everything.
 #[derive(Clone, PartialEq, Eq)]
-pub struct StoreUrl(Place);
+pub struct StoreUrl(pub(super) Place);
 
 #[derive(Clone, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Sqlite(PathBuf),
     /// The URL as written; it may hold a password.
     Postgres(String),
@@ -96,6 +97,15 @@ impl StoreUrl {
         Ok(Self(Place::Postgres(url.into())))
     }
 
+    /// The same database without the password of its user, for people to see. `None`: it is a file.
+    #[must_use]
+    pub fn postgres(&self) -> Option<String> {
+        let Place::Postgres(url) = &self.0 else { return None };
+        let mut url = url.parse::<Url>().ok()?;
+        url.set_password(None).ok()?;
+        Some(url.into())
+    }
+
     fn kind(&self) -> Kind {
         match &self.0 {
             Place::Sqlite(_) => Kind::Sqlite,
@@ -144,9 +154,12 @@ impl Store {
                 .after_connect(move |connection, _| Box::pin(prepare(kind, connection)))
         };
         let writer = pool().max_connections(writers).connect(&writer_url).await?;
-        migrator().run(&writer).await?;
+        // All steps at once or none, and one control plane after the other.
+        let mut migration = begin(kind, &writer).await?;
+        migrator().run_direct(None, &mut *migration, false).await?;
+        migration.commit().await?;
         let readers = pool().max_connections(READERS_MAX).connect(&reader_url).await?;
-        Ok(Self { kind, writer, readers })
+        Ok(Self { kind, writer, readers, pulse: Pulse::default() })
     }
 
     /// Closes every connection, once nobody uses it.
@@ -155,25 +168,9 @@ impl Store {
         self.writer.close().await;
     }
 
-    /// Whether the store answers.
-    pub(crate) async fn answers(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT reference FROM approvals LIMIT 1").fetch_optional(&self.readers).await?;
-        Ok(())
-    }
-
     /// Begins a transaction that writes. No other writes until it has ended.
     pub(super) async fn transaction(&self) -> Result<Transaction<'static, Any>, StoreError> {
-        match self.kind {
-            Kind::Sqlite => Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?),
-            Kind::Postgres => {
-                let mut transaction = self.writer.begin().await?;
-                sqlx::query("SELECT pg_advisory_xact_lock($1)")
-                    .bind(WRITER_LOCK)
-                    .execute(&mut *transaction)
-                    .await?;
-                Ok(transaction)
-            }
-        }
+        begin(self.kind, &self.writer).await
     }
 
     /// The connections for single statements that write, and need nobody's turn.
@@ -184,6 +181,20 @@ impl Store {
     /// The connections that read.
     pub(super) const fn readers(&self) -> &AnyPool {
         &self.readers
+    }
+}
+
+async fn begin(kind: Kind, writer: &AnyPool) -> Result<Transaction<'static, Any>, StoreError> {
+    match kind {
+        Kind::Sqlite => Ok(writer.begin_with("BEGIN IMMEDIATE").await?),
+        Kind::Postgres => {
+            let mut transaction = writer.begin().await?;
+            sqlx::query("SELECT pg_advisory_xact_lock($1)")
+                .bind(WRITER_LOCK)
+                .execute(&mut *transaction)
+                .await?;
+            Ok(transaction)
+        }
     }
 }
 
@@ -210,16 +221,14 @@ async fn prepare(kind: Kind, connection: &mut AnyConnection) -> Result<(), sqlx:
 }
 
 /// A path as it is written in a URL.
-fn sqlite_path(path: &Path) -> String {
+pub(super) fn sqlite_path(path: &Path) -> String {
     path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }
 
-/// SQLite would make the file readable for everybody; the log beside it gets the file's own mode.
+/// SQLite would make the file readable for everybody; the log beside it gets the file's own mode. A file that is
+/// there already must be one that can be written.
 fn create(path: &Path) -> io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        Ok(_) | Err(_) => Ok(()),
-    }
+    OpenOptions::new().read(true).write(true).create(true).mode(FILE_MODE).open(path).map(|_| ())
 }
 
 #[cfg(test)]

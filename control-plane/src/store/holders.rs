@@ -1,12 +1,11 @@
-//! Who holds keys. Of a key only the SHA-256 is kept.
+//! Who holds keys, and whose a key is. Of a key only the SHA-256 is kept.
 
 use policy::UnixMillis;
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{Any, Executor, Row};
 
 use super::row::{count, flag, moment, optional_moment, text};
-use super::{Edit, Store, StoreError, sql_integer};
-use crate::key::Key;
+use super::{Store, StoreError};
 
 /// A program or an agent that has a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,26 +63,34 @@ impl Tier {
 }
 
 impl Store {
-    /// Whose key has that SHA-256, if it is good at `now`.
+    /// Whose key has that SHA-256, if it is good at `now`. Asks the store each time, so that a revoked key is refused
+    /// from then on by every control plane.
     pub(crate) async fn holder_of_key(
         &self,
         sha256: &str,
         now: UnixMillis,
     ) -> Result<Option<Holder>, StoreError> {
-        let row = sqlx::query(
-            "SELECT holders.*, secrets.expires_at_unix_ms AS secret_expires_at_unix_ms FROM secrets \
-             JOIN holders ON holders.org = secrets.org AND holders.id = secrets.holder WHERE secrets.sha256 = $1",
-        )
-        .bind(sha256)
-        .fetch_optional(self.readers())
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        let holder = Holder::read(&row)?;
-        let is_over = |end: Option<UnixMillis>| end.is_some_and(|end| end <= now);
-        let secret_end = optional_moment(&row, "secret_expires_at_unix_ms")?;
-        let is_good = holder.revoked_at.is_none() && !is_over(holder.expires_at) && !is_over(secret_end);
-        Ok(is_good.then_some(holder))
+        holder_of_key(self.readers(), sha256, now).await
     }
+}
+
+pub(super) async fn holder_of_key(
+    executor: impl Executor<'_, Database = Any>,
+    sha256: &str,
+    now: UnixMillis,
+) -> Result<Option<Holder>, StoreError> {
+    let row = sqlx::query(
+        "SELECT holders.*, secrets.expires_at_unix_ms AS secret_expires_at_unix_ms FROM secrets \
+         JOIN holders ON holders.org = secrets.org AND holders.id = secrets.holder WHERE secrets.sha256 = $1",
+    )
+    .bind(sha256)
+    .fetch_optional(executor)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let holder = Holder::read(&row)?;
+    let secret_end = optional_moment(&row, "secret_expires_at_unix_ms")?;
+    let is_good = holder.is_good(now) && secret_end.is_none_or(|end| now < end);
+    Ok(is_good.then_some(holder))
 }
 
 impl Holder {
@@ -101,59 +108,19 @@ impl Holder {
             revoked_at: optional_moment(row, "revoked_at_unix_ms")?,
         })
     }
-}
 
-impl Store {
-    /// Adds an organisation; `false`: there is one of that name.
-    pub(crate) async fn add_org(&self, name: &str, now: UnixMillis) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "INSERT INTO orgs (name, created_at_unix_ms) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
-        )
-        .bind(name)
-        .bind(sql_integer(now.0))
-        .execute(self.writer())
-        .await?;
-        Ok(done.rows_affected() == 1)
-    }
-}
-
-impl Edit {
-    /// Adds a holder of that key to the actor's organisation; `false`: there is one of that id.
-    pub(crate) async fn add_holder(&mut self, holder: &Holder, key: &Key) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "INSERT INTO holders (org, id, tier, description, tenant, may_name_tenant, version, \
-             created_at_unix_ms, expires_at_unix_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-             ON CONFLICT (org, id) DO NOTHING",
-        )
-        .bind(&self.actor.org)
-        .bind(&holder.id)
-        .bind(holder.tier.as_str())
-        .bind(&holder.description)
-        .bind(&holder.tenant)
-        .bind(i64::from(holder.may_name_tenant))
-        .bind(sql_integer(holder.version))
-        .bind(sql_integer(holder.created_at.0))
-        .bind(holder.expires_at.map(|at| sql_integer(at.0)))
-        .execute(&mut *self.transaction)
-        .await?;
-        if done.rows_affected() == 0 {
-            return Ok(false);
-        }
-        self.add_secret(&holder.id, key).await?;
-        Ok(true)
+    /// Whether its keys work.
+    pub(crate) fn is_good(&self, now: UnixMillis) -> bool {
+        self.revoked_at.is_none() && !self.is_expired(now)
     }
 
-    async fn add_secret(&mut self, holder: &str, key: &Key) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO secrets (sha256, org, holder, prefix, created_at_unix_ms) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(key.sha256())
-        .bind(&self.actor.org)
-        .bind(holder)
-        .bind(key.shown())
-        .bind(sql_integer(self.now.0))
-        .execute(&mut *self.transaction)
-        .await?;
-        Ok(())
+    /// Whether its time is over.
+    pub(crate) fn is_expired(&self, now: UnixMillis) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// Whether it configures, and nothing but its revocation would end that.
+    pub(crate) fn configures_for_good(&self) -> bool {
+        self.tier == Tier::Management && self.revoked_at.is_none() && self.expires_at.is_none()
     }
 }

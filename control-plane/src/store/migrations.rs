@@ -10,9 +10,16 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
     (3, "policy", include_str!("../../migrations/0003_policy.sql")),
 ];
 
+/// Brings tables from any older version up to date.
 pub(super) fn migrator() -> Migrator {
     let migrations = MIGRATIONS.iter().map(|&(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
-    Migrator::with_migrations(migrations.collect())
+    let mut migrator = Migrator::with_migrations(migrations.collect());
+    // Writers take turns already.
+    migrator.set_locking(false);
+    migrator
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,14 @@
 
 use policy::UnixMillis;
 use policy::approval::{Approver, PersonId};
+use serde_json::json;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
+use super::edit::insert_record;
 use super::row::{flag, moment, person, text};
-use super::{Store, StoreError, sql_integer};
+use super::{Record, Store, StoreError, sql_integer};
+use crate::actor::Actor;
 
 /// Most people in one org.
 const PEOPLE_MAX: i64 = 10_000;
@@ -31,7 +34,7 @@ pub(crate) enum Added {
 }
 
 impl Store {
-    /// Adds a person with a session.
+    /// Adds a person with a session, and records it as the host's doing.
     pub(crate) async fn add_person(
         &self,
         person: &PersonRow,
@@ -60,18 +63,28 @@ impl Store {
         .bind(sql_integer(person.session_expires_at.0))
         .execute(&mut *transaction)
         .await?;
+        if done.rows_affected() == 0 {
+            return Ok(Added::Exists);
+        }
+        let details = json!({"level1": person.approver.level1, "level2": person.approver.level2});
+        let record =
+            Record { details: Some(details), ..Record::of("person.add", person.approver.id.as_str()) };
+        insert_record(&mut transaction, &Actor::host(&person.org), "", &record, now).await?;
         transaction.commit().await?;
-        Ok(if done.rows_affected() == 1 { Added::Done } else { Added::Exists })
+        Ok(Added::Done)
     }
 
-    /// Gives a person a new session (or none) in place of the one they have. `false`: no such person.
+    /// Gives a person a new session (or none) in place of the one they have, and records it as the host's doing.
+    /// `false`: no such person.
     pub(crate) async fn replace_session(
         &self,
         org: &str,
         id: &PersonId,
         session_sha256: Option<&str>,
         expires_at: UnixMillis,
+        now: UnixMillis,
     ) -> Result<bool, StoreError> {
+        let mut transaction = self.transaction().await?;
         let done = sqlx::query(
             "UPDATE people SET session_sha256 = $1, session_expires_at_unix_ms = $2 WHERE org = $3 AND id = $4",
         )
@@ -79,9 +92,15 @@ impl Store {
         .bind(sql_integer(expires_at.0))
         .bind(org)
         .bind(id.as_str())
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await?;
-        Ok(done.rows_affected() == 1)
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let action = if session_sha256.is_some() { "person.renew" } else { "person.end" };
+        insert_record(&mut transaction, &Actor::host(org), "", &Record::of(action, id.as_str()), now).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// The person whose session has that SHA-256, and the SHA-256 as it is kept.

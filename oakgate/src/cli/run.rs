@@ -1,4 +1,4 @@
-//! `oakgate up`, `proxy` and `control-plane` on the command line.
+//! `oakgate up`, `proxy`, `control-plane` and `backup` on the command line.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,4 +41,18 @@ pub(crate) struct ControlPlaneOptions {
     /// Settings with `control_plane`
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  oakgate backup --config control-plane.yaml --to oakgate-2026-01-31.db\n\nThe copy is a store: \
+                  to restore it, stop the control plane and put it in the place of its file."
+)]
+pub(crate) struct BackupOptions {
+    /// Settings with `control_plane`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The copy; a file that is there is never overwritten
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
 }

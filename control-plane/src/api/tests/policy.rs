@@ -17,18 +17,20 @@ impl Running {
     }
 }
 
-#[tokio::test]
-async fn a_document_comes_back_as_it_was_put() {
-    let running = Running::start(&[approver("ada", true, false)]).await;
-    let key = running.key(ORG, "ops", Tier::Management).await;
-    running.ask("GET", "/v1/policy", &key, "").await.problem(404, "not_found");
-    let first = format!("{key}{JSON}If-Match: \"0\"\r\n");
-    let put = running.ask("PUT", "/v1/policy", &first, POLICY).await;
-    assert_eq!(put.json(200), json!({"revision": 1, "changed": true, "tools": 2, "rules": 2}));
-    assert_eq!(put.field("etag"), Some("\"1\""));
-    let got = running.ask("GET", "/v1/policy", &key, "").await;
-    assert_eq!(got.field("etag"), Some("\"1\""));
-    assert_eq!(got.json(200), serde_json::from_str::<Value>(POLICY).unwrap());
-    let shown = running.get(0, "/v1/policy").await.json(200);
-    assert_eq!(shown, got.json(200));
+#[test]
+fn a_document_comes_back_as_it_was_put() {
+    on_both(async |database| {
+        let running = Running::start(&database, &[approver("ada", true, false)]).await;
+        let key = running.key(ORG, "ops", Tier::Management).await;
+        running.ask("GET", "/v1/policy", &key, "").await.problem(404, "not_found");
+        let first = format!("{key}{JSON}If-Match: \"0\"\r\n");
+        let put = running.ask("PUT", "/v1/policy", &first, POLICY).await;
+        assert_eq!(put.json(200), json!({"revision": 1, "changed": true, "tools": 2, "rules": 2}));
+        assert_eq!(put.field("etag"), Some("\"1\""));
+        let got = running.ask("GET", "/v1/policy", &key, "").await;
+        assert_eq!(got.field("etag"), Some("\"1\""));
+        assert_eq!(got.json(200), serde_json::from_str::<Value>(POLICY).unwrap());
+        let shown = running.get(0, "/v1/policy").await.json(200);
+        assert_eq!(shown, got.json(200));
+    });
 }

@@ -1,0 +1,73 @@
+//! Lists that are read page by page, in the order of their names.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::Problem;
+
+/// Items on a page, unless asked for otherwise.
+const PAGE_DEFAULT: u32 = 50;
+
+/// Most items on a page.
+const PAGE_MAX: u32 = 200;
+
+/// Which page is asked for.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageQuery {
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+}
+
+/// A page as it is read from the store.
+pub(super) struct PageOf {
+    /// The name that the page before ended with; empty for the first page.
+    pub(super) after: String,
+    pub(super) limit: u32,
+}
+
+impl PageQuery {
+    pub(super) fn read(self) -> Result<PageOf, Problem> {
+        let limit = self.limit.unwrap_or(PAGE_DEFAULT);
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(Problem::QueryUnexpected);
+        }
+        let after = match self.cursor {
+            None => String::new(),
+            Some(cursor) => read_cursor(&cursor).ok_or(Problem::QueryUnexpected)?,
+        };
+        Ok(PageOf { after, limit })
+    }
+}
+
+impl PageOf {
+    /// What asks for the page after one that ends with `last`, if that page is full.
+    pub(super) fn next_cursor(&self, count: usize, last: Option<&str>) -> Option<String> {
+        let is_full = u32::try_from(count).is_ok_and(|count| count == self.limit);
+        last.filter(|_| is_full).map(|name| URL_SAFE_NO_PAD.encode(name))
+    }
+}
+
+fn read_cursor(cursor: &str) -> Option<String> {
+    let name = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    // No name has a NUL, and PostgreSQL takes none.
+    (!name.contains('\0')).then_some(name)
+}
+
+/// A path that names something: what is no unreserved character (RFC 3986, section 2.3) is percent-encoded.
+pub(super) fn location(collection: &str, name: &str) -> String {
+    let mut path = format!("{collection}/");
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    path
+}
