@@ -1,8 +1,10 @@
 //! `oakgate activity`: what was changed and asked, and what is, as it happens.
 
+use std::collections::HashSet;
 use std::thread::sleep;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::api::{Api, ApiError, query};
@@ -10,13 +12,13 @@ use crate::cli::{ActivityOptions, PermissionName};
 use crate::exit::Done;
 use crate::table;
 
-const COLUMNS: [&str; 6] = ["at_unix_ms", "action", "object", "actor", "tenant", "permission"];
+const COLUMNS: [&str; 6] = ["at", "action", "object", "actor", "tenant", "permission"];
 
 /// How often new records are asked for.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
-/// How many records are asked for at first, when following.
-const FOLLOWED_FIRST: usize = 50;
+/// How long a record may come after a later one: records of calls are written in groups.
+const LATE: Duration = Duration::from_secs(5);
 
 /// Most records that are shown of one such moment.
 const FOLLOWED_MAX: usize = 5000;
@@ -33,39 +35,51 @@ pub(crate) fn run(options: &ActivityOptions) -> Done {
             ("permission", options.permission.map(PermissionName::as_str)),
         ],
     );
-    let mut items = api.list(&path, options.list.limit)?;
-    if !options.follow {
-        table::show(&items, options.list.json, &COLUMNS, "nothing");
-        return Ok(());
+    if options.follow {
+        return follow(&api, &path, options);
     }
-    let mut last = String::new();
+    let range = [("since", options.since.as_deref()), ("until", options.until.as_deref())];
+    let items = api.list(&query(&path, &range), options.list.limit)?;
+    table::show(&items, options.list.json, &COLUMNS, "nothing");
+    Ok(())
+}
+
+/// Shows what there is, oldest first, and then what is new, until somebody ends it.
+fn follow(api: &Api, path: &str, options: &ActivityOptions) -> Done {
+    // Where no record fits the filters, what is new is what comes after the newest of all.
+    let mut newest = latest(None, &api.list("/v1/activity", 1)?);
+    let mut known = ids(&since(api, path, newest)?);
+    let mut items = api.list(&query(path, &[("since", options.since.as_deref())]), options.list.limit)?;
+    known.extend(ids(&items));
+    let mut is_first = true;
     loop {
         items.reverse();
-        table::show_more(&items, options.list.json, &COLUMNS, last.is_empty());
-        if let Some(newest) = items.last() {
-            last = id(newest)?.to_owned();
-        }
+        table::show_more(&items, options.list.json, &COLUMNS, is_first);
+        is_first = false;
         sleep(FOLLOW_EVERY);
-        items = since(&api, &path, &last)?;
+        items = since(api, path, newest)?;
+        newest = latest(newest, &items);
+        let found = ids(&items);
+        items.retain(|item| id(item).is_some_and(|id| !known.contains(id)));
+        known = found;
     }
 }
 
-/// What came after the record `last`, newest first. Ids of records are in the order of time.
-fn since(api: &Api, path: &str, last: &str) -> Result<Vec<Value>, ApiError> {
-    let mut limit = FOLLOWED_FIRST;
-    loop {
-        let mut items = api.list(path, limit)?;
-        let is_all = items.len() < limit;
-        let found = items.len();
-        items.retain(|item| id(item).is_ok_and(|id| id > last));
-        // Where the page reaches back to what is known, or to the beginning, nothing is missing.
-        if items.len() < found || is_all || limit >= FOLLOWED_MAX {
-            return Ok(items);
-        }
-        limit = limit.saturating_mul(10);
-    }
+/// Records from a while before the newest that is known.
+fn since(api: &Api, path: &str, newest: Option<Timestamp>) -> Result<Vec<Value>, ApiError> {
+    let since = newest.map(|newest| newest.saturating_sub(LATE).unwrap_or(newest).to_string());
+    api.list(&query(path, &[("since", since.as_deref())]), FOLLOWED_MAX)
 }
 
-fn id(item: &Value) -> Result<&str, ApiError> {
-    item.get("id").and_then(Value::as_str).ok_or(ApiError::Unreadable)
+fn latest(newest: Option<Timestamp>, items: &[Value]) -> Option<Timestamp> {
+    let moments = items.iter().filter_map(|item| item.get("at")?.as_str()?.parse().ok());
+    moments.chain(newest).max()
+}
+
+fn ids(items: &[Value]) -> HashSet<String> {
+    items.iter().filter_map(id).map(str::to_owned).collect()
+}
+
+fn id(item: &Value) -> Option<&str> {
+    item.get("id")?.as_str()
 }

@@ -27,10 +27,12 @@ pub(crate) fn check(options: &CheckOptions) -> Done {
 
 fn call(options: &CheckOptions) -> Result<Value, Failure> {
     let texts = [
+        ("backend", Some(&options.backend)),
         ("tool", Some(&options.tool)),
         ("tenant", options.tenant.as_ref()),
         ("resource", options.resource.as_ref()),
         ("method", options.method.as_ref()),
+        ("reasoning", options.reasoning.as_ref()),
     ];
     let texts = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.as_str().into())));
     let mut call: Map<String, Value> = texts.collect();

@@ -7,14 +7,14 @@ use super::{ApiOptions, ListOptions, PermissionName};
 const EXAMPLES: &str = "\
 Examples:
   oakgate activity --limit 20
-  oakgate activity --action policy.put --actor deploy
+  oakgate activity --action 'rule.*' --actor deploy
   oakgate activity --object payments.refund --permission disabled --json
   oakgate activity --follow";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ActivityOptions {
-    /// What was done, such as `rule.put` or `permission.check`
+    /// What was done, such as `rule.put`, or `rule.*` for all that is done to rules
     #[arg(long)]
     pub(crate) action: Option<String>,
     /// Who did it: the id of a key or a person
@@ -29,6 +29,12 @@ pub(crate) struct ActivityOptions {
     /// Calls of which policy said this
     #[arg(long, value_enum)]
     pub(crate) permission: Option<PermissionName>,
+    /// From then on, such as 2027-01-31T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Before then
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    pub(crate) until: Option<String>,
     /// Go on: what is new, as it happens
     #[arg(long)]
     pub(crate) follow: bool,

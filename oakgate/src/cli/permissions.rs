@@ -8,13 +8,14 @@ use super::ServerOptions;
 
 const EXAMPLES: &str = "\
 Examples:
-  oakgate permissions check read_note --key-file agent-key
-  oakgate permissions check payments.refund --resource order-1 --args '{\"cents\": 900}' --key-file agent-key
+  oakgate permissions check read_note --backend notes --key-file agent-key
+  oakgate permissions check payments.refund --backend shop --args '{\"cents\": 900}' --key-file agent-key
 
-Standard output has the receipt of a call that is allowed, if the control plane signs receipts.
+Standard output has the receipt: leave for one run of a call that is allowed, else evidence of the verdict.
 Status 0: allowed. 1: not.";
 
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(crate) enum PermissionsCommand {
     /// Ask whether one call may be made, as the program or agent whose key it is
     #[command(after_help = EXAMPLES)]
@@ -25,6 +26,9 @@ pub(crate) enum PermissionsCommand {
 pub(crate) struct CheckOptions {
     /// The tool
     pub(crate) tool: String,
+    /// The backend that the call goes to
+    #[arg(long, value_name = "NAME")]
+    pub(crate) backend: String,
     /// The tenant, for a key that may name it
     #[arg(long, value_name = "NAME")]
     pub(crate) tenant: Option<String>,
@@ -37,6 +41,9 @@ pub(crate) struct CheckOptions {
     /// The call's arguments, a JSON object
     #[arg(long, value_name = "JSON")]
     pub(crate) args: Option<String>,
+    /// Why, in the agent's own words, for conditions that ask for it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reasoning: Option<String>,
     /// The whole answer, as JSON on one line
     #[arg(long)]
     pub(crate) json: bool,
