@@ -1,18 +1,26 @@
 //! The HTTP API. JSON in and out; errors are RFC 9457 problem documents with a stable `code`.
 
+mod activity;
 mod approvals;
+mod asked;
 mod body;
 mod catalogue;
+mod checks;
 mod description;
+mod drafts;
+mod executions;
 mod holders;
 mod hosts;
+mod jwks;
 mod moment;
 mod name;
 mod operations;
 mod paging;
+mod params;
 mod pieces;
 mod policy;
 mod problem;
+mod redeem;
 mod representation;
 mod revise;
 mod serve;
@@ -27,10 +35,14 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::Settings;
 use crate::approvals::Decider;
 use crate::metrics::Metrics;
+use crate::nonces::SharedNonces;
 use crate::people::People;
 use crate::policies::Policies;
+use crate::receipts::Receipts;
+use crate::recorder::Recorder;
 use crate::store::{EntryKind, Store};
 use hosts::Hosts;
 use problem::Problem;
@@ -45,19 +57,29 @@ pub(crate) struct Api {
     people: People,
     decider: Decider,
     metrics: Metrics,
+    recorder: Recorder,
+    nonces: SharedNonces,
+    receipts: Option<Receipts>,
     hosts: Arc<Hosts>,
 }
 
+/// What works for requests, beside the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Services {
+    pub(crate) policies: Policies,
+    pub(crate) decider: Decider,
+    pub(crate) recorder: Recorder,
+    pub(crate) nonces: SharedNonces,
+    pub(crate) metrics: Metrics,
+}
+
 impl Api {
-    pub(crate) fn new(
-        store: Store,
-        policies: Policies,
-        decider: Decider,
-        metrics: Metrics,
-        hosts: &[String],
-    ) -> Self {
+    pub(crate) fn new(store: Store, services: Services, settings: &Settings) -> Self {
+        let Services { policies, decider, recorder, nonces, metrics } = services;
         let people = People::new(store.clone());
-        Self { store, policies, people, decider, metrics, hosts: Arc::new(Hosts::new(hosts)) }
+        let hosts = Arc::new(Hosts::new(&settings.hosts));
+        let receipts = settings.receipts.clone();
+        Self { store, policies, people, decider, metrics, recorder, nonces, receipts, hosts }
     }
 
     fn router(self) -> Router {
@@ -68,12 +90,23 @@ impl Api {
             .routes(routes!(approvals::list))
             .routes(routes!(approvals::show))
             .routes(routes!(approvals::decide))
+            .routes(routes!(drafts::list))
+            .routes(routes!(drafts::show, drafts::forget))
+            .routes(routes!(drafts::decide::accept))
+            .routes(routes!(drafts::decide::reject))
+            .routes(routes!(checks::check))
+            .routes(routes!(params::validate))
+            .routes(routes!(activity::list))
+            .routes(routes!(activity::show))
+            .routes(routes!(policy::show, policy::replace))
+            .routes(routes!(redeem::redeem))
+            .routes(routes!(executions::list, executions::log))
+            .routes(routes!(jwks::jwks))
             .nest("/v1/keys", holders::keys())
             .nest("/v1/agents", holders::agents())
             .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))
             .nest("/v1/resources", catalogue::routes_of(EntryKind::Resource))
             .nest("/v1/methods", catalogue::routes_of(EntryKind::Method))
-            .routes(routes!(policy::show, policy::replace))
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))

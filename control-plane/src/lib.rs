@@ -6,15 +6,21 @@ mod actor;
 mod api;
 mod approvals;
 mod clock;
+mod discovery;
 #[cfg(test)]
 mod fixture;
 mod key;
+mod link;
 mod metrics;
 mod names;
+mod nonces;
 mod orgs;
 mod people;
 mod policies;
+mod receipts;
+mod recorder;
 mod store;
+mod sweep;
 
 use std::future::Future;
 
@@ -23,13 +29,17 @@ use tokio::net::TcpListener;
 
 pub use approvals::ApprovalRules;
 pub use names::NameError;
+pub use nonces::{RedisPlace, RedisUrlError};
 pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError};
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
+pub use receipts::{ReceiptKeysError, Receipts};
 pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
 
-use api::Api;
+use api::{Api, Services};
 use approvals::Approvals;
+use link::Link;
 use metrics::Metrics;
+use nonces::SharedNonces;
 use policies::Policies;
 use store::Store;
 
@@ -42,6 +52,10 @@ pub struct Settings {
     pub approvals: ApprovalRules,
     /// Further names that its API answers to, beside loopback names and the address that a client connected to.
     pub hosts: Vec<String>,
+    /// What signs and verifies receipts. Without it no permission is checked, and no receipt made or used up.
+    pub receipts: Option<Receipts>,
+    /// Where nonces are shared with other control planes, if they are.
+    pub redis: Option<RedisPlace>,
 }
 
 /// A control plane with its store open.
@@ -49,6 +63,7 @@ pub struct Settings {
 pub struct ControlPlane {
     store: Store,
     metrics: Metrics,
+    nonces: SharedNonces,
     settings: Settings,
 }
 
@@ -74,7 +89,15 @@ impl ControlPlane {
     /// # Errors
     /// [`OpenError`].
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
-        Ok(Self { store: Store::open(&settings.store).await?, metrics: Metrics::new()?, settings })
+        let metrics = Metrics::new()?;
+        if let Some(receipts) = &settings.receipts {
+            metrics.add(receipts.loads())?;
+        }
+        let nonces = SharedNonces::new(settings.redis.clone());
+        let store = Store::open(&settings.store).await?;
+        // It starts without its Redis too; then it is not ready, which the log says.
+        let _not_ready = nonces.answer().await;
+        Ok(Self { store, metrics, nonces, settings })
     }
 
     /// The people who may decide.
@@ -101,9 +124,13 @@ impl ControlPlane {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ApprovalsFailed> {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
-        let (decider, mut task) = approvals::start(service, link);
+        let sweeping = tokio::spawn(sweep::run(self.store.clone(), self.metrics.clone()));
+        let (discovery, storing) = discovery::start(self.store.clone(), self.metrics.clone());
+        let (decider, mut task) = approvals::start(service, link.map(|end| Link::new(end, discovery)));
         let policies = Policies::new(self.store.clone(), self.metrics.clone());
-        let api = Api::new(self.store.clone(), policies, decider, self.metrics, &self.settings.hosts);
+        let (recorder, recording) = recorder::start(self.store.clone(), self.metrics.clone());
+        let services = Services { policies, decider, recorder, nonces: self.nonces, metrics: self.metrics };
+        let api = Api::new(self.store.clone(), services, &self.settings);
         let mut ended = None;
         let stop = async {
             tokio::select! {
@@ -116,7 +143,12 @@ impl ControlPlane {
             Some(result) => result,
             None => task.await,
         };
+        // What waits is written first. A recorder that failed has said so to everybody who waited.
+        let _ended = recording.await;
+        sweeping.abort();
+        // It ends with the link, once it has stored what came over it.
+        let stored = storing.await;
         self.store.close().await;
-        ended.map_err(|_| ApprovalsFailed)
+        ended.and(stored).map_err(|_| ApprovalsFailed)
     }
 }

@@ -7,6 +7,7 @@ mod completion;
 mod config;
 mod drafts;
 mod keys;
+mod orgs;
 mod permissions;
 mod pieces;
 mod policy;
@@ -25,6 +26,7 @@ pub(crate) use self::drafts::{AcceptOptions, DraftState, DraftsCommand, DraftsOp
 pub(crate) use self::keys::{
     AgentsCommand, AgentsOptions, Algorithm, HeldCommand, KeyKind, KeysCommand, KeysOptions, NewHolder,
 };
+pub(crate) use self::orgs::{OrgsCommand, OrgsOptions, PeopleCommand, PeopleOptions};
 pub(crate) use self::permissions::{CheckOptions, PermissionsCommand};
 pub(crate) use self::pieces::{CatalogueCommand, CatalogueOptions, OnlyOptions, PieceCommand, PieceOptions};
 pub(crate) use self::policy::{AgreeOptions, PolicyCommand, PullOptions, PushOptions, RollbackOptions};
@@ -67,6 +69,10 @@ pub(crate) enum Command {
     ControlPlane(ControlPlaneOptions),
     /// Copy the control plane's store while it runs
     Backup(BackupOptions),
+    /// Add organisations to a control plane, and give them management keys
+    Orgs(OrgsOptions),
+    /// Add the people who decide, and end their sessions
+    People(PeopleOptions),
     /// Check a policy, ask it for verdicts, and put it in force
     #[command(subcommand)]
     Policy(PolicyCommand),

@@ -1,14 +1,17 @@
 //! `oakgate control-plane`: the control plane alone.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use config::{Environment, Settings, StorePlace};
-use control_plane::{ApprovalRules, ControlPlane, StoreUrl};
+use control_plane::{ApprovalRules, ControlPlane, RedisPlace, StoreUrl};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use crate::cli::ControlPlaneOptions;
 use crate::exit::{Done, Failure};
 use crate::proxy_command::runtime;
+use crate::receipt_keys::ReceiptKeys;
 use crate::signals::{Asked, Signals};
 
 pub(crate) fn run(options: &ControlPlaneOptions) -> Done {
@@ -17,9 +20,20 @@ pub(crate) fn run(options: &ControlPlaneOptions) -> Done {
         let mut signals = Signals::listen()?;
         let listener = listen(&settings).await?;
         let address = listener.local_addr().map_err(|error| Failure::Fault(error.to_string()))?;
-        let control_plane = open(&settings).await?;
+        let receipts = settings.receipts.as_ref();
+        let keys = receipts.map(|receipts| ReceiptKeys::load(&settings.name, receipts)).transpose()?;
+        let control_plane = open(&settings, keys.as_ref()).await?;
         tracing::info!(%address, store = %store(&settings)?, "control plane");
-        let shutdown = async move { while signals.next().await != Asked::Stop {} };
+        if control_plane.orgs().list().await.is_ok_and(|orgs| orgs.is_empty()) {
+            let next = format!("oakgate orgs add NAME --config {}", options.config.display());
+            tracing::warn!(next, "there is no organisation yet: add one, with its first management key");
+        }
+        let reread = watch(keys);
+        let shutdown = async move {
+            while signals.next().await == Asked::Reread {
+                reread.notify_one();
+            }
+        };
         control_plane.serve(listener, None, shutdown).await.map_err(|error| Failure::Fault(error.to_string()))
     })
 }
@@ -41,15 +55,38 @@ pub(crate) async fn listen(settings: &config::ControlPlane) -> Result<TcpListene
     })
 }
 
+/// Watches the receipt keys for as long as the program runs; what it returns demands that they are read again.
+pub(crate) fn watch(keys: Option<ReceiptKeys>) -> Arc<Notify> {
+    let reread = Arc::new(Notify::new());
+    if let Some(keys) = keys {
+        let asked = Arc::clone(&reread);
+        tokio::spawn(async move { keys.watch(&asked).await });
+    }
+    reread
+}
+
 /// Opens the store.
-pub(crate) async fn open(settings: &config::ControlPlane) -> Result<ControlPlane, Failure> {
+pub(crate) async fn open(
+    settings: &config::ControlPlane,
+    receipts: Option<&ReceiptKeys>,
+) -> Result<ControlPlane, Failure> {
     let store = store(settings)?;
     let shown = store.to_string();
-    let settings =
-        control_plane::Settings { store, approvals: ApprovalRules::default(), hosts: settings.hosts.clone() };
+    let settings = control_plane::Settings {
+        store,
+        approvals: ApprovalRules::default(),
+        hosts: settings.hosts.clone(),
+        receipts: receipts.map(ReceiptKeys::receipts),
+        redis: settings.redis.as_ref().map(redis).transpose()?,
+    };
     ControlPlane::open(settings)
         .await
         .map_err(|error| Failure::Configuration(format!("{shown}: can't be opened: {error}")))
+}
+
+fn redis(settings: &config::Redis) -> Result<RedisPlace, Failure> {
+    RedisPlace::new(&settings.url, settings.password_file.clone())
+        .map_err(|error| Failure::Configuration(format!("control_plane.redis.url: {error}")))
 }
 
 /// Where the store is, with its password.

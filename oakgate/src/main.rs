@@ -15,11 +15,13 @@ mod exit;
 mod holders;
 mod keys;
 mod log;
+mod orgs;
 mod permissions;
 mod pieces;
 mod policy_command;
 mod proxy_command;
 mod receipt_command;
+mod receipt_keys;
 mod refusals;
 mod signals;
 mod table;
@@ -52,6 +54,8 @@ fn main() -> ExitCode {
         Command::Receipt(command) => receipt_command::run(&command),
         Command::Approvals(command) => approvals::run(&command),
         Command::Tools(options) => tools::run(&options),
+        Command::Orgs(options) => orgs::run(&options),
+        Command::People(options) => orgs::run_people(&options),
         Command::Rules(options) => pieces::run(Kind::Rule, &options),
         Command::Categories(options) => pieces::run(Kind::Category, &options),
         Command::Tenants(options) => catalogue::run("tenants", &options),

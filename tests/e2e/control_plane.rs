@@ -167,6 +167,44 @@ fn keys_and_agents_are_made_shown_once_and_ended() {
 }
 
 #[test]
+fn a_call_is_asked_about_and_the_activity_tells_of_it_as_it_happens() {
+    let plane = with_policy();
+    let agent = plane.file("agent", &plane.done(&["agents", "create", "bot"]));
+    let mut following = plane.in_terminal(200, &["activity", "--follow", "--action", "permission.check"]);
+    following.wait_for("PERMISSION");
+    for (tool, status) in [("drop_table", 1), ("read_note", 1)] {
+        let check = ["permissions", "check", tool, "--backend", "notes", "--args", "{\"a\":1}"];
+        let credential = ["--url", &plane.url, "--key-file", &agent];
+        let (ended, receipt, errors) = oakgate(&[&check[..], &credential].concat(), "");
+        assert_eq!(ended, status, "{errors}");
+        let says = if tool == "drop_table" {
+            "disabled, by org/tool, rule no-drop: never"
+        } else {
+            "requires_approval"
+        };
+        assert!(errors.contains(says), "{errors}");
+        let keys = plane.path("receipts.jwks");
+        let verify = [
+            "receipt",
+            "verify",
+            "--keys",
+            keys.to_str().unwrap(),
+            "--audience",
+            "notes",
+            "--use",
+            "verdict",
+        ];
+        assert_eq!(oakgate(&verify, &receipt).0, 0, "{receipt}");
+        following.wait_for(tool);
+    }
+    let lines = plane.done(&["activity", "--json", "--actor", "bot"]);
+    let asked: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(asked.len(), 2, "{lines}");
+    assert_eq!((&asked[1]["object"], &asked[1]["permission"]), (&"drop_table".into(), &"disabled".into()));
+    assert!(plane.done(&["activity", "--action", "agent.*"]).contains("agent.create"));
+}
+
+#[test]
 fn tables_are_no_wider_than_the_terminal() {
     let plane = ControlPlane::start();
     let long = "a description that goes on and on ".repeat(6);

@@ -4,7 +4,7 @@ use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use super::Problem;
@@ -42,6 +42,8 @@ pub(super) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
 pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         Category::Data => Problem::BodyUnexpected,
+        // A `null` for one of several words counts as a mistake of syntax, and is none.
+        _ if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() => Problem::BodyUnexpected,
         Category::Io | Category::Syntax | Category::Eof => Problem::BodyNotJson,
     })
 }

@@ -5,26 +5,34 @@ use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use policy::approval::Refused;
+use receipt::Refusal;
 use serde::Serialize;
 use strum::{EnumIter, IntoEnumIterator};
 use utoipa::ToSchema;
 
 use crate::approvals::DecideError;
+use crate::nonces::NoncesUnavailable;
 use crate::policies::NotProposed;
+use crate::recorder::NotRecorded;
 use crate::store::StoreError;
 
 /// Why a request was not done.
 #[derive(Clone, Debug, PartialEq, Eq, EnumIter)]
 pub(super) enum Problem {
     AlreadyDecided,
+    AlreadyLogged,
     ApprovalEnded,
+    ArgsUnexpected,
     BodyNotJson,
     BodyTooLarge,
     BodyUnexpected,
     Busy,
+    CallUnexpected,
     CannotConfigure,
+    CannotNameTenant,
     CannotRun,
     ContentType,
+    DraftAccepted,
     ExpiryPast,
     HostNotAllowed,
     IdTaken,
@@ -38,12 +46,18 @@ pub(super) enum Problem {
     LastManagementKey,
     MethodNotAllowed,
     NameUnexpected,
+    NoPolicy,
+    NoncesUnavailable,
+    NoDefinition,
     NotFound,
     NotInGroup,
     NoteTooLong,
     /// The mistakes in it.
     PolicyRefused(Vec<String>),
     QueryUnexpected,
+    ReceiptFailed,
+    ReceiptRefused(RefusedReceipt),
+    ReceiptsOff,
     RequesterCannotDecide,
     SamePerson,
     Stopping,
@@ -51,7 +65,10 @@ pub(super) enum Problem {
     StoreFull,
     TierHasNoTenant,
     TimedOut,
+    ToolListed,
+    TooBusy,
     TooMany,
+    ToolUnknown,
     Unauthenticated,
     VersionChanged,
     VersionNeeded,
@@ -72,6 +89,19 @@ pub(super) struct ProblemDocument {
     /// Each mistake, where there can be several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
+    /// Why a receipt was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// Why a receipt was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RefusedReceipt(pub(super) Refusal);
+
+impl Default for RefusedReceipt {
+    fn default() -> Self {
+        Self(Refusal::Missing)
+    }
 }
 
 impl Problem {
@@ -86,14 +116,19 @@ impl Problem {
     pub(super) const fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::AlreadyDecided => (StatusCode::CONFLICT, "already_decided"),
+            Self::AlreadyLogged => (StatusCode::CONFLICT, "already_logged"),
             Self::ApprovalEnded => (StatusCode::CONFLICT, "approval_ended"),
+            Self::ArgsUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "args_unexpected"),
             Self::BodyNotJson => (StatusCode::BAD_REQUEST, "body_not_json"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "body_unexpected"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::CallUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "call_unexpected"),
             Self::CannotConfigure => (StatusCode::FORBIDDEN, "cannot_configure"),
+            Self::CannotNameTenant => (StatusCode::FORBIDDEN, "cannot_name_tenant"),
             Self::CannotRun => (StatusCode::FORBIDDEN, "cannot_run"),
             Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type"),
+            Self::DraftAccepted => (StatusCode::CONFLICT, "draft_accepted"),
             Self::ExpiryPast => (StatusCode::UNPROCESSABLE_ENTITY, "expiry_past"),
             Self::HostNotAllowed => (StatusCode::MISDIRECTED_REQUEST, "host_not_allowed"),
             Self::IdTaken => (StatusCode::CONFLICT, "id_taken"),
@@ -107,11 +142,20 @@ impl Problem {
             Self::LastManagementKey => (StatusCode::CONFLICT, "last_management_key"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::NameUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "name_unexpected"),
+            Self::NoPolicy => (StatusCode::CONFLICT, "no_policy"),
+            Self::NoncesUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "nonces_unavailable"),
+            Self::NoDefinition => (StatusCode::CONFLICT, "no_definition"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
             Self::PolicyRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_refused"),
             Self::QueryUnexpected => (StatusCode::BAD_REQUEST, "query_unexpected"),
+            Self::ReceiptFailed => (StatusCode::SERVICE_UNAVAILABLE, "receipt_failed"),
+            Self::ReceiptRefused(RefusedReceipt(Refusal::Replayed)) => {
+                (StatusCode::CONFLICT, "receipt_refused")
+            }
+            Self::ReceiptRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "receipt_refused"),
+            Self::ReceiptsOff => (StatusCode::SERVICE_UNAVAILABLE, "receipts_off"),
             Self::RequesterCannotDecide => (StatusCode::FORBIDDEN, "requester_cannot_decide"),
             Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
@@ -119,10 +163,30 @@ impl Problem {
             Self::StoreFull => (StatusCode::INSUFFICIENT_STORAGE, "store_full"),
             Self::TierHasNoTenant => (StatusCode::UNPROCESSABLE_ENTITY, "tier_has_no_tenant"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
+            Self::ToolListed => (StatusCode::CONFLICT, "tool_listed"),
+            Self::TooBusy => (StatusCode::SERVICE_UNAVAILABLE, "too_busy"),
             Self::TooMany => (StatusCode::CONFLICT, "too_many"),
+            Self::ToolUnknown => (StatusCode::NOT_FOUND, "tool_unknown"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::VersionChanged => (StatusCode::PRECONDITION_FAILED, "version_changed"),
             Self::VersionNeeded => (StatusCode::PRECONDITION_REQUIRED, "version_needed"),
+        }
+    }
+
+    /// Each mistake or obstacle, where there can be several.
+    fn into_errors(self) -> Vec<String> {
+        match self {
+            Self::InUse(rules) => rules.into_iter().map(|rule| format!("rule `{rule}`")).collect(),
+            Self::PolicyRefused(mistakes) => mistakes,
+            _ => Vec::new(),
+        }
+    }
+
+    /// The name of a receipt's refusal.
+    const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::ReceiptRefused(RefusedReceipt(refusal)) => Some(refusal.name()),
+            _ => None,
         }
     }
 
@@ -130,18 +194,29 @@ impl Problem {
     const fn detail(&self) -> &'static str {
         match self {
             Self::AlreadyDecided => "the approval is approved already",
+            Self::AlreadyLogged => "what became of this call was logged before",
             Self::ApprovalEnded => "the approval has ended",
+            Self::ArgsUnexpected => {
+                "`args` must be an object that names each key once and has no integer beyond 2^53 - 1"
+            }
             Self::BodyNotJson => "the body is not JSON",
             Self::BodyTooLarge => "the body is larger than what is taken here",
             Self::BodyUnexpected => {
                 "the body has an unknown, missing or repeated field, or one of a wrong type"
             }
             Self::Busy => "others changed the policy all the time; try again",
+            Self::CallUnexpected => {
+                "`backend` must have 1 to 256 bytes, `tool`, `tenant` and `method` at most 256, `resource` and `reasoning` at most 2048, none a NUL; as JSON, tool, tenant, resource and method have at most 3072 together"
+            }
             Self::CannotConfigure => "this needs a management key, `oak_mgmt_…`; other keys cannot configure",
+            Self::CannotNameTenant => {
+                "this key may not name a tenant; leave `tenant` out, and the key's own counts"
+            }
             Self::CannotRun => {
                 "this needs a standard or an agent key; a management key or a person cannot run"
             }
             Self::ContentType => "the body must be sent as `application/json`",
+            Self::DraftAccepted => "the draft is accepted already; change its tool in the policy",
             Self::ExpiryPast => "`expires_at` is not in the future; to end a key now, revoke it",
             Self::HostNotAllowed => "this server does not answer to the name in the `Host` field",
             Self::IdTaken => "there is or was a key or an agent of that id; ids are never used again",
@@ -161,11 +236,19 @@ impl Problem {
             Self::NameUnexpected => {
                 "a name must have 1 to 256 bytes and no control characters, and can be neither `.` nor `..`"
             }
+            Self::NoPolicy => "the organisation has no policy yet; put one with `PUT /v1/policy`",
+            Self::NoncesUnavailable => {
+                "the shared nonces cannot be reached, so nothing was redeemed; try again"
+            }
+            Self::NoDefinition => "its backend has listed no definition of it that could be pinned",
             Self::NotFound => "there is nothing here",
             Self::NotInGroup => "you are not in the group whose decision is needed now",
             Self::NoteTooLong => "the note is longer than 1000 bytes",
             Self::PolicyRefused(_) => "the policy would have mistakes, so nothing was changed; see `errors`",
             Self::QueryUnexpected => "the query has an unknown or repeated parameter, or one of a wrong form",
+            Self::ReceiptFailed => "no receipt could be signed, so there is no answer",
+            Self::ReceiptRefused(_) => "the receipt is not good for this call; `reason` says why",
+            Self::ReceiptsOff => "this control plane has no keys for receipts: set `control_plane.receipts`",
             Self::RequesterCannotDecide => "who asked for an approval can never decide it",
             Self::SamePerson => "the second yes must come from a different person than the first",
             Self::Stopping => "the control plane is stopping",
@@ -173,7 +256,10 @@ impl Problem {
             Self::StoreFull => "the store's disk is full: nothing was written; reading goes on",
             Self::TierHasNoTenant => "a management key has no tenant, and only a standard key may name one",
             Self::TimedOut => "the request took too long; look at what became of it before you repeat it",
+            Self::ToolListed => "the policy lists this tool already; change it there",
+            Self::TooBusy => "too many questions wait to be recorded; try again",
             Self::TooMany => "the organisation has as many of these as it may",
+            Self::ToolUnknown => "the policy in force lists no tool of that name",
             Self::Unauthenticated => {
                 "no good credential came with this: `Authorization: Bearer` and a key, or a person's session"
             }
@@ -181,15 +267,6 @@ impl Problem {
             Self::VersionNeeded => {
                 "`If-Match` must name the version that this replaces, as `ETag` had it; `\"0\"` if there is none"
             }
-        }
-    }
-
-    /// Each mistake or obstacle by itself.
-    fn errors(self) -> Vec<String> {
-        match self {
-            Self::PolicyRefused(mistakes) => mistakes,
-            Self::InUse(rules) => rules.into_iter().map(|rule| format!("rule `{rule}`")).collect(),
-            _ => Vec::new(),
         }
     }
 }
@@ -203,7 +280,8 @@ impl IntoResponse for Problem {
             status: status.as_u16(),
             code,
             detail: self.detail(),
-            errors: self.errors(),
+            reason: self.reason(),
+            errors: self.into_errors(),
         };
         let mut response = (status, Json(document)).into_response();
         let fields = response.headers_mut();
@@ -261,5 +339,22 @@ impl From<DecideError> for Problem {
             DecideError::Store(error) => error.into(),
             DecideError::Stopped => Self::Stopping,
         }
+    }
+}
+
+impl From<NotRecorded> for Problem {
+    fn from(why: NotRecorded) -> Self {
+        match why {
+            NotRecorded::Busy => Self::TooBusy,
+            NotRecorded::StoreFailed => Self::StoreFailed,
+            NotRecorded::StoreFull => Self::StoreFull,
+            NotRecorded::Stopped => Self::Stopping,
+        }
+    }
+}
+
+impl From<NoncesUnavailable> for Problem {
+    fn from(_: NoncesUnavailable) -> Self {
+        Self::NoncesUnavailable
     }
 }

@@ -2,10 +2,13 @@
 
 mod catalogue;
 mod client;
+mod drafts;
+mod executions;
 mod keys;
 mod openapi;
 mod orgs;
 mod policy;
+mod receipts;
 
 use std::net::SocketAddr;
 
@@ -35,8 +38,10 @@ struct Running {
 
 impl Running {
     async fn start(database: &Database, approvers: &[Approver]) -> Self {
-        let settings =
-            Settings { store: database.url(), approvals: ApprovalRules::default(), hosts: Vec::new() };
+        Self::with(settings(database), approvers).await
+    }
+
+    async fn with(settings: Settings, approvers: &[Approver]) -> Self {
         let control_plane = ControlPlane::open(settings).await.unwrap();
         let mut sessions = Vec::new();
         let people = control_plane.people();
@@ -75,6 +80,12 @@ impl Running {
         send(self.address, "GET", path, &fields, "").await
     }
 
+    /// Sends a JSON body with a key, which is given as an `Authorization` line.
+    async fn post(&self, key: &str, path: &str, body: &Value) -> Answer {
+        let fields = format!("{key}Content-Type: application/json\r\n");
+        send(self.address, "POST", path, &fields, &body.to_string()).await
+    }
+
     async fn decide(&self, who: usize, reference: &str, body: &Value) -> Answer {
         let fields = format!(
             "Authorization: Bearer {}\r\nContent-Type: application/json\r\n",
@@ -82,6 +93,17 @@ impl Running {
         );
         let path = format!("/v1/approvals/{reference}/decide");
         send(self.address, "POST", &path, &fields, &body.to_string()).await
+    }
+}
+
+/// Settings with nothing but a store.
+fn settings(database: &Database) -> Settings {
+    Settings {
+        store: database.url(),
+        approvals: ApprovalRules::default(),
+        hosts: Vec::new(),
+        receipts: None,
+        redis: None,
     }
 }
 
@@ -178,9 +200,7 @@ fn who_may_not_decide_is_told_why() {
 #[test]
 fn only_a_session_that_lasts_opens_the_door() {
     on_both(async |database| {
-        let settings =
-            Settings { store: database.url(), approvals: ApprovalRules::default(), hosts: Vec::new() };
-        let control_plane = ControlPlane::open(settings).await.unwrap();
+        let control_plane = ControlPlane::open(settings(&database)).await.unwrap();
         let people = control_plane.people();
         let ada = approver("ada", true, false);
         let first = people.create(person(ada.clone())).await.unwrap();

@@ -151,6 +151,12 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>
 }
 
 impl Write {
+    /// The same write, which is never answered a second time as it was the first: for what may happen only once.
+    pub(super) fn once(mut self) -> Self {
+        self.repeat = None;
+        self
+    }
+
     /// Begins the write; or, if it was done before, gives the answer it had then. The key that it came with must be
     /// good still: it was read with the head of the request, and a body may take its time.
     pub(super) async fn begin(self, api: &Api) -> Result<Result<Edit, Response>, Problem> {

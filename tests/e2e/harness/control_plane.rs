@@ -20,8 +20,10 @@ impl ControlPlane {
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("control-plane.yaml");
-        std::fs::write(&config, "control_plane: {address: '127.0.0.1:0', store: 'sqlite://oakgate.db'}\n")
-            .unwrap();
+        let settings = "control_plane: {address: '127.0.0.1:0', store: 'sqlite://oakgate.db', receipts: {keys_file: \
+                        receipts.jwks}}\n";
+        std::fs::write(&config, settings).unwrap();
+        std::fs::write(folder.path().join("receipts.jwks"), oakgate(&["keys", "receipts"], "").1).unwrap();
         let config = config.to_str().unwrap();
         let (status, key, errors) = oakgate(&["orgs", "add", "acme", "--config", config], "");
         assert_eq!(status, 0, "{errors}");
@@ -100,10 +102,18 @@ impl Terminal {
 
     /// Waits for its end: exit status, and what was on the screen.
     pub(crate) fn end(mut self) -> (i32, String) {
-        let mut rest = Vec::new();
-        self.child.stdout.take().unwrap().read_to_end(&mut rest).unwrap();
+        let mut rest = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
         drop(self.keyboard.take());
         let status = self.child.wait().unwrap();
-        (status.code().unwrap(), self.screen + &String::from_utf8(rest).unwrap())
+        (status.code().unwrap(), format!("{}{rest}", self.screen))
+    }
+}
+
+impl Drop for Terminal {
+    /// Its program is told that the terminal is gone.
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _ended_already = self.child.wait();
     }
 }

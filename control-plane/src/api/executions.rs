@@ -1,0 +1,258 @@
+//! What became of calls whose receipts were redeemed.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use policy::UnixMillis;
+use receipt::Nonce;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+
+use super::session::Reader;
+use super::write::{Done, Run};
+use super::{Api, Problem};
+use crate::store::{Execution, ExecutionFilter, Outcome, Record, Report, Tier};
+
+/// Executions on a page, unless asked for otherwise.
+const PAGE_DEFAULT: u32 = 50;
+
+/// Most executions on a page.
+const PAGE_MAX: u32 = 200;
+
+/// Longest note.
+const NOTE_BYTES_MAX: usize = 1000;
+
+/// Longest name in a query.
+const NAME_BYTES_MAX: usize = 256;
+
+/// What became of a call.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogBody {
+    /// `jti` of the receipt that was redeemed.
+    #[schema(value_type = String, min_length = 22, max_length = 22)]
+    jti: Nonce,
+    #[schema(inline)]
+    outcome: OutcomeName,
+    /// Such as an HTTP status.
+    status: Option<u32>,
+    duration_ms: Option<u32>,
+    #[schema(max_length = 1000)]
+    note: Option<String>,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum OutcomeName {
+    /// It did what it should.
+    Success,
+    /// The tool said no.
+    Failed,
+    /// It broke.
+    Error,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// What may be asked of the list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    tool: Option<String>,
+    #[param(inline)]
+    outcome: Option<FilterName>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+}
+
+/// The outcomes by which the list can be narrowed; `open`: nobody has said yet.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum FilterName {
+    Open,
+    Success,
+    Failed,
+    Error,
+    Unknown,
+}
+
+/// A page of executions, newest first.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExecutionPage)]
+pub(super) struct Page {
+    items: Vec<ExecutionDocument>,
+    /// Asks for the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// A call whose receipt was redeemed. What it lacks is left out.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Execution)]
+pub(super) struct ExecutionDocument {
+    jti: String,
+    backend: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    caller: String,
+    redeemed_by: String,
+    #[schema(value_type = u64)]
+    redeemed_at_unix_ms: UnixMillis,
+    /// `open` until somebody says what became of it.
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logged_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    logged_at_unix_ms: Option<UnixMillis>,
+}
+
+/// Logs what became of a call whose receipt was redeemed, once. An agent's key logs what it redeemed itself.
+#[utoipa::path(post, path = "/v1/executions", tag = "receipts", security(("standard" = []), ("agent" = [])),
+    request_body = LogBody,
+    responses((status = 201, description = "It is logged.", body = ExecutionDocument)))]
+pub(super) async fn log(
+    State(api): State<Api>,
+    Run { write, holder, body }: Run<LogBody>,
+) -> Result<Response, Problem> {
+    if body.note.as_ref().is_some_and(|note| note.len() > NOTE_BYTES_MAX) {
+        return Err(Problem::NoteTooLong);
+    }
+    if body.note.as_ref().is_some_and(|note| note.contains('\0')) {
+        return Err(Problem::BodyUnexpected);
+    }
+    let mut edit = match write.begin(&api).await? {
+        Ok(edit) => edit,
+        Err(repeated) => return Ok(repeated),
+    };
+    let execution = edit.execution(&body.jti.to_string()).await?;
+    let may_log = |execution: &Execution| holder.tier != Tier::Agent || execution.redeemed_by == holder.id;
+    let execution = execution.filter(may_log).ok_or(Problem::NotFound)?;
+    if execution.report.outcome != Outcome::Open {
+        return Err(Problem::AlreadyLogged);
+    }
+    let report = Report {
+        outcome: body.outcome.into(),
+        status: body.status,
+        duration_ms: body.duration_ms,
+        note: body.note,
+    };
+    let execution = edit.close_execution(execution, report).await?;
+    let report = &execution.report;
+    let details =
+        json!({"tool": execution.tool, "outcome": report.outcome.as_str(), "status": report.status});
+    let record = Record {
+        tenant: execution.tenant.clone(),
+        details: Some(details),
+        ..Record::of("execution.log", &execution.jti)
+    };
+    let document = ExecutionDocument::from(execution);
+    Ok(Done::json(StatusCode::CREATED, &document)?.commit(edit, &record).await?.into_response())
+}
+
+/// Calls of the organisation whose receipts were redeemed in the last 30 days, newest first.
+#[utoipa::path(get, path = "/v1/executions", tag = "receipts", params(ListQuery),
+    security(("management" = []), ("session" = [])),
+    responses((status = 200, description = "A page.", body = Page)))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    Reader(actor): Reader,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<Page>, Problem> {
+    let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
+    let limit = query.limit.unwrap_or(PAGE_DEFAULT);
+    let is_name =
+        |name: &String| (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.contains(char::is_control);
+    if !(1..=PAGE_MAX).contains(&limit) || !query.tool.as_ref().is_none_or(is_name) {
+        return Err(Problem::QueryUnexpected);
+    }
+    let before = match query.cursor {
+        Some(cursor) => Some(read_cursor(&cursor).ok_or(Problem::QueryUnexpected)?),
+        None => None,
+    };
+    let outcome = query.outcome.map(Outcome::from);
+    let filter = ExecutionFilter { org: actor.org, tool: query.tool, outcome, before, limit };
+    let executions = api.store.executions(&filter).await?;
+    let is_full = u32::try_from(executions.len()).is_ok_and(|count| count == limit);
+    let next_cursor = executions.last().filter(|_| is_full).map(write_cursor);
+    Ok(Json(Page { items: executions.into_iter().map(ExecutionDocument::from).collect(), next_cursor }))
+}
+
+impl From<OutcomeName> for Outcome {
+    fn from(name: OutcomeName) -> Self {
+        match name {
+            OutcomeName::Success => Self::Success,
+            OutcomeName::Failed => Self::Failed,
+            OutcomeName::Error => Self::Error,
+            OutcomeName::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<FilterName> for Outcome {
+    fn from(name: FilterName) -> Self {
+        match name {
+            FilterName::Open => Self::Open,
+            FilterName::Success => Self::Success,
+            FilterName::Failed => Self::Failed,
+            FilterName::Error => Self::Error,
+            FilterName::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<Execution> for ExecutionDocument {
+    fn from(execution: Execution) -> Self {
+        let Report { outcome, status, duration_ms, note } = execution.report;
+        Self {
+            jti: execution.jti,
+            backend: execution.backend,
+            tool: execution.tool,
+            tenant: execution.tenant,
+            resource: execution.resource,
+            method: execution.method,
+            caller: execution.caller,
+            redeemed_by: execution.redeemed_by,
+            redeemed_at_unix_ms: execution.redeemed_at,
+            outcome: outcome.as_str(),
+            status,
+            duration_ms,
+            note,
+            logged_by: execution.logged_by,
+            logged_at_unix_ms: execution.logged_at,
+        }
+    }
+}
+
+fn write_cursor(last: &Execution) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{}.{}", last.redeemed_at.0, last.jti))
+}
+
+fn read_cursor(text: &str) -> Option<(UnixMillis, String)> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    let (at, jti) = text.split_once('.')?;
+    let is_jti =
+        jti.len() == 22 && jti.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    Some((UnixMillis(at.parse().ok()?), jti.to_owned())).filter(|_| is_jti)
+}
