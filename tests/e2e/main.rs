@@ -16,6 +16,7 @@ mod bypass;
 mod commands;
 mod conformance;
 mod connections;
+mod control_plane;
 mod cors;
 mod credentials;
 mod drain;
