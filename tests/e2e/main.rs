@@ -13,6 +13,7 @@ mod authorization;
 mod backends;
 mod batches;
 mod bypass;
+mod checks;
 mod commands;
 mod conformance;
 mod connections;

@@ -351,3 +351,28 @@ fn arguments_are_held_against_the_schema() {
         }
     });
 }
+
+#[test]
+fn what_cannot_be_recorded_is_not_answered() {
+    on_both(async |database| {
+        let (running, _, runtime) = start(&database).await;
+        let body = json!({"backend": "files", "tool": "read"});
+        database.sql("ALTER TABLE activity RENAME TO elsewhere").await;
+        for _ in 0..3 {
+            running.post(&runtime, CHECK, &body).await.problem(503, "store_failed");
+        }
+        database.sql("ALTER TABLE elsewhere RENAME TO activity").await;
+        running.post(&runtime, CHECK, &body).await.json(200);
+        let list = running.get(0, "/v1/activity?action=permission.check").await.json(200);
+        assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
+        let metrics = send(running.address, "GET", "/metrics", "", "").await.body;
+        for line in [
+            "oakgate_activity_failures_total 3",
+            "oakgate_activity_queued 0",
+            "oakgate_activity_group_records_count 1",
+            "oakgate_permission_checks_total{permission=\"allowed\"} 1",
+        ] {
+            assert!(metrics.lines().any(|found| found == line), "{line} is missing in\n{metrics}");
+        }
+    });
+}
