@@ -20,6 +20,7 @@ mod connections;
 mod control_plane;
 mod cors;
 mod credentials;
+mod discovery;
 mod drain;
 mod endpoints;
 mod faults;
