@@ -50,6 +50,19 @@ INSERT INTO activity (id, org, at_unix_ms, action, object, actor, actor_kind, or
 
 INSERT INTO nonces (org, jti, expires_at_unix_ms) VALUES ('acme', '01900000-0000-7000-8000-00000000000a', 9000000000000);
 
+INSERT INTO executions (org, jti, backend, tool, tenant, resource, method, caller, redeemed_by, redeemed_at_unix_ms,
+    outcome, status, duration_ms, note, logged_by, logged_at_unix_ms) VALUES
+('acme', '01900000-0000-7000-8000-00000000000a', 'payments', 'payments.refund', 'tenant-1', 'ledger', 'write', 'agent-7',
+    'runtime', 5000, 'open', NULL, NULL, NULL, NULL, NULL),
+('acme', '01900000-0000-7000-8000-00000000000b', 'payments', NULL, NULL, NULL, NULL, 'agent-7',
+    'runtime', 5000, 'success', 200, 12, 'done', 'runtime', 6000),
+('acme', '01900000-0000-7000-8000-00000000000c', 'payments', NULL, NULL, NULL, NULL, 'agent-7',
+    'runtime', 5000, 'failed', 404, NULL, NULL, 'runtime', 6000),
+('acme', '01900000-0000-7000-8000-00000000000d', 'payments', NULL, NULL, NULL, NULL, 'agent-7',
+    'runtime', 5000, 'error', NULL, NULL, NULL, 'runtime', 6000),
+('acme', '01900000-0000-7000-8000-00000000000e', 'payments', NULL, NULL, NULL, NULL, 'agent-7',
+    'runtime', 5000, 'unknown', NULL, NULL, NULL, 'runtime', 6000);
+
 INSERT INTO repeats (org, actor, idempotency_key, request_sha256, status, etag, location, body, at_unix_ms) VALUES
 ('acme', 'deploy', 'one', '8888888888888888888888888888888888888888888888888888888888888888', 201, '"1"', '/v1/rules/refunds', '{}', 2000),
 ('acme', 'deploy', 'two', '9999999999999999999999999999999999999999999999999999999999999999', 204, NULL, NULL, '', 3000);
