@@ -9,6 +9,7 @@ mod backup;
 mod catalogue;
 mod credentials;
 mod database;
+mod drafts;
 mod edit;
 mod error;
 mod executions;
@@ -28,6 +29,9 @@ pub use backup::{BackupError, backup};
 pub(crate) use catalogue::{Entry, EntryKind};
 pub(crate) use credentials::{Credential, HolderAdded, HolderKind, Secret};
 pub use database::{StoreUrl, StoreUrlError};
+pub(crate) use drafts::{
+    Draft, DraftFilter, DraftLimits, DraftPosition, DraftState, Placed, Seen, SeenDraft,
+};
 pub(crate) use edit::{Begun, Edit, Kept, Record, Repeat};
 pub(crate) use executions::{Execution, ExecutionFilter, Outcome, Report};
 pub(crate) use holders::{Holder, Tier};
@@ -100,6 +104,13 @@ impl Store {
     /// Runs a statement of a test.
     pub(crate) async fn run(&self, sql: &'static str) {
         sqlx::query(sql).execute(&self.writer).await.unwrap();
+    }
+
+    /// What is written down of an organisation: who did what to what, in order.
+    pub(crate) async fn records(&self, org: &str) -> Vec<String> {
+        let sql =
+            "SELECT actor_kind || ' ' || action || ' ' || object FROM activity WHERE org = $1 ORDER BY id";
+        sqlx::query_scalar(sql).bind(org).fetch_all(&self.writer).await.unwrap()
     }
 
     /// How many rows a table has.

@@ -32,6 +32,7 @@ mod lists;
 mod mcp;
 mod mtls;
 mod openapi;
+mod orgs;
 mod policies;
 mod rates;
 mod refusals;
