@@ -15,7 +15,7 @@ const FAULTS: u16 = 500;
 /// Runs a test on SQLite, and again on a real PostgreSQL.
 fn on_both(test: impl Fn(&ControlPlane)) {
     for database in [Database::sqlite(), Database::postgres()] {
-        let control_plane = ControlPlane::start(&database, &[]);
+        let control_plane = ControlPlane::start(database, &[]);
         test(&control_plane);
         control_plane.assert_well();
     }

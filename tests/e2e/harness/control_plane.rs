@@ -1,4 +1,4 @@
-//! The control plane alone, with one organisation and a key of each tier.
+//! The control plane alone, with one organisation: a key of each tier, and a person.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::program::{Program, oakgate, oakgate_command};
 use super::{Answer, request, wait_for};
 
 /// The organisation.
-pub(crate) const ORG: &str = "acme";
+const ORG: &str = "acme";
 
 /// Where a control plane keeps everything. It goes away with its test.
 pub(crate) enum Database {
@@ -29,6 +29,7 @@ pub(crate) struct ControlPlane {
     /// By their names in the description.
     credentials: BTreeMap<&'static str, String>,
     _folder: TempDir,
+    _database: Database,
 }
 
 impl Database {
@@ -50,11 +51,12 @@ impl Database {
 
 impl ControlPlane {
     /// `arguments` of the program come before its command.
-    pub(crate) fn start(database: &Database, arguments: &[&str]) -> Self {
+    pub(crate) fn start(database: Database, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings(folder.path(), database);
-        let (status, management, errors) = oakgate(&["orgs", "add", ORG, "--config", &settings], "");
-        assert_eq!(status, 0, "{errors}");
+        let settings = settings(folder.path(), &database);
+        let management = printed_by(&["orgs", "add", ORG, "--config", &settings]);
+        let session =
+            printed_by(&["people", "add", ORG, "ada", "--level1", "--level2", "--config", &settings]);
         let mut command = oakgate_command();
         command.args(arguments).args(["control-plane", "--config", &settings]);
         let mut program = Program::start(&mut command);
@@ -64,9 +66,10 @@ impl ControlPlane {
         });
         let document = request(&address, "GET", "/openapi.json", &[], b"");
         assert_eq!(document.status, 200);
-        let credentials = keys(&address, management.trim());
+        let mut credentials = keys(&address, &management);
+        credentials.insert("session", session);
         let description = Description::new(document.json());
-        Self { program, address, description, credentials, _folder: folder }
+        Self { program, address, description, credentials, _folder: folder, _database: database }
     }
 
     pub(crate) fn operations(&self) -> Vec<Operation> {
@@ -84,13 +87,7 @@ impl ControlPlane {
         &self.credentials
     }
 
-    pub(crate) fn request(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Answer {
+    pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         request(&self.address, method, path, headers, body)
     }
 
@@ -106,6 +103,13 @@ impl ControlPlane {
         let answer = self.request("GET", "/readyz", &[], b"");
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
+}
+
+/// The one line that a command of the host's own operator prints.
+fn printed_by(arguments: &[&str]) -> String {
+    let (status, output, errors) = oakgate(arguments, "");
+    assert_eq!(status, 0, "{errors}");
+    output.trim().to_owned()
 }
 
 fn settings(folder: &Path, database: &Database) -> String {

@@ -65,21 +65,30 @@ impl Description {
 
     /// A body that the operation's schema asks for, with nothing that may be left out.
     pub(crate) fn body(&self, operation: &Operation) -> Option<Value> {
-        Some(self.sample(operation.body.as_ref()?, &[], "", DEPTH_MAX))
+        Some(self.sample(operation.body.as_ref()?, None, DEPTH_MAX))
     }
 
     /// Every place of the body where any text may be.
     pub(crate) fn text_places(&self, operation: &Operation) -> Vec<Place> {
+        self.places(operation, &["string"])
+    }
+
+    /// Every place of the body where a number may be.
+    pub(crate) fn number_places(&self, operation: &Operation) -> Vec<Place> {
+        self.places(operation, &["integer", "number"])
+    }
+
+    fn places(&self, operation: &Operation, kinds: &[&str]) -> Vec<Place> {
         let mut places = Vec::new();
         if let Some(schema) = &operation.body {
-            self.find_texts(schema, &mut Vec::new(), &mut places);
+            self.find(schema, kinds, &mut Vec::new(), &mut places);
         }
         places
     }
 
-    /// The same body with a text at a place.
-    pub(crate) fn body_with(&self, operation: &Operation, place: &[String], text: &str) -> Value {
-        self.sample(operation.body.as_ref().unwrap(), place, text, DEPTH_MAX)
+    /// The same body with something at a place.
+    pub(crate) fn body_with(&self, operation: &Operation, place: &[String], value: &Value) -> Value {
+        self.sample(operation.body.as_ref().unwrap(), Some((place, value)), DEPTH_MAX)
     }
 
     /// A schema that is not a reference, nor a choice: of several the first that is not `null`.
@@ -96,67 +105,68 @@ impl Description {
         }
     }
 
-    fn find_texts(&self, schema: &Value, here: &mut Place, found: &mut Vec<Place>) {
+    fn find(&self, schema: &Value, kinds: &[&str], here: &mut Place, found: &mut Vec<Place>) {
         let schema = self.resolve(schema);
         if here.len() > DEPTH_MAX {
             return;
         }
         match kind(schema) {
-            "string" if schema.get("enum").is_none() && schema.get("const").is_none() => {
-                found.push(here.clone());
+            kind if kinds.contains(&kind) => {
+                if schema.get("enum").is_none() && schema.get("const").is_none() {
+                    found.push(here.clone());
+                }
             }
             "object" => {
                 for (name, property) in schema["properties"].as_object().into_iter().flatten() {
                     here.push(name.clone());
-                    self.find_texts(property, here, found);
+                    self.find(property, kinds, here, found);
                     here.pop();
                 }
             }
             "array" => {
                 here.push("-".to_owned());
-                self.find_texts(&schema["items"], here, found);
+                self.find(&schema["items"], kinds, here, found);
                 here.pop();
             }
             _ => {}
         }
     }
 
-    fn sample(&self, schema: &Value, place: &[String], text: &str, depth: usize) -> Value {
+    /// A value that the schema asks for; `chosen`: with this value at that place.
+    fn sample(&self, schema: &Value, chosen: Option<(&[String], &Value)>, depth: usize) -> Value {
         let schema = self.resolve(schema);
-        for known in ["const", "default", "example"] {
-            if let Some(value) = schema.get(known).filter(|_| place.is_empty() && text.is_empty()) {
-                return value.clone();
-            }
+        if let Some(([], value)) = chosen {
+            return value.clone();
         }
-        if let Some(value) = schema["enum"].as_array().and_then(|values| values.first()) {
+        let known = ["const", "default", "example"].iter().find_map(|name| schema.get(name));
+        let first = schema["enum"].as_array().and_then(|values| values.first());
+        if let Some(value) = known.or(first).filter(|_| chosen.is_none()) {
             return value.clone();
         }
         match kind(schema) {
-            "string" if text.is_empty() || !place.is_empty() => json!("a"),
-            "string" => json!(text),
+            "string" => json!("a"),
             "integer" | "number" => schema.get("minimum").cloned().unwrap_or(json!(1)),
             "boolean" => json!(false),
-            "array" => match place.split_first() {
-                Some((_, rest)) if depth > 0 => {
-                    json!([self.sample(&schema["items"], rest, text, depth - 1)])
+            "array" => match chosen {
+                Some(([_, rest @ ..], value)) if depth > 0 => {
+                    json!([self.sample(&schema["items"], Some((rest, value)), depth - 1)])
                 }
                 _ => json!([]),
             },
-            _ => self.sample_object(schema, place, text, depth),
+            _ => self.sample_object(schema, chosen, depth),
         }
     }
 
-    fn sample_object(&self, schema: &Value, place: &[String], text: &str, depth: usize) -> Value {
+    fn sample_object(&self, schema: &Value, chosen: Option<(&[String], &Value)>, depth: usize) -> Value {
         let mut object = Map::new();
         let required: Vec<_> = schema["required"].as_array().into_iter().flatten().collect();
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-            let chosen = place.split_first().filter(|(first, _)| *first == name);
             let value = match chosen {
-                Some((_, rest)) => self.sample(property, rest, text, depth.saturating_sub(1)),
-                None if required.contains(&&json!(name)) => {
-                    self.sample(property, &[], "", depth.saturating_sub(1))
+                Some(([first, rest @ ..], value)) if first == name => {
+                    self.sample(property, Some((rest, value)), depth.saturating_sub(1))
                 }
-                None => continue,
+                _ if depth > 0 && required.contains(&&json!(name)) => self.sample(property, None, depth - 1),
+                _ => continue,
             };
             object.insert(name.clone(), value);
         }
@@ -168,7 +178,9 @@ impl Operation {
     /// The path with one word for each of its parameters.
     pub(crate) fn path_with(&self, word: &str) -> String {
         let escaped = percent_encoded(word);
-        self.in_path.iter().fold(self.path.clone(), |path, name| path.replace(&format!("{{{name}}}"), &escaped))
+        self.in_path
+            .iter()
+            .fold(self.path.clone(), |path, name| path.replace(&format!("{{{name}}}"), &escaped))
     }
 
     pub(crate) fn has_body(&self) -> bool {

@@ -30,8 +30,7 @@ enum Framing {
 
 #[test]
 fn a_body_without_end_is_refused_early_and_leaves_memory_as_it_was() {
-    let database = Database::sqlite();
-    let control_plane = ControlPlane::start(&database, &[]);
+    let control_plane = ControlPlane::start(Database::sqlite(), &[]);
     let operations = control_plane.operations();
     let with_body: Vec<_> = operations.iter().filter(|operation| operation.has_body()).collect();
     assert!(!with_body.is_empty());
@@ -54,7 +53,9 @@ fn a_body_without_end_is_refused_early_and_leaves_memory_as_it_was() {
             let operation = with_body[place % with_body.len()];
             let framing = if place % 2 == 0 { Framing::Length } else { Framing::Chunked };
             let control_plane = &control_plane;
-            scope.spawn(move || assert_eq!(flood(control_plane, operation, framing).0, 413, "{}", operation.path));
+            scope.spawn(move || {
+                assert_eq!(flood(control_plane, operation, framing).0, 413, "{}", operation.path)
+            });
         }
     });
     let grown = control_plane.resident_kib_max() - before;
@@ -152,8 +153,7 @@ fn json_that_is_hard_to_read_is_refused_by_name() {
 
 #[test]
 fn a_member_that_comes_twice_and_one_that_nobody_knows_are_refused() {
-    let database = Database::sqlite();
-    let control_plane = ControlPlane::start(&database, &[]);
+    let control_plane = ControlPlane::start(Database::sqlite(), &[]);
     let mut twice = 0;
     for operation in control_plane.operations().iter().filter(|operation| operation.has_body()) {
         let body = control_plane.description.body(operation).unwrap();
@@ -193,7 +193,8 @@ fn numbers_of_any_size_are_taken_or_refused_by_name() {
         for operation in control_plane.operations().iter().filter(|operation| operation.has_body()) {
             for place in control_plane.description.number_places(operation) {
                 for number in NUMBERS {
-                    let body = control_plane.description.body_with_number(operation, &place, number);
+                    let body = control_plane.description.body_with(operation, &place, &json!("NUMBER"));
+                    let body = body.to_string().replace("\"NUMBER\"", number);
                     let answer = send(control_plane, operation, &operation.path_with("a"), body.as_bytes());
                     assert_answered(&answer, &format!("{} {place:?} {number}", operation.path));
                 }
@@ -204,8 +205,7 @@ fn numbers_of_any_size_are_taken_or_refused_by_name() {
 
 #[test]
 fn a_form_or_no_type_at_all_is_not_read_as_json() {
-    let database = Database::sqlite();
-    let control_plane = ControlPlane::start(&database, &[]);
+    let control_plane = ControlPlane::start(Database::sqlite(), &[]);
     for operation in control_plane.operations().iter().filter(|operation| operation.has_body()) {
         let body = control_plane.description.body(operation).unwrap().to_string();
         let credential = control_plane.credential(operation);

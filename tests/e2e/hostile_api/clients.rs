@@ -1,5 +1,6 @@
 //! Clients that are slow, silent or many.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::fields;
@@ -13,8 +14,7 @@ const CUT_WITHIN: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_body_that_comes_a_byte_a_second_is_cut() {
-    let database = Database::sqlite();
-    let control_plane = ControlPlane::start(&database, &[]);
+    let control_plane = ControlPlane::start(Database::sqlite(), &[]);
     let operations = control_plane.operations();
     let operation = operations.iter().find(|operation| operation.has_body()).unwrap();
     let mut connection = Connection::open(&control_plane.address);
@@ -23,9 +23,8 @@ fn a_body_that_comes_a_byte_a_second_is_cut() {
     connection.send(&operation.method, &operation.path_with("a"), &length, b"");
     let since = Instant::now();
     let answer = std::thread::scope(|scope| {
-        let mut writer = connection.second_hand();
+        let mut writer = connection.writer();
         scope.spawn(move || {
-            use std::io::Write;
             while since.elapsed() < CUT_WITHIN && writer.write_all(b" ").is_ok() {
                 std::thread::sleep(Duration::from_secs(1));
             }
@@ -41,8 +40,7 @@ fn a_body_that_comes_a_byte_a_second_is_cut() {
 
 #[test]
 fn three_hundred_silent_connections_keep_nobody_out_for_long() {
-    let database = Database::sqlite();
-    let control_plane = ControlPlane::start(&database, &[]);
+    let control_plane = ControlPlane::start(Database::sqlite(), &[]);
     let before = control_plane.resident_kib_max();
     let silent: Vec<_> = (0..CONNECTIONS).map(|_| Connection::open(&control_plane.address)).collect();
     let since = Instant::now();
@@ -58,8 +56,7 @@ fn three_hundred_silent_connections_keep_nobody_out_for_long() {
 
 #[test]
 fn three_hundred_at_once_are_all_answered() {
-    let database = Database::sqlite();
-    let control_plane = ControlPlane::start(&database, &[]);
+    let control_plane = ControlPlane::start(Database::sqlite(), &[]);
     std::thread::scope(|scope| {
         for _ in 0..CONNECTIONS {
             scope.spawn(|| {
