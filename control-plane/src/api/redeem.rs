@@ -29,7 +29,6 @@ pub(super) struct RedeemBody {
     /// The backend that was called: `aud`.
     #[schema(min_length = 1, max_length = 256)]
     backend: String,
-    /// `grant`: it came from a permission check. `stamp`: a proxy set it on what it forwarded.
     #[serde(rename = "use", default)]
     #[schema(inline)]
     use_: UseName,
@@ -47,6 +46,7 @@ pub(super) struct RedeemBody {
     body_sha256: Option<Digest>,
 }
 
+/// `grant`: it came from a permission check. `stamp`: a proxy set it on what it forwarded.
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum UseName {
