@@ -37,6 +37,7 @@ mod openapi;
 mod orgs;
 mod policies;
 mod rates;
+mod redis;
 mod refusals;
 mod reload;
 mod rest;

@@ -152,7 +152,7 @@ impl ActivityQuery {
             actor: self.actor,
             object: self.object,
             tenant: self.tenant,
-            permission: self.permission.map(|permission| permission.as_str().to_owned()),
+            permission: self.permission.map(PermissionName::as_str),
             since: self.since.map(|Moment(since)| since),
             until: self.until.map(|Moment(until)| until),
             before,
