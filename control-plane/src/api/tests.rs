@@ -7,6 +7,7 @@ mod executions;
 mod keys;
 mod openapi;
 mod orgs;
+mod paging;
 mod policy;
 mod receipts;
 
