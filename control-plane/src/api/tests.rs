@@ -10,6 +10,7 @@ mod keys;
 mod openapi;
 mod orgs;
 mod pieces;
+mod paging;
 mod policy;
 mod receipts;
 
