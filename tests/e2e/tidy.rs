@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("config", &["policy", "protocol"]),
     ("policy-sync", &["policy"]),
     ("proxy", &["config", "policy", "policy-sync", "protocol", "receipt"]),
-    ("control-plane", &["policy", "policy-sync"]),
+    ("control-plane", &["policy", "policy-sync", "receipt"]),
     ("oakgate", &["config", "control-plane", "policy", "policy-sync", "protocol", "proxy", "receipt"]),
 ];
 /// What a pure crate must not know.

@@ -2,6 +2,8 @@
 
 mod catalogue;
 mod client;
+mod drafts;
+mod edits;
 mod executions;
 mod keys;
 mod openapi;

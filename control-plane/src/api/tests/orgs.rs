@@ -1,6 +1,8 @@
 //! The wall between organisations, and who may do what. Both are tried on every operation of the server's own
 //! description: one that is added to it is tried too, and fails here until it is seeded.
 
+use super::openapi::check;
+use super::receipts::{grant, redeem, signed, with_receipts};
 use super::*;
 
 const JSON: &str = "Content-Type: application/json\r\n";
@@ -22,7 +24,7 @@ const SEEDS: [(&str, &str, &str); 6] = [
         "PUT",
         "/v1/policy",
         r#"{"format":1,"org":"acme","categories":[{"name":"walled-category"}],
-        "tools":[{"name":"walled-tool","tags":["behind-the-wall"]}],
+        "tools":[{"name":"walled-listed","tags":["behind-the-wall"]}],
         "rules":[{"id":"walled-rule","permission":"disabled","reason":"behind-the-wall"}]}"#,
     ),
 ];
@@ -38,6 +40,8 @@ struct Operation {
     security: Vec<String>,
     /// A body that it takes, if it takes one.
     body: String,
+    /// The body names something of the first organisation.
+    names_theirs: bool,
 }
 
 impl Operation {
@@ -62,6 +66,7 @@ impl Operation {
                     path: path.clone(),
                     security: security.iter().flat_map(|one| -> Vec<String> { names(one) }).collect(),
                     body,
+                    names_theirs: false,
                 }
             })
             .collect()
@@ -110,9 +115,22 @@ fn sample(document: &Value, schema: &Value) -> Value {
     }
 }
 
+/// Bodies that name something of the first organisation, by where they are posted: an execution, and a receipt.
+async fn theirs(running: &Running) -> [(&'static str, Value); 2] {
+    let receipt = |number| {
+        let claims = receipt::Claims { resource: Some(WORDS.into()), ..grant(number) };
+        json!({"receipt": signed(&claims), "backend": claims.aud})
+    };
+    let key = running.key(ORG, "walled-files", Tier::Standard).await;
+    let redeemed = redeem(running, &key, &receipt(1)).await.json(200);
+    let execution = json!({"jti": redeemed["claims"]["jti"], "outcome": "success"});
+    [("/v1/executions", execution), ("/v1/receipts/redeem", receipt(2))]
+}
+
 /// A control plane in which the first organisation has something of everything.
 struct Walled {
     running: Running,
+    document: Value,
     operations: Vec<Operation>,
     manager: String,
     person: String,
@@ -121,19 +139,24 @@ struct Walled {
 
 impl Walled {
     async fn start(database: &Database) -> Self {
-        let mut running = Running::start(database, &[approver("walled-ada", true, true)]).await;
+        let mut running = Running::with(with_receipts(database), &[approver("walled-ada", true, true)]).await;
         let document = send(running.address, "GET", "/openapi.json", "", "").await.json(200);
         let manager = running.key(ORG, "walled-admin", Tier::Management).await;
         let person = format!("Authorization: Bearer {}\r\n", running.sessions[0].expose());
         running.open(1, r#"{"note":"behind-the-wall"}"#).await;
+        running.see("walled-tool", WORDS).await;
         for (method, path, body) in SEEDS {
             let version = if path == "/v1/policy" { "If-Match: \"0\"\r\n" } else { "" };
             let fields = format!("{manager}{JSON}{version}");
             let answer = send(running.address, method, path, &fields, body).await;
             assert!(matches!(answer.status, 200 | 201), "{method} {path}: {}", answer.body);
         }
-        let operations = Operation::all(&document);
-        Self { running, operations, manager, person, strangers: 0 }
+        let mut operations = Operation::all(&document);
+        for (path, body) in theirs(&running).await {
+            let named = operations.iter_mut().find(|one| one.method == "POST" && one.path == path).unwrap();
+            (named.body, named.names_theirs) = (body.to_string(), true);
+        }
+        Self { running, document, operations, manager, person, strangers: 0 }
     }
 
     /// The credential of the first organisation that may do it.
@@ -163,6 +186,13 @@ impl Walled {
         path
     }
 
+    /// Panics unless the description has such an answer.
+    fn check(&self, operation: &Operation, answer: &Answer) {
+        if answer.status != 204 {
+            check(&self.document, &operation.path, &operation.method.to_lowercase(), answer);
+        }
+    }
+
     /// Everything that the first organisation can see of itself.
     async fn view(&self) -> Vec<(String, String)> {
         let mut view = Vec::new();
@@ -171,6 +201,7 @@ impl Walled {
             let path = self.fill(&operation.path).await;
             let answer = operation.send(self.running.address, &path, self.owner(operation)).await;
             assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+            self.check(operation, &answer);
             view.push((path, answer.body));
         }
         view
@@ -218,9 +249,11 @@ fn nothing_of_an_organisation_is_seen_or_changed_by_another() {
                     // One may have a thing of the same name: it is one's own.
                     assert!(answer.status == 404 || is_own, "{tried} {}", answer.body);
                 }
+                assert!(answer.status >= 400 || !operation.names_theirs, "{tried} {}", answer.body);
                 for words in [WORDS, ORG].into_iter().chain([NAME].into_iter().filter(|_| !is_own)) {
                     assert!(!answer.body.contains(words), "{tried} says `{words}`: {}", answer.body);
                 }
+                walled.check(operation, &answer);
                 attempts += 1;
             }
         }
