@@ -171,6 +171,18 @@ impl Metrics {
         self.activity_failures.inc();
     }
 
+    /// How many groups of records were written.
+    #[cfg(test)]
+    pub(crate) fn groups(&self) -> u64 {
+        self.activity_group.get_sample_count()
+    }
+
+    /// How many questions could not be recorded.
+    #[cfg(test)]
+    pub(crate) fn failures(&self) -> u64 {
+        self.activity_failures.get()
+    }
+
     /// How many records wait now.
     pub(crate) fn set_queued(&self, records: usize) {
         self.activity_queued.set(i64::try_from(records).unwrap_or(i64::MAX));

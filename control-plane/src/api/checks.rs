@@ -84,8 +84,8 @@ pub(super) async fn check(
     let Asked { holder, revision, origin, body } = asked;
     let actor = actor(&holder);
     let question = Question::read(body, holder)?;
-    let receipts = api.receipts.as_ref().ok_or(Problem::ReceiptsOff)?;
     let snapshot = api.policies.at_least(&actor.org, revision).await?.ok_or(Problem::NoPolicy)?;
+    let receipts = api.receipts.as_ref().ok_or(Problem::ReceiptsOff)?;
     let call = question.call();
     let now = clock::now();
     let decision = decide(&snapshot, &call, None, now);

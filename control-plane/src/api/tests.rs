@@ -1,6 +1,8 @@
 //! The whole control plane over a real port, with the real link.
 
+mod activity;
 mod catalogue;
+mod checks;
 mod client;
 mod drafts;
 mod edits;
