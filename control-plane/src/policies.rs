@@ -133,6 +133,11 @@ impl Policies {
     /// The policy in force, as the store has it now; `None`: the organisation has none.
     pub(crate) async fn in_force(&self, org: &str) -> Result<Option<Arc<Snapshot>>, StoreError> {
         let newest = self.store.newest_revision(org).await?;
+        self.at_least(org, newest).await
+    }
+
+    /// The policy in force, which was seen to be of this revision a moment ago; `None`: the organisation has none.
+    pub(crate) async fn at_least(&self, org: &str, newest: u64) -> Result<Option<Arc<Snapshot>>, StoreError> {
         if newest == 0 {
             return Ok(None);
         }

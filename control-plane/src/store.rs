@@ -4,11 +4,13 @@
 //! time is over), then reads, asks `policy::approval::apply`, and writes only if nothing changed in between.
 //! A change that was answered is on the disk.
 
+mod activity;
 mod approvals;
 mod backup;
 mod catalogue;
 mod credentials;
 mod database;
+mod drafts;
 mod edit;
 mod error;
 mod executions;
@@ -23,12 +25,18 @@ mod pulse;
 mod row;
 mod settle;
 
+pub(crate) use activity::{
+    Activity, ActivityFilter, GROUP_MAX as ACTIVITY_GROUP_MAX, Kept as KeptActivity, Record,
+};
 pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
 pub use backup::{BackupError, backup};
 pub(crate) use catalogue::{Entry, EntryKind};
 pub(crate) use credentials::{Credential, HolderAdded, HolderKind, Secret};
 pub use database::{StoreUrl, StoreUrlError};
-pub(crate) use edit::{Begun, Edit, Kept, Record, Repeat};
+pub(crate) use drafts::{
+    Draft, DraftFilter, DraftLimits, DraftPosition, DraftState, Placed, Seen, SeenDraft,
+};
+pub(crate) use edit::{Begun, Edit, Kept, Repeat};
 pub(crate) use executions::{Execution, ExecutionFilter, Outcome, Report};
 pub(crate) use holders::{Holder, Tier};
 pub(crate) use opening::{Opened, Opening};
@@ -100,6 +108,13 @@ impl Store {
     /// Runs a statement of a test.
     pub(crate) async fn run(&self, sql: &'static str) {
         sqlx::query(sql).execute(&self.writer).await.unwrap();
+    }
+
+    /// What is written down of an organisation: who did what to what, in order.
+    pub(crate) async fn records(&self, org: &str) -> Vec<String> {
+        let sql =
+            "SELECT actor_kind || ' ' || action || ' ' || object FROM activity WHERE org = $1 ORDER BY id";
+        sqlx::query_scalar(sql).bind(org).fetch_all(&self.writer).await.unwrap()
     }
 
     /// How many rows a table has.

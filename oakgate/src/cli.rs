@@ -1,5 +1,6 @@
 //! The command line.
 
+mod orgs;
 mod tools;
 
 use std::net::SocketAddr;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::orgs::{OrgsCommand, OrgsOptions, PeopleCommand, PeopleOptions};
 pub(crate) use self::tools::{ToolsCommand, ToolsOptions};
 use crate::log::LogFormat;
 
@@ -50,6 +52,10 @@ pub(crate) enum Command {
     Approvals(ApprovalsOptions),
     /// See what backends show of their tools, and accept it
     Tools(ToolsOptions),
+    /// Add organisations to a control plane, and give them management keys
+    Orgs(OrgsOptions),
+    /// Add the people who decide, and end their sessions
+    People(PeopleOptions),
     /// Make API keys
     #[command(subcommand)]
     Keys(KeysCommand),

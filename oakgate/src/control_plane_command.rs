@@ -24,6 +24,10 @@ pub(crate) fn run(options: &ControlPlaneOptions) -> Done {
         let keys = receipts.map(|receipts| ReceiptKeys::load(&settings.name, receipts)).transpose()?;
         let control_plane = open(&settings, keys.as_ref()).await?;
         tracing::info!(%address, store = %store(&settings)?, "control plane");
+        if control_plane.orgs().list().await.is_ok_and(|orgs| orgs.is_empty()) {
+            let next = format!("oakgate orgs add NAME --config {}", options.config.display());
+            tracing::warn!(next, "there is no organisation yet: add one, with its first management key");
+        }
         let reread = watch(keys);
         let shutdown = async move {
             while signals.next().await == Asked::Reread {

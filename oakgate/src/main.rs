@@ -9,6 +9,7 @@ mod demo;
 mod exit;
 mod keys;
 mod log;
+mod orgs;
 mod policy_command;
 mod proxy_command;
 mod receipt_command;
@@ -43,6 +44,8 @@ fn main() -> ExitCode {
         Command::Receipt(command) => receipt_command::run(&command),
         Command::Approvals(command) => approvals::run(&command),
         Command::Tools(options) => tools::run(&options),
+        Command::Orgs(options) => orgs::run(&options),
+        Command::People(options) => orgs::run_people(&options),
         Command::Keys(command) => keys::run(&command),
         Command::Refusals(options) => refusals::run(&options),
         Command::Config(command) => config_command::run(&command),

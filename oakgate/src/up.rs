@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use config::{Environment, Settings, StorePlace};
-use control_plane::NewPerson;
+use control_plane::{FIRST_KEY_ID, NewPerson, Orgs, OrgsError};
 use policy::approval::{Approver, PersonId};
 use tokio::sync::oneshot;
 
@@ -33,6 +33,8 @@ struct Plan {
     control_plane: config::ControlPlane,
     /// Where the first person's session goes.
     session_file: PathBuf,
+    /// Where the organisation's first management key goes.
+    management_key_file: PathBuf,
     demonstration: Option<demonstration::Made>,
 }
 
@@ -54,17 +56,18 @@ fn from_file(file: &Path) -> Result<Plan, Failure> {
     let control_plane = settings.control_plane.ok_or_else(|| missing("control_plane"))?;
     Ok(Plan {
         proxy: settings.proxy.ok_or_else(|| missing("proxy"))?,
-        session_file: session_file(file, &control_plane.store),
+        session_file: secret_file(file, &control_plane.store, "session"),
+        management_key_file: secret_file(file, &control_plane.store, "management-key"),
         control_plane,
         demonstration: None,
     })
 }
 
 /// Beside the store where that is a file, else beside the settings.
-fn session_file(settings: &Path, store: &StorePlace) -> PathBuf {
+fn secret_file(settings: &Path, store: &StorePlace, what: &str) -> PathBuf {
     match store {
-        StorePlace::File(file) => file.with_extension("session"),
-        StorePlace::Postgres { .. } => settings.with_extension("session"),
+        StorePlace::File(file) => file.with_extension(what),
+        StorePlace::Postgres { .. } => settings.with_extension(what),
     }
 }
 
@@ -75,7 +78,7 @@ async fn serve(plan: Plan) -> Done {
     let keys = ReceiptKeys::load(&plan.control_plane.name, &receipts(&plan))?;
     let control_plane = open(&plan.control_plane, Some(&keys)).await?;
     let reread = watch(Some(keys));
-    let people = control_plane.people();
+    let (people, orgs) = (control_plane.people(), control_plane.orgs());
     let (proxy_end, control_end) = policy_sync::link(LINK_MESSAGES);
     let (stop_control, stopped) = oneshot::channel::<()>();
     let mut serving = tokio::spawn(control_plane.serve(listener, Some(control_end), async {
@@ -85,7 +88,10 @@ async fn serve(plan: Plan) -> Done {
     let running = proxy::start(plan.proxy, Some(proxy_end)).await.map_err(|error| start_failure(&error))?;
     let session_file = plan.session_file;
     match running.org() {
-        Some(org) => first_person(&people, &org, &session_file).await?,
+        Some(org) => {
+            first_key(&orgs, &org, &plan.management_key_file).await?;
+            first_person(&people, &org, &session_file).await?;
+        }
         None => tracing::warn!(
             "no policy is in force, so it is not known whose people these are; nobody can approve"
         ),
@@ -148,6 +154,24 @@ async fn first_person(people: &control_plane::People, org: &str, session_file: &
         return write_secret(session_file, session.expose());
     }
     Ok(())
+}
+
+/// Somebody must be able to configure. The first management key goes to a file that only this user can read; another
+/// takes its place if that file is gone.
+async fn first_key(orgs: &Orgs, org: &str, file: &Path) -> Done {
+    if file.exists() {
+        return Ok(());
+    }
+    let key = match orgs.add(org, FIRST_KEY_ID).await {
+        Err(OrgsError::Exists) => orgs.new_key(org, FIRST_KEY_ID).await,
+        made => made,
+    };
+    match key {
+        Ok(key) => write_secret(file, key.expose()),
+        // Somebody has taken its place by another, and holds that.
+        Err(OrgsError::KeyTaken) => Ok(()),
+        Err(error) => Err(Failure::Fault(format!("the first management key: {error}"))),
+    }
 }
 
 /// Writes a file that only this user can read; one that is there already is replaced.

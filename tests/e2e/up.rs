@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{Client, Gate, oakgate_command, wait_for};
 
+/// Files that only their owner may read.
+const SECRETS: [&str; 4] = ["keys.yaml", "receipts.jwks", "session", "management-key"];
+
 fn up(folder: tempfile::TempDir) -> Gate {
     let mut command = oakgate_command();
     command.arg("up").arg("--data").arg(folder.path().join("data"));
@@ -20,10 +23,11 @@ fn commands(screen: &[String]) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
     let mut open = false;
     for line in screen {
-        let starts = line.starts_with("curl ") || line.contains(" approvals ");
+        let starts =
+            line.starts_with("curl ") || line.starts_with("Configure ") || line.contains(" approvals ");
         match commands.last_mut() {
             Some(last) if open => last.push_str(&format!("\n{line}")),
-            _ if starts => commands.push(line.clone()),
+            _ if starts => commands.push(line.trim_start_matches("Configure ").to_owned()),
             _ => continue,
         }
         let last = commands.last().unwrap();
@@ -57,6 +61,8 @@ fn the_screen_leads_through_all_three_verdicts() {
     assert!(paste(&find(&["delete_all_notes"]), &key).contains("Unknown tool"));
     assert!(paste(&find(&["DELETE"]), &key).contains("Not executed: policy does not allow it"));
     assert!(paste(&find(&["refunds"]), &key).contains("refunded_cents"));
+    let configured = paste(&find(&["management-key"]), "");
+    assert!(configured.contains(r#""id":"admin""#), "{configured}");
     let write = find(&["write_note"]);
     let held = std::thread::spawn(move || paste(&write, &key));
     let list = find(&["approvals list"]);
@@ -77,17 +83,17 @@ fn a_second_start_keeps_what_the_first_one_made() {
         .program
         .wait_for_output("the key", |line| line.strip_prefix("export OAKGATE_KEY=").map(str::to_owned));
     let secret = |gate: &Gate, name: &str| std::fs::read(gate.path(&format!("data/{name}"))).unwrap();
-    let before = ["keys.yaml", "receipts.jwks", "session"].map(|name| secret(&gate, name));
+    let before = SECRETS.map(|name| secret(&gate, name));
     let Gate { program, folder, .. } = gate;
     program.signal("-TERM");
     drop(program);
     let gate = up(folder);
-    assert_eq!(["keys.yaml", "receipts.jwks", "session"].map(|name| secret(&gate, name)), before);
+    assert_eq!(SECRETS.map(|name| secret(&gate, name)), before);
     wait_for("the whole screen", || {
         gate.program.output().iter().any(|line| line.starts_with("Stop")).then_some(())
     });
     assert!(!gate.program.output().join("\n").contains(&key), "the key is shown once");
-    for name in ["keys.yaml", "receipts.jwks", "session"] {
+    for name in SECRETS {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::metadata(gate.path(&format!("data/{name}"))).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{name} is for this user only");

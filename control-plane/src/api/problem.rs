@@ -10,9 +10,11 @@ use serde::Serialize;
 use strum::{EnumIter, IntoEnumIterator};
 use utoipa::ToSchema;
 
+use super::checks::CheckDocument;
 use crate::approvals::DecideError;
 use crate::nonces::NoncesUnavailable;
 use crate::policies::NotProposed;
+use crate::recorder::NotRecorded;
 use crate::store::StoreError;
 
 /// Why a request was not done.
@@ -21,13 +23,17 @@ pub(super) enum Problem {
     AlreadyDecided,
     AlreadyLogged,
     ApprovalEnded,
+    ArgsUnexpected,
     BodyNotJson,
     BodyTooLarge,
     BodyUnexpected,
     Busy,
+    CallUnexpected,
     CannotConfigure,
+    CannotNameTenant,
     CannotRun,
     ContentType,
+    DraftAccepted,
     ExpiryPast,
     HostNotAllowed,
     IdTaken,
@@ -41,13 +47,18 @@ pub(super) enum Problem {
     LastManagementKey,
     MethodNotAllowed,
     NameUnexpected,
+    NoPolicy,
     NoncesUnavailable,
+    NoDefinition,
+    /// What was found instead of a grant.
+    NotAllowed(Option<Box<CheckDocument>>),
     NotFound,
     NotInGroup,
     NoteTooLong,
     /// The mistakes in it.
     PolicyRefused(Vec<String>),
     QueryUnexpected,
+    ReceiptFailed,
     ReceiptRefused(RefusedReceipt),
     ReceiptsOff,
     RequesterCannotDecide,
@@ -57,7 +68,10 @@ pub(super) enum Problem {
     StoreFull,
     TierHasNoTenant,
     TimedOut,
+    TooBusy,
+    ToolListed,
     TooMany,
+    ToolUnknown,
     Unauthenticated,
     VersionChanged,
     VersionNeeded,
@@ -81,6 +95,9 @@ pub(super) struct ProblemDocument {
     /// Why a receipt was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// What was found of a call that is not allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Box<CheckDocument>>,
 }
 
 /// Why a receipt was refused.
@@ -107,13 +124,17 @@ impl Problem {
             Self::AlreadyDecided => (StatusCode::CONFLICT, "already_decided"),
             Self::AlreadyLogged => (StatusCode::CONFLICT, "already_logged"),
             Self::ApprovalEnded => (StatusCode::CONFLICT, "approval_ended"),
+            Self::ArgsUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "args_unexpected"),
             Self::BodyNotJson => (StatusCode::BAD_REQUEST, "body_not_json"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "body_unexpected"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::CallUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "call_unexpected"),
             Self::CannotConfigure => (StatusCode::FORBIDDEN, "cannot_configure"),
+            Self::CannotNameTenant => (StatusCode::FORBIDDEN, "cannot_name_tenant"),
             Self::CannotRun => (StatusCode::FORBIDDEN, "cannot_run"),
             Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type"),
+            Self::DraftAccepted => (StatusCode::CONFLICT, "draft_accepted"),
             Self::ExpiryPast => (StatusCode::UNPROCESSABLE_ENTITY, "expiry_past"),
             Self::HostNotAllowed => (StatusCode::MISDIRECTED_REQUEST, "host_not_allowed"),
             Self::IdTaken => (StatusCode::CONFLICT, "id_taken"),
@@ -127,12 +148,16 @@ impl Problem {
             Self::LastManagementKey => (StatusCode::CONFLICT, "last_management_key"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::NameUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "name_unexpected"),
+            Self::NoPolicy => (StatusCode::CONFLICT, "no_policy"),
             Self::NoncesUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "nonces_unavailable"),
+            Self::NoDefinition => (StatusCode::CONFLICT, "no_definition"),
+            Self::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
             Self::PolicyRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_refused"),
             Self::QueryUnexpected => (StatusCode::BAD_REQUEST, "query_unexpected"),
+            Self::ReceiptFailed => (StatusCode::SERVICE_UNAVAILABLE, "receipt_failed"),
             Self::ReceiptRefused(RefusedReceipt(Refusal::Replayed)) => {
                 (StatusCode::CONFLICT, "receipt_refused")
             }
@@ -145,19 +170,13 @@ impl Problem {
             Self::StoreFull => (StatusCode::INSUFFICIENT_STORAGE, "store_full"),
             Self::TierHasNoTenant => (StatusCode::UNPROCESSABLE_ENTITY, "tier_has_no_tenant"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
+            Self::TooBusy => (StatusCode::SERVICE_UNAVAILABLE, "too_busy"),
+            Self::ToolListed => (StatusCode::CONFLICT, "tool_listed"),
             Self::TooMany => (StatusCode::CONFLICT, "too_many"),
+            Self::ToolUnknown => (StatusCode::NOT_FOUND, "tool_unknown"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::VersionChanged => (StatusCode::PRECONDITION_FAILED, "version_changed"),
             Self::VersionNeeded => (StatusCode::PRECONDITION_REQUIRED, "version_needed"),
-        }
-    }
-
-    /// Each mistake or obstacle, where there can be several.
-    fn into_errors(self) -> Vec<String> {
-        match self {
-            Self::InUse(rules) => rules.into_iter().map(|rule| format!("rule `{rule}`")).collect(),
-            Self::PolicyRefused(mistakes) => mistakes,
-            _ => Vec::new(),
         }
     }
 
@@ -175,17 +194,27 @@ impl Problem {
             Self::AlreadyDecided => "the approval is approved already",
             Self::AlreadyLogged => "what became of this call was logged before",
             Self::ApprovalEnded => "the approval has ended",
+            Self::ArgsUnexpected => {
+                "`args` must be an object that names each key once and has no integer beyond 2^53 - 1"
+            }
             Self::BodyNotJson => "the body is not JSON",
             Self::BodyTooLarge => "the body is larger than what is taken here",
             Self::BodyUnexpected => {
                 "the body has an unknown, missing or repeated field, or one of a wrong type"
             }
             Self::Busy => "others changed the policy all the time; try again",
+            Self::CallUnexpected => {
+                "`backend` must have 1 to 256 bytes, `tool`, `tenant` and `method` at most 256, `resource` and `reasoning` at most 2048, none a NUL; as JSON, tool, tenant, resource and method have at most 3072 together"
+            }
             Self::CannotConfigure => "this needs a management key, `oak_mgmt_…`; other keys cannot configure",
+            Self::CannotNameTenant => {
+                "this key may not name a tenant; leave `tenant` out, and the key's own counts"
+            }
             Self::CannotRun => {
                 "this needs a standard or an agent key; a management key or a person cannot run"
             }
             Self::ContentType => "the body must be sent as `application/json`",
+            Self::DraftAccepted => "the draft is accepted already; change its tool in the policy",
             Self::ExpiryPast => "`expires_at` is not in the future; to end a key now, revoke it",
             Self::HostNotAllowed => "this server does not answer to the name in the `Host` field",
             Self::IdTaken => "there is or was a key or an agent of that id; ids are never used again",
@@ -205,14 +234,18 @@ impl Problem {
             Self::NameUnexpected => {
                 "a name must have 1 to 256 bytes and no control characters, and can be neither `.` nor `..`"
             }
+            Self::NoPolicy => "the organisation has no policy yet; put one with `PUT /v1/policy`",
             Self::NoncesUnavailable => {
                 "the shared nonces cannot be reached, so nothing was redeemed; try again"
             }
+            Self::NoDefinition => "its backend has listed no definition of it that could be pinned",
+            Self::NotAllowed(_) => "the call is not allowed, so there is no grant of it; see `verdict`",
             Self::NotFound => "there is nothing here",
             Self::NotInGroup => "you are not in the group whose decision is needed now",
             Self::NoteTooLong => "the note is longer than 1000 bytes",
             Self::PolicyRefused(_) => "the policy would have mistakes, so nothing was changed; see `errors`",
             Self::QueryUnexpected => "the query has an unknown or repeated parameter, or one of a wrong form",
+            Self::ReceiptFailed => "no receipt could be signed, so there is no answer",
             Self::ReceiptRefused(_) => "the receipt is not good for this call; `reason` says why",
             Self::ReceiptsOff => "this control plane has no keys for receipts: set `control_plane.receipts`",
             Self::RequesterCannotDecide => "who asked for an approval can never decide it",
@@ -222,7 +255,10 @@ impl Problem {
             Self::StoreFull => "the store's disk is full: nothing was written; reading goes on",
             Self::TierHasNoTenant => "a management key has no tenant, and only a standard key may name one",
             Self::TimedOut => "the request took too long; look at what became of it before you repeat it",
+            Self::TooBusy => "too many questions wait to be recorded; try again",
+            Self::ToolListed => "the policy lists this tool already; change it there",
             Self::TooMany => "the organisation has as many of these as it may",
+            Self::ToolUnknown => "the policy in force lists no tool of that name",
             Self::Unauthenticated => {
                 "no good credential came with this: `Authorization: Bearer` and a key, or a person's session"
             }
@@ -237,15 +273,24 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
-        let document = ProblemDocument {
+        let mut document = ProblemDocument {
             r#type: "about:blank",
             title: status.canonical_reason(),
             status: status.as_u16(),
             code,
             detail: self.detail(),
+            errors: Vec::new(),
             reason: self.reason(),
-            errors: self.into_errors(),
+            verdict: None,
         };
+        match self {
+            Self::InUse(rules) => {
+                document.errors = rules.into_iter().map(|rule| format!("rule `{rule}`")).collect();
+            }
+            Self::NotAllowed(verdict) => document.verdict = verdict,
+            Self::PolicyRefused(mistakes) => document.errors = mistakes,
+            _ => {}
+        }
         let mut response = (status, Json(document)).into_response();
         let fields = response.headers_mut();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -301,6 +346,17 @@ impl From<DecideError> for Problem {
             DecideError::Refused(refused) => refused.into(),
             DecideError::Store(error) => error.into(),
             DecideError::Stopped => Self::Stopping,
+        }
+    }
+}
+
+impl From<NotRecorded> for Problem {
+    fn from(why: NotRecorded) -> Self {
+        match why {
+            NotRecorded::Busy => Self::TooBusy,
+            NotRecorded::StoreFailed => Self::StoreFailed,
+            NotRecorded::StoreFull => Self::StoreFull,
+            NotRecorded::Stopped => Self::Stopping,
         }
     }
 }

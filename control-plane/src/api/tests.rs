@@ -1,9 +1,13 @@
 //! The whole control plane over a real port, with the real link.
 
+mod activity;
 mod catalogue;
+mod checks;
 mod client;
+mod drafts;
 mod executions;
 mod keys;
+mod mint;
 mod openapi;
 mod orgs;
 mod policy;

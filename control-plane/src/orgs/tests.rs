@@ -26,6 +26,9 @@ fn an_organisation_begins_with_a_management_key_and_can_have_another() {
         assert_eq!(holder(&store, &other).await, Some(("acme".to_owned(), "spare".to_owned())));
         assert_eq!(holder(&store, &second).await, admin);
 
+        let records = ["host org.add acme", "host key.rotate admin", "host key.create spare"];
+        assert_eq!(store.records("acme").await, records);
+
         let names: Vec<_> =
             orgs.list().await.unwrap().into_iter().map(|org| (org.name, org.revision)).collect();
         assert_eq!(names, [("acme".to_owned(), 0)]);

@@ -13,6 +13,8 @@ fn a_session_is_shown_once_and_only_its_digest_is_kept() {
         let again = people.renew_session(ORG, &approver("ada", true, false).id, 60).await.unwrap();
         assert_ne!(session.expose(), again.expose());
 
+        let records = ["host person.add ada", "host person.renew ada"];
+        assert_eq!(people.store.records(ORG).await, records);
         people.store.close().await;
         let bytes = database.bytes();
         let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
@@ -51,9 +53,11 @@ fn what_is_no_person_is_refused() {
         people.create(NewPerson { org: "other".to_owned(), ..ada.clone() }).await.unwrap();
         let listed: Vec<_> =
             people.list(ORG).await.unwrap().into_iter().map(|person| person.approver).collect();
-        assert_eq!(listed, [ada.approver]);
+        assert_eq!(listed, std::slice::from_ref(&ada.approver));
         let nobody = approver("nobody", true, true).id;
         assert!(matches!(people.renew_session(ORG, &nobody, 60).await, Err(PeopleError::Unknown)));
         assert!(matches!(people.end_session(ORG, &nobody).await, Err(PeopleError::Unknown)));
+        people.end_session(ORG, &ada.approver.id).await.unwrap();
+        assert_eq!(people.store.records(ORG).await, ["host person.add ada", "host person.end ada"]);
     });
 }

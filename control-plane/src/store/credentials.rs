@@ -113,7 +113,7 @@ impl Store {
     pub(crate) async fn good_holders(&self, now: UnixMillis) -> Result<Vec<(String, u64)>, StoreError> {
         let rows = sqlx::query(
             "SELECT tier, COUNT(*) AS holders FROM holders WHERE revoked_at_unix_ms IS NULL \
-             AND COALESCE(expires_at_unix_ms, $1) >= $1 GROUP BY tier",
+             AND (expires_at_unix_ms IS NULL OR expires_at_unix_ms > $1) GROUP BY tier",
         )
         .bind(sql_integer(now.0))
         .fetch_all(self.readers())

@@ -36,6 +36,7 @@ pub(super) async fn plan(options: &UpOptions) -> Result<Plan, Failure> {
         proxy: settings.proxy.ok_or_else(missing)?,
         control_plane: settings.control_plane.ok_or_else(missing)?,
         session_file: data.join("session"),
+        management_key_file: data.join("management-key"),
         demonstration: Some(Made { data: data.to_owned(), new_key }),
     })
 }

@@ -47,6 +47,7 @@ curl -s -X DELETE {gate}/api/shop/v1/orders/1001 -H "X-API-Key: $OAKGATE_KEY"
 # A small refund goes through, a large one waits: {data}/policy.yaml says so. Edit it and call again.
 curl -s {gate}/api/shop/v1/refunds/1002 -H "X-API-Key: $OAKGATE_KEY" -H 'Content-Type: application/json' -d '{{"cents": 900}}'
 
+Configure curl -s http://{api}/v1/keys -H "Authorization: Bearer $(cat {data}/management-key)"
 Records   tail -f {data}/audit/*.jsonl
 Metrics   curl -s {admin}/metrics          Ready?   curl -s {admin}/readyz
 Why?      curl -s {admin}/explain -d '{{"tool": "orders.refund", "args": {{"cents": 5000}}}}'

@@ -1,8 +1,9 @@
 //! The API's description against the server: every operation answers as described, and nothing else.
 
 use super::*;
+
 /// Panics unless the document describes such an answer to that operation.
-fn check(document: &Value, path: &str, method: &str, answer: &Answer) {
+pub(super) fn check(document: &Value, path: &str, method: &str, answer: &Answer) {
     let operation = &document["paths"][path][method];
     let described = &operation["responses"][answer.status.to_string()];
     let response = if described.is_object() { described } else { &operation["responses"]["default"] };

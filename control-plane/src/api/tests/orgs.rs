@@ -1,6 +1,10 @@
 //! The wall between organisations, and who may do what. Both are tried on every operation of the server's own
 //! description: one that is added to it is tried too, and fails here until it is seeded.
 
+use policy_sync::{Discovered, SeenTool};
+
+use super::openapi::check;
+use super::receipts::with_receipts;
 use super::*;
 
 const JSON: &str = "Content-Type: application/json\r\n";
@@ -113,6 +117,7 @@ fn sample(document: &Value, schema: &Value) -> Value {
 /// A control plane in which the first organisation has something of everything.
 struct Walled {
     running: Running,
+    document: Value,
     operations: Vec<Operation>,
     manager: String,
     person: String,
@@ -121,12 +126,19 @@ struct Walled {
 
 impl Walled {
     async fn start(database: &Database) -> Self {
-        let people = [approver("walled-ada", true, true)];
-        let mut running = Running::with(receipts::with_receipts(database), &people).await;
+        let settings = with_receipts(database);
+        let mut running = Running::with(settings, &[approver("walled-ada", true, true)]).await;
         let document = send(running.address, "GET", "/openapi.json", "", "").await.json(200);
         let manager = running.key(ORG, "walled-admin", Tier::Management).await;
         let person = format!("Authorization: Bearer {}\r\n", running.sessions[0].expose());
         running.open(1, r#"{"note":"behind-the-wall"}"#).await;
+        let seen = SeenTool { description: Some(WORDS.to_owned()), ..super::drafts::tool("walled-tool") };
+        let (proxy, org, backend) = ("gate-1".to_owned(), ORG.to_owned(), "notes".to_owned());
+        let discovered = Discovered { proxy, org, backend, tools: vec![seen] };
+        running.proxy.send(ProxyMessage::Discovered(Box::new(discovered))).unwrap();
+        while !send(running.address, "GET", "/v1/drafts", &manager, "").await.body.contains(WORDS) {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
         for (method, path, body) in SEEDS {
             let version = if path == "/v1/policy" { "If-Match: \"0\"\r\n" } else { "" };
             let fields = format!("{manager}{JSON}{version}");
@@ -139,7 +151,7 @@ impl Walled {
         let redeem = json!({"receipt": receipts::signed(&claims), "backend": "files"});
         receipts::redeem(&running, &backend, &redeem).await.json(200);
         let operations = Operation::all(&document);
-        Self { running, operations, manager, person, strangers: 0 }
+        Self { running, document, operations, manager, person, strangers: 0 }
     }
 
     /// The credential of the first organisation that may do it.
@@ -169,6 +181,13 @@ impl Walled {
         path
     }
 
+    /// Panics unless the description has such an answer.
+    fn check(&self, operation: &Operation, answer: &Answer) {
+        if answer.status != 204 {
+            check(&self.document, &operation.path, &operation.method.to_lowercase(), answer);
+        }
+    }
+
     /// Everything that the first organisation can see of itself.
     async fn view(&self) -> Vec<(String, String)> {
         let mut view = Vec::new();
@@ -177,6 +196,7 @@ impl Walled {
             let path = self.fill(&operation.path).await;
             let answer = operation.send(self.running.address, &path, self.owner(operation)).await;
             assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+            self.check(operation, &answer);
             view.push((path, answer.body));
         }
         view
@@ -227,6 +247,7 @@ fn nothing_of_an_organisation_is_seen_or_changed_by_another() {
                 for words in [WORDS, ORG].into_iter().chain([NAME].into_iter().filter(|_| !is_own)) {
                     assert!(!answer.body.contains(words), "{tried} says `{words}`: {}", answer.body);
                 }
+                walled.check(operation, &answer);
                 attempts += 1;
             }
         }
@@ -290,7 +311,9 @@ fn each_operation_is_for_those_that_the_description_names_and_for_nobody_else() 
                 let is_for = operation.security.is_empty() || operation.is_for(credential);
                 let tried = format!("{method} {path} by {credential}: {} {}", answer.status, answer.body);
                 assert_ne!(answer.status, 401, "{tried}");
-                assert_eq!(answer.status != 403, is_for, "{tried}");
+                // A call that is not allowed was looked at, for somebody who may ask.
+                let is_refused = answer.status == 403 && !answer.body.contains(r#""code":"not_allowed""#);
+                assert_eq!(!is_refused, is_for, "{tried}");
                 assert!(answer.status < 500, "{tried}");
             }
         }
