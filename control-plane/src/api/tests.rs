@@ -8,10 +8,11 @@ mod drafts;
 mod edits;
 mod executions;
 mod keys;
+mod mint;
 mod openapi;
 mod orgs;
-mod pieces;
 mod paging;
+mod pieces;
 mod policy;
 mod receipts;
 
