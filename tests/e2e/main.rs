@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod api_description;
 mod audit;
 mod authorization;
 mod backends;
@@ -17,14 +18,17 @@ mod checks;
 mod commands;
 mod conformance;
 mod connections;
+mod control_plane;
 mod cors;
 mod credentials;
+mod discovery;
 mod drain;
 mod endpoints;
 mod faults;
 mod framing;
 mod harness;
 mod holds;
+mod hostile_api;
 mod http2;
 mod http_sse;
 mod jwt;
@@ -36,6 +40,7 @@ mod openapi;
 mod orgs;
 mod policies;
 mod rates;
+mod redis;
 mod refusals;
 mod reload;
 mod rest;
