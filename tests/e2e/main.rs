@@ -8,14 +8,17 @@
 )]
 
 mod admin;
+mod api_description;
 mod audit;
 mod authorization;
 mod backends;
 mod batches;
 mod bypass;
+mod checks;
 mod commands;
 mod conformance;
 mod connections;
+mod control_plane;
 mod cors;
 mod credentials;
 mod discovery;
@@ -25,6 +28,7 @@ mod faults;
 mod framing;
 mod harness;
 mod holds;
+mod hostile_api;
 mod http2;
 mod http_sse;
 mod jwt;

@@ -99,7 +99,7 @@ pub(super) struct ActivityDocument {
 }
 
 /// Every record of the organisation that fits, newest first.
-#[utoipa::path(get, path = "/v1/activity", tag = "activity", params(super::activity::ActivityQuery), security(("management" = []), ("session" = [])),
+#[utoipa::path(get, path = "/v1/activity", tag = "activity", params(ActivityQuery), security(("management" = []), ("session" = [])),
     responses((status = 200, description = "A page.", body = Page)))]
 pub(super) async fn list(
     State(api): State<Api>,
@@ -152,7 +152,7 @@ impl ActivityQuery {
             actor: self.actor,
             object: self.object,
             tenant: self.tenant,
-            permission: self.permission.map(|permission| permission.as_str().to_owned()),
+            permission: self.permission.map(PermissionName::as_str),
             since: self.since.map(|Moment(since)| since),
             until: self.until.map(|Moment(until)| until),
             before,

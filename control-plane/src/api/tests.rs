@@ -1,12 +1,18 @@
 //! The whole control plane over a real port, with the real link.
 
+mod activity;
 mod catalogue;
+mod checks;
 mod client;
 mod drafts;
+mod edits;
 mod executions;
 mod keys;
+mod mint;
 mod openapi;
 mod orgs;
+mod paging;
+mod pieces;
 mod policy;
 mod receipts;
 

@@ -7,10 +7,12 @@
 mod tests;
 
 use policy::UnixMillis;
-use sqlx::any::AnyRow;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Executor, Row};
 use uuid::Uuid;
 
+use super::database::Kind;
 use super::row::{moment, text};
 use super::{Store, StoreError, sql_integer};
 use crate::actor::Actor;
@@ -87,7 +89,7 @@ pub(crate) struct ActivityFilter {
     pub(crate) actor: Option<String>,
     pub(crate) object: Option<String>,
     pub(crate) tenant: Option<String>,
-    pub(crate) permission: Option<String>,
+    pub(crate) permission: Option<&'static str>,
     /// From then on.
     pub(crate) since: Option<UnixMillis>,
     /// Before then.
@@ -186,6 +188,8 @@ impl Store {
     }
 }
 
+type AnyQuery<'q> = Query<'q, Any, AnyArguments>;
+
 /// Which of the rows that are looked at are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fitting {
@@ -202,33 +206,46 @@ impl ActivityFilter {
         fitting: Fitting,
         limit: i64,
     ) -> Result<Vec<AnyRow>, StoreError> {
-        let (column, value) = self.narrowest();
-        let order = match fitting {
+        let query = sqlx::query(AssertSqlSafe(self.statement(store.kind, what, fitting)));
+        Ok(self.bind(query, fitting, limit).fetch_all(store.readers()).await?)
+    }
+
+    fn statement(&self, kind: Kind, what: &'static str, fitting: Fitting) -> String {
+        let (column, _) = self.narrowest();
+        // Without statistics SQLite takes any index that has the order.
+        let index = match (kind, column) {
+            (Kind::Postgres, _) | (Kind::Sqlite, "org") => String::new(),
+            (Kind::Sqlite, column) => format!("INDEXED BY activity_of_{column}"),
+        };
+        let rest = match fitting {
             Fitting::Only => {
-                "WHERE ($5 = '' OR action = $5) AND ($6 = '' OR action LIKE $6 ESCAPE '\\') \
-                 AND ($7 = 0 OR actor = $8) AND ($9 = 0 OR object = $10) AND ($11 = 0 OR tenant = $12) \
-                 AND ($13 = '' OR permission = $13) AND at_unix_ms >= $14 AND at_unix_ms < $15 \
-                 ORDER BY id DESC LIMIT $16"
+                "WHERE ($6 = '' OR action = $6) AND ($7 = '' OR action LIKE $7 ESCAPE '\\') \
+                 AND ($8 = 0 OR actor = $9) AND ($10 = 0 OR object = $11) AND ($12 = 0 OR tenant = $13) \
+                 AND ($14 = '' OR permission = $14) AND at_unix_ms >= $15 AND at_unix_ms < $16 \
+                 ORDER BY id DESC LIMIT $5"
             }
             Fitting::All => "LIMIT $5",
         };
-        let sql = format!(
-            "SELECT {what} FROM (SELECT * FROM activity WHERE org = $1 AND {column} = $2 AND id < $3 AND id >= $4 \
-             ORDER BY id DESC LIMIT {LOOKED_AT_MAX}) AS looked_at {order}"
-        );
-        let mut query =
-            sqlx::query(AssertSqlSafe(sql)).bind(&self.org).bind(value).bind(self.end()).bind(self.start());
-        if fitting == Fitting::Only {
-            let like = self.action_kind.as_ref().map(|kind| format!("{}.%", escaped(kind)));
-            query = query.bind(self.action.clone().unwrap_or_default()).bind(like.unwrap_or_default());
-            for exact in [&self.actor, &self.object, &self.tenant] {
-                query = query.bind(i64::from(exact.is_some())).bind(exact.clone().unwrap_or_default());
-            }
-            let since = self.since.map_or(0, |since| sql_integer(since.0));
-            let until = self.until.map_or(i64::MAX, |until| sql_integer(until.0));
-            query = query.bind(self.permission.clone().unwrap_or_default()).bind(since).bind(until);
+        format!(
+            "SELECT {what} FROM (SELECT * FROM activity {index} WHERE org = $1 AND {column} = $2 AND id < $3 AND id >= $4 \
+             ORDER BY id DESC LIMIT {LOOKED_AT_MAX}) AS looked_at {rest}"
+        )
+    }
+
+    fn bind<'q>(&'q self, query: AnyQuery<'q>, fitting: Fitting, limit: i64) -> AnyQuery<'q> {
+        let (_, value) = self.narrowest();
+        let query = query.bind(&self.org).bind(value).bind(self.end()).bind(self.start()).bind(limit);
+        if fitting == Fitting::All {
+            return query;
         }
-        Ok(query.bind(limit).fetch_all(store.readers()).await?)
+        let like = self.action_kind.as_ref().map(|kind| format!("{}.%", escaped(kind)));
+        let mut query = query.bind(self.action.as_deref().unwrap_or("")).bind(like.unwrap_or_default());
+        for exact in [&self.actor, &self.object, &self.tenant] {
+            query = query.bind(i64::from(exact.is_some())).bind(exact.as_deref().unwrap_or(""));
+        }
+        let since = self.since.map_or(0, |since| sql_integer(since.0));
+        let until = self.until.map_or(i64::MAX, |until| sql_integer(until.0));
+        query.bind(self.permission.unwrap_or("")).bind(since).bind(until)
     }
 
     /// The column with an index by which the fewest rows are likely to be looked at.

@@ -177,16 +177,20 @@ async fn undecided(api: &Api, write: &Write, name: &Name) -> Result<Draft, Probl
 
 /// The tool as the policy lists it.
 fn tool(name: &Name, body: &AcceptBody, pin: Option<&str>) -> NewPiece {
-    let members = [
-        ("name", Some(json!(name))),
-        ("status", Some(json!(body.status.unwrap_or_default()))),
-        ("annotations", Some(json!(body.annotations))),
+    let optional = [
         ("default", body.default.map(|default| json!(default))),
         ("category", body.category.as_ref().map(|category| json!(category))),
         ("tags", (!body.tags.is_empty()).then(|| json!(body.tags))),
         ("definition_sha256", pin.map(Value::from)),
     ];
-    piece(name, &members.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
+    let fields = [
+        ("name", json!(name)),
+        ("status", json!(body.status.unwrap_or_default())),
+        ("annotations", json!(body.annotations)),
+    ];
+    let given = optional.into_iter().filter_map(|(field, value)| Some((field, value?)));
+    let tool = fields.into_iter().chain(given).map(|(field, value)| (field.to_owned(), value)).collect();
+    piece(name, &Value::Object(tool))
 }
 
 fn piece(name: &Name, tool: &Value) -> NewPiece {
