@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Backend, Client, Gate, GateOptions, PY2, request, tools, wait_for};
+use crate::harness::{Answer, Backend, Client, Gate, GateOptions, PY2, oakgate, request, tools, wait_for};
 
 /// One tool is listed, and callers do not see one of those that are not.
 const POLICY: &str = "
@@ -28,6 +28,15 @@ fn api(gate: &Gate, method: &str, path: &str, body: &Value) -> Answer {
     let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
     let body = if body.is_null() { String::new() } else { body.to_string() };
     request(&gate.control_plane, method, path, &headers, body.as_bytes())
+}
+
+/// `oakgate drafts …` with that key: exit status and output.
+fn command(gate: &Gate, arguments: &[&str]) -> (i32, String) {
+    let url = format!("http://{}", gate.control_plane);
+    let key = gate.path("oakgate.management-key");
+    let server = ["--url", &url, "--key-file", key.to_str().unwrap()];
+    let (status, output, errors) = oakgate(&[&["drafts"], arguments, &server].concat(), "");
+    (status, output + &errors)
 }
 
 /// Every draft, page by page.
@@ -227,4 +236,38 @@ fn calls_are_believed_until_there_is_a_list_and_rest_never_is() {
     assert_eq!(gate.metric("oakgate_tools_discovered_total{backend=\"tools\",result=\"told\"}"), 2.0);
     assert_eq!(gate.metric("oakgate_tools_discovered_total{backend=\"pay\",result=\"told\"}"), 0.0);
     assert_eq!(names(&drafts(&gate)), ["raw"]);
+}
+
+#[test]
+fn drafts_are_looked_through_on_the_command_line() {
+    const NAME: &str = "files/read ?#%2F\u{202e}";
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("results.json");
+    let listed =
+        [NAME, "write", "delete"].map(|name| json!({"name": name, "description": "Does\u{1b}[2J it."}));
+    std::fs::write(&results, json!({"tools/list": {"tools": listed}}).to_string()).unwrap();
+    let backend = Backend::raw(&["--results", results.to_str().unwrap()]);
+    let gate = gate(&backend, "{format: 1, org: acme}");
+    gate.post(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+    wait_for_drafts(&gate, 3);
+    for arguments in [&["list"][..], &["list", "--json"], &["show", NAME], &["show", NAME, "--json"]] {
+        let (status, output) = command(&gate, arguments);
+        assert!(status == 0 && output.contains("files/read ?#%2F"), "{arguments:?}: {output}");
+        assert!(!output.contains(['\u{202e}', '\u{1b}']), "{arguments:?}: {output:?}");
+    }
+    for arguments in [&["accept", NAME, "--read-only", "--pin"][..], &["reject", "delete", "--disable"]] {
+        let (status, output) = command(&gate, arguments);
+        assert_eq!(status, 0, "{arguments:?}: {output}");
+    }
+    assert_eq!(command(&gate, &["reject", "write"]).0, 0);
+    assert_eq!(drafts(&gate), [] as [Value; 0]);
+    let policy = api(&gate, "GET", "/v1/policy", &Value::Null).json();
+    let accepted = &policy["tools"][0];
+    assert_eq!((&accepted["name"], &accepted["annotations"]["read_only"]), (&json!(NAME), &json!(true)));
+    assert!(accepted["definition_sha256"].is_string(), "{policy}");
+    assert_eq!(policy["tools"][1], json!({"name": "delete", "enabled": false}));
+    let (status, output) = command(&gate, &["accept", NAME]);
+    assert!(status != 0 && output.contains("accepted already"), "{output}");
+    assert_eq!(command(&gate, &["forget", "write"]).0, 0);
+    assert_ne!(command(&gate, &["show", "write"]).0, 0);
 }
