@@ -87,6 +87,9 @@ pub struct Limits {
     /// Bytes of the definitions that are remembered.
     #[schemars(range(min = 65_536))]
     pub max_tool_definitions_bytes: u64,
+    /// Most tools of one backend that the policy does not list and the control plane is told of in an hour.
+    #[schemars(range(min = 1))]
+    pub max_discovered_tools: u32,
     /// How long a TLS handshake may take.
     #[schemars(range(min = 1, max = 3600))]
     pub handshake_timeout_seconds: u32,
@@ -196,6 +199,7 @@ impl Default for Limits {
             max_list_ttl_ms: 60_000,
             max_tool_definitions: 10_000,
             max_tool_definitions_bytes: 64 * 1024 * 1024,
+            max_discovered_tools: 1000,
             handshake_timeout_seconds: 10,
             header_timeout_seconds: 15,
             keep_alive_seconds: 75,

@@ -82,20 +82,23 @@ CREATE TABLE secrets (
 );
 CREATE INDEX secrets_of_holder ON secrets (org, holder);
 
--- Tools that were seen and that nobody has accepted.
+-- Tools that proxies saw and no policy lists. A draft is no part of the policy.
 CREATE TABLE drafts (
     org TEXT NOT NULL REFERENCES orgs (name),
     name TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('draft', 'accepted', 'rejected')),
     proxy TEXT NOT NULL,
     backend TEXT NOT NULL,
+    seen_in TEXT NOT NULL CHECK (seen_in IN ('list', 'call')),
     -- What its backend said of it in a list, if it did: nobody checked it.
     description TEXT,
-    -- JSON.
+    -- JSON: the annotations that a policy knows.
     annotations TEXT,
     -- JSON.
     input_schema TEXT,
     definition_sha256 TEXT,
+    -- Counts its changes, from 1.
+    version BIGINT NOT NULL,
     first_seen_at_unix_ms BIGINT NOT NULL,
     last_seen_at_unix_ms BIGINT NOT NULL,
     decided_by TEXT,
@@ -103,6 +106,7 @@ CREATE TABLE drafts (
     PRIMARY KEY (org, name)
 );
 CREATE INDEX drafts_first_seen ON drafts (org, first_seen_at_unix_ms);
+CREATE INDEX drafts_newest ON drafts (org, state, first_seen_at_unix_ms, name);
 
 -- What was changed, asked, minted, burned and run through the API.
 CREATE TABLE activity (
@@ -115,7 +119,7 @@ CREATE TABLE activity (
     -- What it was done to: a rule's id, a tool's name, a key's id.
     object TEXT NOT NULL,
     actor TEXT NOT NULL,
-    actor_kind TEXT NOT NULL CHECK (actor_kind IN ('management', 'standard', 'agent', 'person', 'host')),
+    actor_kind TEXT NOT NULL CHECK (actor_kind IN ('management', 'standard', 'agent', 'person', 'proxy', 'host')),
     origin TEXT NOT NULL,
     -- Of calls:
     tenant TEXT,
@@ -183,5 +187,7 @@ CREATE INDEX repeats_old ON repeats (at_unix_ms);
 -- When this store was last found to take writes: one row.
 CREATE TABLE pulse (
     id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
-    at_unix_ms BIGINT NOT NULL
+    at_unix_ms BIGINT NOT NULL,
+    -- As much as a large write has.
+    filler TEXT NOT NULL
 );

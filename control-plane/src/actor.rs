@@ -24,6 +24,8 @@ pub(crate) enum ActorKind {
     Agent,
     /// A person with a session.
     Person,
+    /// A proxy, over its link.
+    Proxy,
     /// Whoever runs this program's commands on its own host, with the store at hand.
     Host,
 }
@@ -32,6 +34,11 @@ impl Actor {
     /// The host's own operator.
     pub(crate) fn host(org: &str) -> Self {
         Self { org: org.to_owned(), id: "host".to_owned(), kind: ActorKind::Host }
+    }
+
+    /// A proxy, by its configured name.
+    pub(crate) fn proxy(org: &str, name: &str) -> Self {
+        Self { org: org.to_owned(), id: name.to_owned(), kind: ActorKind::Proxy }
     }
 
     /// A person.
@@ -48,6 +55,7 @@ impl ActorKind {
             Self::Standard => "standard",
             Self::Agent => "agent",
             Self::Person => "person",
+            Self::Proxy => "proxy",
             Self::Host => "host",
         }
     }

@@ -4,6 +4,7 @@ mod approvals;
 mod body;
 mod catalogue;
 mod description;
+mod drafts;
 mod executions;
 mod holders;
 mod hosts;
@@ -79,6 +80,10 @@ impl Api {
             .routes(routes!(approvals::list))
             .routes(routes!(approvals::show))
             .routes(routes!(approvals::decide))
+            .routes(routes!(drafts::list))
+            .routes(routes!(drafts::show, drafts::forget))
+            .routes(routes!(drafts::decide::accept))
+            .routes(routes!(drafts::decide::reject))
             .routes(routes!(policy::show, policy::replace))
             .routes(routes!(redeem::redeem))
             .routes(routes!(executions::list, executions::log))

@@ -84,6 +84,8 @@ impl Approvals {
             }
             ProxyMessage::ApprovalDetach { hold } => self.detach(hold).await,
             ProxyMessage::ApprovalWithdraw { hold } => self.withdraw(hold, now).await,
+            // The link has handed it on.
+            ProxyMessage::Discovered(_) => {}
         }
     }
 

@@ -6,9 +6,11 @@ mod actor;
 mod api;
 mod approvals;
 mod clock;
+mod discovery;
 #[cfg(test)]
 mod fixture;
 mod key;
+mod link;
 mod metrics;
 mod names;
 mod nonces;
@@ -34,6 +36,7 @@ pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
 
 use api::Api;
 use approvals::Approvals;
+use link::Link;
 use metrics::Metrics;
 use nonces::SharedNonces;
 use policies::Policies;
@@ -120,8 +123,9 @@ impl ControlPlane {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ApprovalsFailed> {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
-        let (decider, mut task) = approvals::start(service, link);
         let sweeping = tokio::spawn(sweep::run(self.store.clone(), self.metrics.clone()));
+        let (discovery, storing) = discovery::start(self.store.clone(), self.metrics.clone());
+        let (decider, mut task) = approvals::start(service, link.map(|end| Link::new(end, discovery)));
         let policies = Policies::new(self.store.clone(), self.metrics.clone());
         let api = Api::new(self.store.clone(), policies, decider, self.metrics, self.nonces, &self.settings);
         let mut ended = None;
@@ -137,7 +141,9 @@ impl ControlPlane {
             None => task.await,
         };
         sweeping.abort();
+        // It ends with the link, once it has stored what came over it.
+        let stored = storing.await;
         self.store.close().await;
-        ended.map_err(|_| ApprovalsFailed)
+        ended.and(stored).map_err(|_| ApprovalsFailed)
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Metrics {
     decisions: IntCounterVec,
     redemptions: IntCounterVec,
     nonces_swept: IntCounter,
+    drafts_stored: IntCounter,
+    drafts_refused: IntCounterVec,
     live: IntGaugeVec,
     oldest_pending_seconds: IntGauge,
     policies_compiled: IntCounter,
@@ -51,6 +53,11 @@ impl Metrics {
             nonces_swept: IntCounter::new(
                 "oakgate_nonces_swept_total",
                 "Nonces removed because their receipts are too old to be used.",
+            )?,
+            drafts_stored: IntCounter::new("oakgate_drafts_stored_total", "Tools that became drafts.")?,
+            drafts_refused: IntCounterVec::new(
+                Opts::new("oakgate_drafts_refused_total", "Tools that were seen and did not become drafts."),
+                &["reason"],
             )?,
             live: IntGaugeVec::new(
                 Opts::new("oakgate_approvals", "Approvals that have not ended, by state."),
@@ -89,6 +96,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.decisions.clone()))?;
         metrics.registry.register(Box::new(metrics.redemptions.clone()))?;
         metrics.registry.register(Box::new(metrics.nonces_swept.clone()))?;
+        metrics.registry.register(Box::new(metrics.drafts_stored.clone()))?;
+        metrics.registry.register(Box::new(metrics.drafts_refused.clone()))?;
         metrics.registry.register(Box::new(metrics.live.clone()))?;
         metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
         metrics.registry.register(Box::new(metrics.policies_compiled.clone()))?;
@@ -128,6 +137,15 @@ impl Metrics {
 
     pub(crate) fn swept_nonces(&self, count: u64) {
         self.nonces_swept.inc_by(count);
+    }
+
+    pub(crate) fn draft_stored(&self) {
+        self.drafts_stored.inc();
+    }
+
+    /// So many tools did not become drafts.
+    pub(crate) fn drafts_refused(&self, reason: &'static str, count: usize) {
+        self.drafts_refused.with_label_values(&[reason]).inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     pub(crate) fn policy_compiled(&self) {

@@ -9,6 +9,7 @@ mod backup;
 mod catalogue;
 mod credentials;
 mod database;
+mod drafts;
 mod edit;
 mod error;
 mod executions;
@@ -28,6 +29,9 @@ pub use backup::{BackupError, backup};
 pub(crate) use catalogue::{Entry, EntryKind};
 pub(crate) use credentials::{Credential, HolderAdded, HolderKind, Secret};
 pub use database::{StoreUrl, StoreUrlError};
+pub(crate) use drafts::{
+    Draft, DraftFilter, DraftLimits, DraftPosition, DraftState, Placed, Seen, SeenDraft,
+};
 pub(crate) use edit::{Begun, Edit, Kept, Record, Repeat};
 pub(crate) use executions::{Execution, ExecutionFilter, Outcome, Report};
 pub(crate) use holders::{Holder, Tier};

@@ -55,6 +55,15 @@ impl ToControl {
     pub fn send(&self, message: ProxyMessage) -> Result<(), LinkDown> {
         self.0.try_send(message).map_err(|_| LinkDown)
     }
+
+    /// Sends what is in no hurry, without waiting: only while more than half of the queue is free, so that it never takes the
+    /// place of a message that a call waits for.
+    ///
+    /// # Errors
+    /// [`LinkDown`] if the control plane is gone or has too much to read already.
+    pub fn send_idle(&self, message: ProxyMessage) -> Result<(), LinkDown> {
+        if self.0.capacity() * 2 > self.0.max_capacity() { self.send(message) } else { Err(LinkDown) }
+    }
 }
 
 impl FromControl {

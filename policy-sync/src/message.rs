@@ -4,6 +4,8 @@ use policy::UnixMillis;
 use policy::approval::{Fingerprint, Reference};
 use serde::{Deserialize, Serialize};
 
+use crate::Discovered;
+
 /// One held call of one proxy: unique while that proxy runs, and never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -36,6 +38,9 @@ pub enum ProxyMessage {
         /// The hold that ended.
         hold: HoldId,
     },
+    /// Tools were seen that the policy in force does not list. Not answered.
+    #[serde(rename = "discovered")]
+    Discovered(Box<Discovered>),
 }
 
 /// What a person needs to know to decide on a held call. Arguments and reasoning arrive masked.

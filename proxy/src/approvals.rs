@@ -67,6 +67,11 @@ impl Approvals {
         (Self { link: Some(link), holds }, Some(task))
     }
 
+    /// The way to the control plane, if there is one.
+    pub(crate) fn to_control(&self) -> Option<ToControl> {
+        self.link.as_ref().map(|link| link.to_control.clone())
+    }
+
     /// Whether there is a control plane at all.
     pub(crate) const fn are_possible(&self) -> bool {
         self.link.is_some()

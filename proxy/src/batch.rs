@@ -126,6 +126,8 @@ pub(crate) async fn batch(
     let mut permits = Vec::with_capacity(calls.len());
     for (place, call) in &calls {
         exchange.refuses(Some(*place));
+        let beside = (&policy.snapshot, &shared.definitions);
+        shared.discovery.called(beside, (inbound.backend, call), &shared.metrics);
         match permit(exchange, &in_force, &policy, inbound.place, call) {
             Ok(permit) => permits.push(permit),
             Err(refusal) => {

@@ -46,6 +46,17 @@ struct Shown {
 
 type Tools = HashMap<Arc<str>, Arc<Seen>>;
 
+/// Whether a backend lists a tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// It has shown no list so far.
+    NoList,
+    /// Not in any list that it has shown.
+    NotThere,
+    /// With its definition (JSON text), unless that was too long to keep.
+    There(Option<Arc<str>>),
+}
+
 /// One list of tools on its way.
 #[derive(Debug)]
 pub(crate) struct Sighting<'a> {
@@ -86,6 +97,16 @@ impl Definitions {
         let of = |backend: &String| shown.beside(backend, tool, pin);
         let changed = shown.backends.keys().map(of).find(|definition| *definition != Definition::Accepted);
         changed.unwrap_or_default()
+    }
+
+    /// Whether a backend has shown a tool.
+    pub(crate) fn listed(&self, backend: &str, tool: &str) -> Listed {
+        match self.shown.load().backends.get(backend) {
+            None => Listed::NoList,
+            Some(tools) => tools
+                .get(tool)
+                .map_or(Listed::NotThere, |seen| Listed::There(seen.last().text.as_ref().map(Arc::clone))),
+        }
     }
 
     /// A list that a backend shows.

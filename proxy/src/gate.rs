@@ -175,6 +175,8 @@ async fn enforce(
     let mut call = shared.definitions.beside(&policy.snapshot, call);
     let mut decision = decide(&policy.snapshot, &call, None, clock::now());
     exchange.count(inbound.place, decision.verdict());
+    let beside = (&policy.snapshot, &shared.definitions);
+    shared.discovery.called(beside, (inbound.backend, &call), &shared.metrics);
     compare(shared, &in_force, &call, decision.verdict(), clock::now());
     shared.metrics.phases.decide.observe(deciding.elapsed().as_secs_f64());
     exchange.verdict = Some(decision.verdict().clone());

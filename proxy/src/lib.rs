@@ -17,6 +17,7 @@ mod clock;
 mod connection;
 mod cors;
 mod definitions;
+mod discovery;
 mod entropy;
 mod events;
 mod exchange;

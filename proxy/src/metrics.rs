@@ -56,6 +56,7 @@ pub(crate) struct Metrics {
 pub(crate) struct Definitions {
     pub(crate) changes: IntCounterVec,
     pub(crate) changed: IntGauge,
+    pub(crate) discovered: IntCounterVec,
 }
 
 /// Callers' tokens, and their issuers' keys.
@@ -290,9 +291,11 @@ impl Websockets {
 impl Definitions {
     fn new(r: &Registry) -> Result<Self, prometheus::Error> {
         let changes = "Times that a tool's definition turned out not to be the accepted one";
+        let discovered = "Tools that the policy does not list, and the control plane was told of or not";
         Ok(Self {
             changes: counters(r, "tool_definition_changes_total", changes, &["backend"])?,
             changed: gauge(r, "tools_changed", "Tools whose definition is not the accepted one")?,
+            discovered: counters(r, "tools_discovered_total", discovered, &["backend", "result"])?,
         })
     }
 }

@@ -21,6 +21,7 @@ use crate::batch::BatchSessions;
 use crate::caller::Issuers;
 use crate::candidate::Samples;
 use crate::definitions::Definitions;
+use crate::discovery::Discovery;
 use crate::files::{self, FileError};
 use crate::http_sse::HttpSse;
 use crate::keyed_count::KeyedCount;
@@ -106,6 +107,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         tool_calls: KeyedCount::new(settings.limits.max_calls_per_tool),
         rates: Rates::new(&settings.rates, settings.backends.len(), &metrics),
         definitions: Definitions::new(&settings.limits),
+        discovery: Discovery::new(&settings, approvals.to_control()),
         in_force: ArcSwap::from_pointee(in_force),
         phase: watch::Sender::new(Phase::Run),
         changes: watch::Sender::new(0),

@@ -16,6 +16,7 @@ use crate::batch::BatchSessions;
 use crate::caller::{Identities, Issuers};
 use crate::candidate::Samples;
 use crate::definitions::Definitions;
+use crate::discovery::Discovery;
 use crate::http_sse::HttpSse;
 use crate::keyed_count::{KeyCounted, KeyedCount};
 use crate::listings::Listings;
@@ -59,6 +60,7 @@ pub(crate) struct Shared {
     /// WebSockets that are open, or being opened.
     pub(crate) websockets: Arc<Count>,
     pub(crate) definitions: Definitions,
+    pub(crate) discovery: Discovery,
     /// Of each backend, in the order of the settings.
     pub(crate) endpoints: Vec<Arc<Endpoints>>,
     /// The endpoints that sessions live on.

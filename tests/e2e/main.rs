@@ -20,6 +20,7 @@ mod cors;
 mod credentials;
 mod drain;
 mod endpoints;
+mod faults;
 mod framing;
 mod harness;
 mod holds;

@@ -30,12 +30,12 @@ INSERT INTO secrets (sha256, org, holder, prefix, created_at_unix_ms, expires_at
 ('5555555555555555555555555555555555555555555555555555555555555555', 'acme', 'runtime', 'oak_live_def', 1000, NULL),
 ('6666666666666666666666666666666666666666666666666666666666666666', 'acme', 'agent-7', 'oak_agent_ab', 1000, NULL);
 
-INSERT INTO drafts (org, name, state, proxy, backend, description, annotations, input_schema, definition_sha256,
-    first_seen_at_unix_ms, last_seen_at_unix_ms, decided_by, decided_at_unix_ms) VALUES
-('acme', 'files.delete', 'draft', 'gate-1', 'files', 'Deletes', '{"destructiveHint":true}', '{"type":"object"}',
-    '7777777777777777777777777777777777777777777777777777777777777777', 1000, 2000, NULL, NULL),
-('acme', 'files.read', 'accepted', 'gate-1', 'files', NULL, NULL, NULL, NULL, 1000, 2000, 'deploy', 3000),
-('acme', 'files.write', 'rejected', 'gate-1', 'files', NULL, NULL, NULL, NULL, 1000, 2000, 'deploy', 3000);
+INSERT INTO drafts (org, name, state, proxy, backend, seen_in, description, annotations, input_schema,
+    definition_sha256, version, first_seen_at_unix_ms, last_seen_at_unix_ms, decided_by, decided_at_unix_ms) VALUES
+('acme', 'files.delete', 'draft', 'gate-1', 'files', 'list', 'Deletes', '{"destructiveHint":true}', '{"type":"object"}',
+    '7777777777777777777777777777777777777777777777777777777777777777', 1, 1000, 2000, NULL, NULL),
+('acme', 'files.read', 'accepted', 'gate-1', 'files', 'call', NULL, NULL, NULL, NULL, 2, 1000, 2000, 'deploy', 3000),
+('acme', 'files.write', 'rejected', 'gate-1', 'files', 'call', NULL, NULL, NULL, NULL, 2, 1000, 2000, 'deploy', 3000);
 
 INSERT INTO activity (id, org, at_unix_ms, action, object, actor, actor_kind, origin, tenant, permission, details) VALUES
 ('01900000-0000-7000-8000-000000000001', 'acme', 1000, 'key.create', 'deploy', 'host', 'host', 'here', NULL, NULL, NULL),
@@ -50,8 +50,18 @@ INSERT INTO activity (id, org, at_unix_ms, action, object, actor, actor_kind, or
 
 INSERT INTO nonces (org, jti, expires_at_unix_ms) VALUES ('acme', '01900000-0000-7000-8000-00000000000a', 9000000000000);
 
+INSERT INTO executions (org, jti, backend, tool, tenant, resource, method, caller, redeemed_by, redeemed_at_unix_ms, outcome,
+    status, duration_ms, note, logged_by, logged_at_unix_ms) VALUES
+('acme', '01900000-0000-7000-8000-00000000000a', 'files', 'files.read', 'north', 'r', 'read', 'agent-7', 'server', 1000, 'open',
+    NULL, NULL, NULL, NULL, NULL),
+('acme', '01900000-0000-7000-8000-00000000000b', 'files', 'files.write', NULL, NULL, NULL, 'agent-7', 'server', 1000, 'success',
+    200, 12, 'done', 'server', 2000),
+('acme', '01900000-0000-7000-8000-00000000000c', 'files', NULL, NULL, NULL, NULL, 'agent-7', 'server', 1000, 'failed', 500, 12, NULL, 'server', 2000),
+('acme', '01900000-0000-7000-8000-00000000000d', 'files', NULL, NULL, NULL, NULL, 'agent-7', 'server', 1000, 'error', NULL, NULL, NULL, 'server', 2000),
+('acme', '01900000-0000-7000-8000-00000000000e', 'files', NULL, NULL, NULL, NULL, 'agent-7', 'server', 1000, 'unknown', NULL, NULL, NULL, 'server', 2000);
+
 INSERT INTO repeats (org, actor, idempotency_key, request_sha256, status, etag, location, body, at_unix_ms) VALUES
 ('acme', 'deploy', 'one', '8888888888888888888888888888888888888888888888888888888888888888', 201, '"1"', '/v1/rules/refunds', '{}', 2000),
 ('acme', 'deploy', 'two', '9999999999999999999999999999999999999999999999999999999999999999', 204, NULL, NULL, '', 3000);
 
-INSERT INTO pulse (id, at_unix_ms) VALUES (1, 5000);
+INSERT INTO pulse (id, at_unix_ms, filler) VALUES (1, 5000, '0000');

@@ -28,6 +28,7 @@ pub(super) enum Problem {
     CannotConfigure,
     CannotRun,
     ContentType,
+    DraftAccepted,
     ExpiryPast,
     HostNotAllowed,
     IdTaken,
@@ -42,6 +43,7 @@ pub(super) enum Problem {
     MethodNotAllowed,
     NameUnexpected,
     NoncesUnavailable,
+    NoDefinition,
     NotFound,
     NotInGroup,
     NoteTooLong,
@@ -57,6 +59,7 @@ pub(super) enum Problem {
     StoreFull,
     TierHasNoTenant,
     TimedOut,
+    ToolListed,
     TooMany,
     Unauthenticated,
     VersionChanged,
@@ -114,6 +117,7 @@ impl Problem {
             Self::CannotConfigure => (StatusCode::FORBIDDEN, "cannot_configure"),
             Self::CannotRun => (StatusCode::FORBIDDEN, "cannot_run"),
             Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type"),
+            Self::DraftAccepted => (StatusCode::CONFLICT, "draft_accepted"),
             Self::ExpiryPast => (StatusCode::UNPROCESSABLE_ENTITY, "expiry_past"),
             Self::HostNotAllowed => (StatusCode::MISDIRECTED_REQUEST, "host_not_allowed"),
             Self::IdTaken => (StatusCode::CONFLICT, "id_taken"),
@@ -128,6 +132,7 @@ impl Problem {
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::NameUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "name_unexpected"),
             Self::NoncesUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "nonces_unavailable"),
+            Self::NoDefinition => (StatusCode::CONFLICT, "no_definition"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
@@ -145,6 +150,7 @@ impl Problem {
             Self::StoreFull => (StatusCode::INSUFFICIENT_STORAGE, "store_full"),
             Self::TierHasNoTenant => (StatusCode::UNPROCESSABLE_ENTITY, "tier_has_no_tenant"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
+            Self::ToolListed => (StatusCode::CONFLICT, "tool_listed"),
             Self::TooMany => (StatusCode::CONFLICT, "too_many"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::VersionChanged => (StatusCode::PRECONDITION_FAILED, "version_changed"),
@@ -186,6 +192,7 @@ impl Problem {
                 "this needs a standard or an agent key; a management key or a person cannot run"
             }
             Self::ContentType => "the body must be sent as `application/json`",
+            Self::DraftAccepted => "the draft is accepted already; change its tool in the policy",
             Self::ExpiryPast => "`expires_at` is not in the future; to end a key now, revoke it",
             Self::HostNotAllowed => "this server does not answer to the name in the `Host` field",
             Self::IdTaken => "there is or was a key or an agent of that id; ids are never used again",
@@ -208,6 +215,7 @@ impl Problem {
             Self::NoncesUnavailable => {
                 "the shared nonces cannot be reached, so nothing was redeemed; try again"
             }
+            Self::NoDefinition => "its backend has listed no definition of it that could be pinned",
             Self::NotFound => "there is nothing here",
             Self::NotInGroup => "you are not in the group whose decision is needed now",
             Self::NoteTooLong => "the note is longer than 1000 bytes",
@@ -222,6 +230,7 @@ impl Problem {
             Self::StoreFull => "the store's disk is full: nothing was written; reading goes on",
             Self::TierHasNoTenant => "a management key has no tenant, and only a standard key may name one",
             Self::TimedOut => "the request took too long; look at what became of it before you repeat it",
+            Self::ToolListed => "the policy lists this tool already; change it there",
             Self::TooMany => "the organisation has as many of these as it may",
             Self::Unauthenticated => {
                 "no good credential came with this: `Authorization: Bearer` and a key, or a person's session"

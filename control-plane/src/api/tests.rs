@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod client;
+mod drafts;
 mod executions;
 mod keys;
 mod openapi;

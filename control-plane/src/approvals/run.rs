@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use policy_sync::{ControlEnd, LinkDown, ProxyMessage};
+use policy_sync::{LinkDown, ProxyMessage};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Approvals, DecideError};
 use crate::clock;
+use crate::link::Link;
 use crate::store::{Approval, NewDecision};
 
 /// Decisions that may wait for their turn.
@@ -28,13 +29,13 @@ struct Question {
 }
 
 /// What happened at the link.
-enum Link {
+enum Turn {
     Received(Option<ProxyMessage>),
     Sent(Result<(), LinkDown>),
 }
 
 /// Starts the service. It runs on without its proxy, and ends when every [`Decider`] is gone.
-pub(crate) fn start(approvals: Approvals, link: Option<ControlEnd>) -> (Decider, JoinHandle<()>) {
+pub(crate) fn start(approvals: Approvals, link: Option<Link>) -> (Decider, JoinHandle<()>) {
     let (sender, decisions) = mpsc::channel(DECISIONS_QUEUED_MAX);
     (Decider(sender), tokio::spawn(run(approvals, link, decisions)))
 }
@@ -55,19 +56,15 @@ impl Decider {
     }
 }
 
-async fn run(
-    mut approvals: Approvals,
-    mut link: Option<ControlEnd>,
-    mut decisions: mpsc::Receiver<Question>,
-) {
+async fn run(mut approvals: Approvals, mut link: Option<Link>, mut decisions: mpsc::Receiver<Question>) {
     let mut ticks = interval(Duration::from_secs(TICK_SECONDS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             happened = turn(&mut link, &approvals) => match happened {
-                Link::Received(Some(message)) => approvals.receive(message, clock::now()).await,
-                Link::Sent(Ok(())) => approvals.sent().await,
-                Link::Received(None) | Link::Sent(Err(LinkDown)) => {
+                Turn::Received(Some(message)) => approvals.receive(message, clock::now()).await,
+                Turn::Sent(Ok(())) => approvals.sent().await,
+                Turn::Received(None) | Turn::Sent(Err(LinkDown)) => {
                     tracing::warn!("the proxy is gone; its approvals stay");
                     approvals.forget_proxy();
                     link = None;
@@ -91,10 +88,10 @@ async fn run(
 
 /// Sends while there is something to send, else receives. So a proxy that reads slowly is not listened to in the
 /// meantime, which bounds the outbox, while decisions and the clock go on.
-async fn turn(link: &mut Option<ControlEnd>, approvals: &Approvals) -> Link {
+async fn turn(link: &mut Option<Link>, approvals: &Approvals) -> Turn {
     match (link, approvals.next()) {
-        (Some(link), Some(message)) => Link::Sent(link.send(message.clone()).await),
-        (Some(link), None) => Link::Received(link.receive().await),
+        (Some(link), Some(message)) => Turn::Sent(link.send(message.clone()).await),
+        (Some(link), None) => Turn::Received(link.receive().await),
         (None, _) => std::future::pending().await,
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
-use sqlx::{Any, AnyConnection, AnyPool, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Transaction};
 use url::Url;
 
 use super::migrations::migrator;
@@ -152,6 +152,7 @@ impl Store {
             AnyPoolOptions::new()
                 .acquire_timeout(Duration::from_secs(ACQUIRE_TIMEOUT_SECONDS))
                 .after_connect(move |connection, _| Box::pin(prepare(kind, connection)))
+                .before_acquire(|connection, _| Box::pin(has_ended(connection)))
         };
         let writer = pool().max_connections(writers).connect(&writer_url).await?;
         // All steps at once or none, and one control plane after the other.
@@ -196,6 +197,12 @@ async fn begin(kind: Kind, writer: &AnyPool) -> Result<Transaction<'static, Any>
             Ok(transaction)
         }
     }
+}
+
+/// Whether nothing is left of who used a connection before. When its disk is full, SQLite ends a transaction by
+/// itself; the connection could then neither end it nor begin another.
+async fn has_ended(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+    Ok(!connection.is_in_transaction())
 }
 
 /// Settings of each new connection. A commit that was answered is on the disk.

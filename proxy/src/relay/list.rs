@@ -38,16 +38,19 @@ impl Visible {
         // What is forwarded all the same must be seen all the same.
         let list = if snapshot.mode() == Mode::Observe { ListMode::Off } else { self.list };
         let mut sighting = self.shared.definitions.sighting(snapshot, &self.backend);
+        let mut news = self.shared.discovery.news(snapshot, &self.backend);
         let choose = |tool: &Tool<'_>| {
             if let Some(owed) = &self.owed {
                 owed.settle();
             }
             let definition = sighting.note(&tool.name, tool.definition);
+            news.note(&tool.name, tool.definition);
             self.choice(list, snapshot, &tool.name, definition)
         };
         let edited = edit(message, self.caching(list), choose);
         if edited.is_ok() {
             sighting.keep(&self.shared.metrics);
+            news.tell(&self.shared.metrics);
         }
         match edited {
             Ok(Edited::Untouched) => Ok(None),

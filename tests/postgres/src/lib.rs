@@ -10,6 +10,7 @@
 mod keeper;
 mod programs;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -175,6 +176,17 @@ impl Drop for Database {
         let sql = format!("DROP DATABASE {} WITH (FORCE)", self.name);
         let _gone = psql_command(&self.folder, "postgres", &sql).output();
     }
+}
+
+/// `PATH` with PostgreSQL's own programs first.
+///
+/// # Panics
+/// If there is no PostgreSQL on this machine.
+#[must_use]
+pub fn path() -> OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(programs::folder()).chain(std::env::split_paths(&path));
+    std::env::join_paths(folders).unwrap()
 }
 
 fn psql(folder: &Path, database: &str, sql: &str) -> String {

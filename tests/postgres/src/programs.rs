@@ -38,7 +38,7 @@ pub(crate) fn output_of(command: &mut Command) -> String {
 }
 
 /// The newest version's folder, or the first in `PATH` that has a server.
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir(DEBIAN)
         .into_iter()
         .flatten()

@@ -2,13 +2,20 @@
 
 use std::collections::HashSet;
 
-use policy_sync::{FromControl, link};
+use policy_sync::{ControlEnd, FromControl, link};
+use tokio::task::JoinHandle;
 
 use super::*;
-use crate::approvals::run::start;
-use crate::clock;
+use crate::approvals::run::Decider;
+use crate::link::Link;
+use crate::{clock, discovery};
 
 const CALLS: u64 = 50;
+
+fn start(service: Approvals, control: ControlEnd) -> (Decider, JoinHandle<()>) {
+    let (discovery, _) = discovery::start(service.store.clone(), service.metrics.clone());
+    run::start(service, Some(Link::new(control, discovery)))
+}
 
 async fn receive(messages: &mut FromControl) -> ControlMessage {
     let message = tokio::time::timeout(std::time::Duration::from_secs(30), messages.receive()).await;
@@ -29,7 +36,7 @@ fn of_many_identical_calls_one_goes_on() {
         let service = service(&database, std::slice::from_ref(&ada), ApprovalRules::default()).await;
         let (proxy, control) = link(8);
         let (proxy, mut messages) = proxy.split();
-        let (decider, task) = start(service, Some(control));
+        let (decider, task) = start(service, control);
 
         let mut references = HashSet::new();
         for hold in 0..CALLS {
@@ -110,7 +117,7 @@ fn the_clock_expires_what_waits() {
         let reference = service.pending(&request(1, "{}"), asked_at).await;
         let (proxy, control) = link(8);
         let (_proxy, mut messages) = proxy.split();
-        let (_decider, _task) = start(service, Some(control));
+        let (_decider, _task) = start(service, control);
         assert_eq!(receive(&mut messages).await, told(1, &reference, Outcome::Expired, None));
     });
 }
@@ -123,7 +130,7 @@ fn decisions_go_on_without_the_proxy() {
         let store = service.store.clone();
         let (proxy, control) = link(8);
         let (proxy, mut messages) = proxy.split();
-        let (decider, _task) = start(service, Some(control));
+        let (decider, _task) = start(service, control);
         proxy.send(ProxyMessage::ApprovalRequest(Box::new(request(1, "{}")))).unwrap();
         let reference = created(&mut messages).await;
         drop((proxy, messages));
@@ -135,7 +142,7 @@ fn decisions_go_on_without_the_proxy() {
         let (proxy, control) = link(8);
         let (proxy, mut messages) = proxy.split();
         let service = Approvals::new(store, ApprovalRules::default(), Metrics::new().unwrap());
-        let (_decider, _task) = start(service, Some(control));
+        let (_decider, _task) = start(service, control);
         proxy.send(ProxyMessage::ApprovalRequest(Box::new(request(1, "{}")))).unwrap();
         assert_eq!(created(&mut messages).await, reference);
         assert_eq!(receive(&mut messages).await, told(1, &reference, Outcome::Denied, Some("as agreed")));
