@@ -110,9 +110,9 @@ CREATE INDEX drafts_newest ON drafts (org, state, first_seen_at_unix_ms, name);
 
 -- What was changed, asked, minted, burned and run through the API.
 CREATE TABLE activity (
-    -- UUID version 7: in the order of time.
-    id TEXT NOT NULL PRIMARY KEY,
     org TEXT NOT NULL,
+    -- UUID version 7: in the order of time.
+    id TEXT NOT NULL,
     at_unix_ms BIGINT NOT NULL,
     -- Such as `rule.put` or `permission.check`.
     action TEXT NOT NULL,
@@ -125,9 +125,9 @@ CREATE TABLE activity (
     tenant TEXT,
     permission TEXT,
     -- JSON: whatever else there is to say.
-    details TEXT
+    details TEXT,
+    PRIMARY KEY (org, id)
 );
-CREATE INDEX activity_newest ON activity (org, id);
 CREATE INDEX activity_of_object ON activity (org, object, id);
 CREATE INDEX activity_of_actor ON activity (org, actor, id);
 CREATE INDEX activity_of_action ON activity (org, action, id);

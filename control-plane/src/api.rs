@@ -1,8 +1,13 @@
 //! The HTTP API. JSON in and out; errors are RFC 9457 problem documents with a stable `code`.
 
+#![expect(unused_qualifications, reason = "the macro that describes handlers qualifies names")]
+
+mod activity;
 mod approvals;
+mod asked;
 mod body;
 mod catalogue;
+mod checks;
 mod description;
 mod drafts;
 mod executions;
@@ -13,6 +18,7 @@ mod moment;
 mod name;
 mod operations;
 mod paging;
+mod params;
 mod pieces;
 mod policy;
 mod problem;
@@ -38,8 +44,10 @@ use crate::nonces::SharedNonces;
 use crate::people::People;
 use crate::policies::Policies;
 use crate::receipts::Receipts;
+use crate::recorder::Recorder;
 use crate::store::{EntryKind, Store};
 use hosts::Hosts;
+use pieces::{categories, rules, tools};
 use problem::Problem;
 
 pub(crate) use serve::serve;
@@ -52,24 +60,29 @@ pub(crate) struct Api {
     people: People,
     decider: Decider,
     metrics: Metrics,
+    recorder: Recorder,
     nonces: SharedNonces,
     receipts: Option<Receipts>,
     hosts: Arc<Hosts>,
 }
 
+/// What works for requests, beside the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Services {
+    pub(crate) policies: Policies,
+    pub(crate) decider: Decider,
+    pub(crate) recorder: Recorder,
+    pub(crate) nonces: SharedNonces,
+    pub(crate) metrics: Metrics,
+}
+
 impl Api {
-    pub(crate) fn new(
-        store: Store,
-        policies: Policies,
-        decider: Decider,
-        metrics: Metrics,
-        nonces: SharedNonces,
-        settings: &Settings,
-    ) -> Self {
+    pub(crate) fn new(store: Store, services: Services, settings: &Settings) -> Self {
+        let Services { policies, decider, recorder, nonces, metrics } = services;
         let people = People::new(store.clone());
         let hosts = Arc::new(Hosts::new(&settings.hosts));
         let receipts = settings.receipts.clone();
-        Self { store, policies, people, decider, metrics, nonces, receipts, hosts }
+        Self { store, policies, people, decider, metrics, recorder, nonces, receipts, hosts }
     }
 
     fn router(self) -> Router {
@@ -84,7 +97,21 @@ impl Api {
             .routes(routes!(drafts::show, drafts::forget))
             .routes(routes!(drafts::decide::accept))
             .routes(routes!(drafts::decide::reject))
+            .routes(routes!(checks::check))
+            .routes(routes!(params::validate))
+            .routes(routes!(activity::list))
+            .routes(routes!(activity::show))
             .routes(routes!(policy::show, policy::replace))
+            .routes(routes!(policy::settings::show, policy::settings::replace))
+            .routes(routes!(policy::revisions::list))
+            .routes(routes!(policy::revisions::rollback))
+            .routes(routes!(policy::diff::diff))
+            .routes(routes!(tools::list))
+            .routes(routes!(tools::show, tools::put, tools::delete))
+            .routes(routes!(categories::list))
+            .routes(routes!(categories::show, categories::put, categories::delete))
+            .routes(routes!(rules::list))
+            .routes(routes!(rules::show, rules::put, rules::delete))
             .routes(routes!(redeem::redeem))
             .routes(routes!(executions::list, executions::log))
             .routes(routes!(jwks::jwks))

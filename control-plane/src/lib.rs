@@ -18,6 +18,7 @@ mod orgs;
 mod people;
 mod policies;
 mod receipts;
+mod recorder;
 mod store;
 mod sweep;
 
@@ -34,7 +35,7 @@ pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Se
 pub use receipts::{ReceiptKeysError, Receipts};
 pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
 
-use api::Api;
+use api::{Api, Services};
 use approvals::Approvals;
 use link::Link;
 use metrics::Metrics;
@@ -127,7 +128,9 @@ impl ControlPlane {
         let (discovery, storing) = discovery::start(self.store.clone(), self.metrics.clone());
         let (decider, mut task) = approvals::start(service, link.map(|end| Link::new(end, discovery)));
         let policies = Policies::new(self.store.clone(), self.metrics.clone());
-        let api = Api::new(self.store.clone(), policies, decider, self.metrics, self.nonces, &self.settings);
+        let (recorder, recording) = recorder::start(self.store.clone(), self.metrics.clone());
+        let services = Services { policies, decider, recorder, nonces: self.nonces, metrics: self.metrics };
+        let api = Api::new(self.store.clone(), services, &self.settings);
         let mut ended = None;
         let stop = async {
             tokio::select! {
@@ -140,6 +143,8 @@ impl ControlPlane {
             Some(result) => result,
             None => task.await,
         };
+        // What waits is written first. A recorder that failed has said so to everybody who waited.
+        let _ended = recording.await;
         sweeping.abort();
         // It ends with the link, once it has stored what came over it.
         let stored = storing.await;

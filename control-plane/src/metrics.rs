@@ -3,7 +3,9 @@
 use policy::UnixMillis;
 use policy::approval::State;
 use policy_sync::Refusal;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
 
 use crate::store::{Answer, Live};
 
@@ -20,6 +22,10 @@ pub(crate) struct Metrics {
     drafts_refused: IntCounterVec,
     live: IntGaugeVec,
     oldest_pending_seconds: IntGauge,
+    checks: IntCounterVec,
+    activity_group: Histogram,
+    activity_queued: IntGauge,
+    activity_failures: IntCounter,
     policies_compiled: IntCounter,
     policies_refused: IntCounter,
     unauthenticated: IntCounter,
@@ -67,6 +73,22 @@ impl Metrics {
                 "oakgate_approval_oldest_pending_seconds",
                 "How long the oldest pending approval has waited; 0 if there is none.",
             )?,
+            checks: IntCounterVec::new(
+                Opts::new("oakgate_permission_checks_total", "Permissions checked, by what was found."),
+                &["permission"],
+            )?,
+            activity_group: Histogram::with_opts(
+                HistogramOpts::new("oakgate_activity_group_records", "Records of questions in one commit.")
+                    .buckets(vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]),
+            )?,
+            activity_queued: IntGauge::new(
+                "oakgate_activity_queued",
+                "Records of questions that wait for their commit; the questions for their answer.",
+            )?,
+            activity_failures: IntCounter::new(
+                "oakgate_activity_failures_total",
+                "Questions that were not answered because they could not be recorded.",
+            )?,
             policies_compiled: IntCounter::new(
                 "oakgate_policies_compiled_total",
                 "Times that a policy was compiled.",
@@ -100,6 +122,10 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.drafts_refused.clone()))?;
         metrics.registry.register(Box::new(metrics.live.clone()))?;
         metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
+        metrics.registry.register(Box::new(metrics.checks.clone()))?;
+        metrics.registry.register(Box::new(metrics.activity_group.clone()))?;
+        metrics.registry.register(Box::new(metrics.activity_queued.clone()))?;
+        metrics.registry.register(Box::new(metrics.activity_failures.clone()))?;
         metrics.registry.register(Box::new(metrics.policies_compiled.clone()))?;
         metrics.registry.register(Box::new(metrics.policies_refused.clone()))?;
         metrics.registry.register(Box::new(metrics.unauthenticated.clone()))?;
@@ -128,6 +154,38 @@ impl Metrics {
 
     pub(crate) fn decided(&self, answer: Answer) {
         self.decisions.with_label_values(&[answer.as_str()]).inc();
+    }
+
+    /// A check of a permission was answered.
+    pub(crate) fn checked(&self, permission: &str) {
+        self.checks.with_label_values(&[permission]).inc();
+    }
+
+    /// A group of records was written.
+    pub(crate) fn recorded(&self, records: usize) {
+        self.activity_group.observe(f64::from(u32::try_from(records).unwrap_or(u32::MAX)));
+    }
+
+    /// A question could not be recorded.
+    pub(crate) fn not_recorded(&self) {
+        self.activity_failures.inc();
+    }
+
+    /// How many groups of records were written.
+    #[cfg(test)]
+    pub(crate) fn groups(&self) -> u64 {
+        self.activity_group.get_sample_count()
+    }
+
+    /// How many questions could not be recorded.
+    #[cfg(test)]
+    pub(crate) fn failures(&self) -> u64 {
+        self.activity_failures.get()
+    }
+
+    /// How many records wait now.
+    pub(crate) fn set_queued(&self, records: usize) {
+        self.activity_queued.set(i64::try_from(records).unwrap_or(i64::MAX));
     }
 
     /// `result`: `redeemed`, `unavailable`, or the name of a refusal.

@@ -4,6 +4,7 @@
 //! time is over), then reads, asks `policy::approval::apply`, and writes only if nothing changed in between.
 //! A change that was answered is on the disk.
 
+mod activity;
 mod approvals;
 mod backup;
 mod catalogue;
@@ -24,6 +25,9 @@ mod pulse;
 mod row;
 mod settle;
 
+pub(crate) use activity::{
+    Activity, ActivityFilter, GROUP_MAX as ACTIVITY_GROUP_MAX, Kept as KeptActivity, Record,
+};
 pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
 pub use backup::{BackupError, backup};
 pub(crate) use catalogue::{Entry, EntryKind};
@@ -32,7 +36,7 @@ pub use database::{StoreUrl, StoreUrlError};
 pub(crate) use drafts::{
     Draft, DraftFilter, DraftLimits, DraftPosition, DraftState, Placed, Seen, SeenDraft,
 };
-pub(crate) use edit::{Begun, Edit, Kept, Record, Repeat};
+pub(crate) use edit::{Begun, Edit, Kept, Repeat};
 pub(crate) use executions::{Execution, ExecutionFilter, Outcome, Report};
 pub(crate) use holders::{Holder, Tier};
 pub(crate) use opening::{Opened, Opening};

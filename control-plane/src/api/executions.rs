@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
+use super::name::Name;
 use super::session::Reader;
 use super::write::{Done, Run};
 use super::{Api, Problem};
@@ -27,15 +28,12 @@ const PAGE_MAX: u32 = 200;
 /// Longest note.
 const NOTE_BYTES_MAX: usize = 1000;
 
-/// Longest name in a query.
-const NAME_BYTES_MAX: usize = 256;
-
 /// What became of a call.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LogBody {
     /// `jti` of the receipt that was redeemed.
-    #[schema(value_type = String, min_length = 22, max_length = 22)]
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9_-]{22}$", example = "AAAAAAAAAAAAAAAAAAAAAA")]
     jti: Nonce,
     #[schema(inline)]
     outcome: OutcomeName,
@@ -65,7 +63,7 @@ enum OutcomeName {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
-    tool: Option<String>,
+    tool: Option<Name>,
     #[param(inline)]
     outcome: Option<FilterName>,
     /// `next_cursor` of the page before.
@@ -182,9 +180,7 @@ pub(super) async fn list(
 ) -> Result<Json<Page>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
     let limit = query.limit.unwrap_or(PAGE_DEFAULT);
-    let is_name =
-        |name: &String| (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.contains(char::is_control);
-    if !(1..=PAGE_MAX).contains(&limit) || !query.tool.as_ref().is_none_or(is_name) {
+    if !(1..=PAGE_MAX).contains(&limit) {
         return Err(Problem::QueryUnexpected);
     }
     let before = match query.cursor {
@@ -192,7 +188,8 @@ pub(super) async fn list(
         None => None,
     };
     let outcome = query.outcome.map(Outcome::from);
-    let filter = ExecutionFilter { org: actor.org, tool: query.tool, outcome, before, limit };
+    let tool = query.tool.map(String::from);
+    let filter = ExecutionFilter { org: actor.org, tool, outcome, before, limit };
     let executions = api.store.executions(&filter).await?;
     let is_full = u32::try_from(executions.len()).is_ok_and(|count| count == limit);
     let next_cursor = executions.last().filter(|_| is_full).map(write_cursor);

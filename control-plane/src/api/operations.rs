@@ -16,7 +16,7 @@ pub(super) async fn healthz() -> &'static str {
 /// Says whether the store reads and writes, nonces can be burned, and the approvals service runs.
 #[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, description = "They do.", body = String, content_type = "text/plain")))]
 pub(super) async fn readyz(State(api): State<Api>) -> Result<&'static str, Problem> {
-    if !api.decider.is_running() {
+    if !api.decider.is_running() || !api.recorder.is_running() {
         return Err(Problem::Stopping);
     }
     api.store.answers(clock::now()).await?;
@@ -28,6 +28,7 @@ pub(super) async fn readyz(State(api): State<Api>) -> Result<&'static str, Probl
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {
     let live = api.store.live().await?;
+    api.metrics.set_queued(api.recorder.queued());
     api.metrics.set_holders(&api.store.good_holders(clock::now()).await?);
     let text = api.metrics.text(&live, clock::now()).map_err(|error| {
         tracing::error!(%error, "metrics could not be written");

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use crate::approvals::DecideError;
 use crate::nonces::NoncesUnavailable;
 use crate::policies::NotProposed;
+use crate::recorder::NotRecorded;
 use crate::store::StoreError;
 
 /// Why a request was not done.
@@ -21,11 +22,14 @@ pub(super) enum Problem {
     AlreadyDecided,
     AlreadyLogged,
     ApprovalEnded,
+    ArgsUnexpected,
     BodyNotJson,
     BodyTooLarge,
     BodyUnexpected,
     Busy,
+    CallUnexpected,
     CannotConfigure,
+    CannotNameTenant,
     CannotRun,
     ContentType,
     DraftAccepted,
@@ -42,6 +46,7 @@ pub(super) enum Problem {
     LastManagementKey,
     MethodNotAllowed,
     NameUnexpected,
+    NoPolicy,
     NoncesUnavailable,
     NoDefinition,
     NotFound,
@@ -50,6 +55,7 @@ pub(super) enum Problem {
     /// The mistakes in it.
     PolicyRefused(Vec<String>),
     QueryUnexpected,
+    ReceiptFailed,
     ReceiptRefused(RefusedReceipt),
     ReceiptsOff,
     RequesterCannotDecide,
@@ -60,7 +66,9 @@ pub(super) enum Problem {
     TierHasNoTenant,
     TimedOut,
     ToolListed,
+    TooBusy,
     TooMany,
+    ToolUnknown,
     Unauthenticated,
     VersionChanged,
     VersionNeeded,
@@ -110,11 +118,14 @@ impl Problem {
             Self::AlreadyDecided => (StatusCode::CONFLICT, "already_decided"),
             Self::AlreadyLogged => (StatusCode::CONFLICT, "already_logged"),
             Self::ApprovalEnded => (StatusCode::CONFLICT, "approval_ended"),
+            Self::ArgsUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "args_unexpected"),
             Self::BodyNotJson => (StatusCode::BAD_REQUEST, "body_not_json"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "body_unexpected"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::CallUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "call_unexpected"),
             Self::CannotConfigure => (StatusCode::FORBIDDEN, "cannot_configure"),
+            Self::CannotNameTenant => (StatusCode::FORBIDDEN, "cannot_name_tenant"),
             Self::CannotRun => (StatusCode::FORBIDDEN, "cannot_run"),
             Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type"),
             Self::DraftAccepted => (StatusCode::CONFLICT, "draft_accepted"),
@@ -131,6 +142,7 @@ impl Problem {
             Self::LastManagementKey => (StatusCode::CONFLICT, "last_management_key"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::NameUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "name_unexpected"),
+            Self::NoPolicy => (StatusCode::CONFLICT, "no_policy"),
             Self::NoncesUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "nonces_unavailable"),
             Self::NoDefinition => (StatusCode::CONFLICT, "no_definition"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
@@ -138,6 +150,7 @@ impl Problem {
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
             Self::PolicyRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_refused"),
             Self::QueryUnexpected => (StatusCode::BAD_REQUEST, "query_unexpected"),
+            Self::ReceiptFailed => (StatusCode::SERVICE_UNAVAILABLE, "receipt_failed"),
             Self::ReceiptRefused(RefusedReceipt(Refusal::Replayed)) => {
                 (StatusCode::CONFLICT, "receipt_refused")
             }
@@ -151,7 +164,9 @@ impl Problem {
             Self::TierHasNoTenant => (StatusCode::UNPROCESSABLE_ENTITY, "tier_has_no_tenant"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
             Self::ToolListed => (StatusCode::CONFLICT, "tool_listed"),
+            Self::TooBusy => (StatusCode::SERVICE_UNAVAILABLE, "too_busy"),
             Self::TooMany => (StatusCode::CONFLICT, "too_many"),
+            Self::ToolUnknown => (StatusCode::NOT_FOUND, "tool_unknown"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::VersionChanged => (StatusCode::PRECONDITION_FAILED, "version_changed"),
             Self::VersionNeeded => (StatusCode::PRECONDITION_REQUIRED, "version_needed"),
@@ -181,13 +196,22 @@ impl Problem {
             Self::AlreadyDecided => "the approval is approved already",
             Self::AlreadyLogged => "what became of this call was logged before",
             Self::ApprovalEnded => "the approval has ended",
+            Self::ArgsUnexpected => {
+                "`args` must be an object that names each key once and has no integer beyond 2^53 - 1"
+            }
             Self::BodyNotJson => "the body is not JSON",
             Self::BodyTooLarge => "the body is larger than what is taken here",
             Self::BodyUnexpected => {
                 "the body has an unknown, missing or repeated field, or one of a wrong type"
             }
             Self::Busy => "others changed the policy all the time; try again",
+            Self::CallUnexpected => {
+                "`backend` must have 1 to 256 bytes, `tool`, `tenant` and `method` at most 256, `resource` and `reasoning` at most 2048, none a NUL; as JSON, tool, tenant, resource and method have at most 3072 together"
+            }
             Self::CannotConfigure => "this needs a management key, `oak_mgmt_…`; other keys cannot configure",
+            Self::CannotNameTenant => {
+                "this key may not name a tenant; leave `tenant` out, and the key's own counts"
+            }
             Self::CannotRun => {
                 "this needs a standard or an agent key; a management key or a person cannot run"
             }
@@ -212,6 +236,7 @@ impl Problem {
             Self::NameUnexpected => {
                 "a name must have 1 to 256 bytes and no control characters, and can be neither `.` nor `..`"
             }
+            Self::NoPolicy => "the organisation has no policy yet; put one with `PUT /v1/policy`",
             Self::NoncesUnavailable => {
                 "the shared nonces cannot be reached, so nothing was redeemed; try again"
             }
@@ -221,6 +246,7 @@ impl Problem {
             Self::NoteTooLong => "the note is longer than 1000 bytes",
             Self::PolicyRefused(_) => "the policy would have mistakes, so nothing was changed; see `errors`",
             Self::QueryUnexpected => "the query has an unknown or repeated parameter, or one of a wrong form",
+            Self::ReceiptFailed => "no receipt could be signed, so there is no answer",
             Self::ReceiptRefused(_) => "the receipt is not good for this call; `reason` says why",
             Self::ReceiptsOff => "this control plane has no keys for receipts: set `control_plane.receipts`",
             Self::RequesterCannotDecide => "who asked for an approval can never decide it",
@@ -231,7 +257,9 @@ impl Problem {
             Self::TierHasNoTenant => "a management key has no tenant, and only a standard key may name one",
             Self::TimedOut => "the request took too long; look at what became of it before you repeat it",
             Self::ToolListed => "the policy lists this tool already; change it there",
+            Self::TooBusy => "too many questions wait to be recorded; try again",
             Self::TooMany => "the organisation has as many of these as it may",
+            Self::ToolUnknown => "the policy in force lists no tool of that name",
             Self::Unauthenticated => {
                 "no good credential came with this: `Authorization: Bearer` and a key, or a person's session"
             }
@@ -310,6 +338,17 @@ impl From<DecideError> for Problem {
             DecideError::Refused(refused) => refused.into(),
             DecideError::Store(error) => error.into(),
             DecideError::Stopped => Self::Stopping,
+        }
+    }
+}
+
+impl From<NotRecorded> for Problem {
+    fn from(why: NotRecorded) -> Self {
+        match why {
+            NotRecorded::Busy => Self::TooBusy,
+            NotRecorded::StoreFailed => Self::StoreFailed,
+            NotRecorded::StoreFull => Self::StoreFull,
+            NotRecorded::Stopped => Self::Stopping,
         }
     }
 }

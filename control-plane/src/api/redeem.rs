@@ -10,15 +10,13 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::name::Name;
 use super::problem::RefusedReceipt;
 use super::write::{Done, Run};
 use super::{Api, Problem};
 use crate::clock;
 use crate::nonces::Burned;
 use crate::store::{Holder, Record, Tier};
-
-/// Longest name of a backend.
-const BACKEND_BYTES_MAX: usize = 256;
 
 /// A receipt, and the call that it came with. Members that are left out are not compared.
 #[derive(Deserialize, ToSchema)]
@@ -27,8 +25,7 @@ pub(super) struct RedeemBody {
     /// As it came in `Oakgate-Receipt`.
     receipt: Option<String>,
     /// The backend that was called: `aud`.
-    #[schema(min_length = 1, max_length = 256)]
-    backend: String,
+    backend: Name,
     /// `grant`: it came from a permission check. `stamp`: a proxy set it on what it forwarded.
     #[serde(rename = "use", default)]
     #[schema(inline)]
@@ -43,7 +40,7 @@ pub(super) struct RedeemBody {
     #[schema(value_type = Option<Object>)]
     args: Option<Box<RawValue>>,
     /// Base64url SHA-256 of the body as it came.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]{43}$")]
     body_sha256: Option<Digest>,
 }
 
@@ -74,9 +71,6 @@ pub(super) async fn redeem(
     State(api): State<Api>,
     Run { write, holder, body }: Run<RedeemBody>,
 ) -> Result<Response, Problem> {
-    if !is_name(&body.backend) {
-        return Err(Problem::BodyUnexpected);
-    }
     let keys = api.receipts.as_ref().ok_or(Problem::ReceiptsOff)?.keys();
     let now = clock::now();
     let verified = verify(&keys, &holder, &body, now);
@@ -110,7 +104,8 @@ pub(super) async fn redeem(
         }
         Err(refusal) => {
             let details = json!({"reason": refusal.name()});
-            let record = Record { details: Some(details), ..Record::of("receipt.refuse", &body.backend) };
+            let record =
+                Record { details: Some(details), ..Record::of("receipt.refuse", body.backend.as_str()) };
             Done::empty().commit(edit, &record).await?;
             api.metrics.redemption(refusal.name());
             Err(Problem::ReceiptRefused(RefusedReceipt(refusal)))
@@ -131,7 +126,7 @@ fn verify(
         Tier::Management | Tier::Standard => None,
     };
     let expected = Expected {
-        audience: Some(&body.backend),
+        audience: Some(body.backend.as_str()),
         caller,
         use_: Some(match body.use_ {
             UseName::Grant => Use::Grant,
@@ -177,8 +172,4 @@ fn redeemed_record(claims: &Claims<'_>) -> Record {
         details: Some(details),
         ..Record::of("receipt.redeem", &claims.jti.to_string())
     }
-}
-
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.len() <= BACKEND_BYTES_MAX && !text.contains(char::is_control)
 }

@@ -87,7 +87,12 @@ pub(super) fn actor(holder: &Holder) -> Actor {
 
 /// The SHA-256 of the key in a request, if there is one.
 pub(super) fn key_sha256(headers: &HeaderMap) -> Option<String> {
-    bearer(headers).and_then(Key::parse).map(|key| key.sha256())
+    key(headers).map(|key| key.sha256())
+}
+
+/// The key in a request, if there is one; nothing says yet that it is good.
+pub(super) fn key(headers: &HeaderMap) -> Option<Key> {
+    bearer(headers).and_then(Key::parse)
 }
 
 async fn known(headers: &HeaderMap, api: &Api) -> Result<Known, Problem> {

@@ -1,12 +1,15 @@
 //! The whole control plane over a real port, with the real link.
 
+mod activity;
 mod catalogue;
+mod checks;
 mod client;
 mod drafts;
 mod executions;
 mod keys;
 mod openapi;
 mod orgs;
+mod pieces;
 mod policy;
 mod receipts;
 

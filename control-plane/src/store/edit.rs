@@ -2,8 +2,8 @@
 
 use policy::UnixMillis;
 use sqlx::{Any, Executor, Row, Transaction};
-use uuid::Uuid;
 
+use super::activity::{Activity, Record, insert};
 use super::row::text;
 use super::{Store, StoreError, sql_integer};
 use crate::actor::Actor;
@@ -49,26 +49,6 @@ pub(crate) enum Begun {
     Repeated(Kept),
     /// Another request had the same `Idempotency-Key`.
     KeyReused,
-}
-
-/// What is written down of a change or a question.
-#[derive(Clone, Debug)]
-pub(crate) struct Record {
-    /// Such as `rule.put`.
-    pub(crate) action: &'static str,
-    /// What it was done to.
-    pub(crate) object: String,
-    pub(crate) tenant: Option<String>,
-    pub(crate) permission: Option<&'static str>,
-    /// Whatever else there is to say, never a secret.
-    pub(crate) details: Option<serde_json::Value>,
-}
-
-impl Record {
-    /// A change of something.
-    pub(crate) fn of(action: &'static str, object: &str) -> Self {
-        Self { action, object: object.to_owned(), tenant: None, permission: None, details: None }
-    }
 }
 
 impl Store {
@@ -177,22 +157,7 @@ pub(super) async fn insert_record(
     record: &Record,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO activity (id, org, at_unix_ms, action, object, actor, actor_kind, origin, tenant, permission, \
-         details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-    )
-    .bind(Uuid::now_v7().to_string())
-    .bind(&actor.org)
-    .bind(sql_integer(now.0))
-    .bind(record.action)
-    .bind(&record.object)
-    .bind(&actor.id)
-    .bind(actor.kind.as_str())
-    .bind(origin)
-    .bind(&record.tenant)
-    .bind(record.permission)
-    .bind(record.details.as_ref().map(ToString::to_string))
-    .execute(&mut **transaction)
-    .await?;
-    Ok(())
+    let activity =
+        Activity { at: now, actor: actor.clone(), origin: origin.to_owned(), record: record.clone() };
+    insert(&mut **transaction, &[activity]).await
 }

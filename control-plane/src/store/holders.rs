@@ -74,6 +74,29 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Whose key has that SHA-256, if it is good at `now`, and the newest revision of their organisation's policy (0: it
+    /// has none). One statement for what every check of a permission asks.
+    pub(crate) async fn holder_and_revision(
+        &self,
+        sha256: &str,
+        now: UnixMillis,
+    ) -> Result<Option<(Holder, u64)>, StoreError> {
+        let row = sqlx::query(
+            "SELECT holders.*, secrets.expires_at_unix_ms AS secret_expires_at_unix_ms, \
+             orgs.revision AS org_revision FROM secrets \
+             JOIN holders ON holders.org = secrets.org AND holders.id = secrets.holder \
+             JOIN orgs ON orgs.name = holders.org WHERE secrets.sha256 = $1",
+        )
+        .bind(sha256)
+        .fetch_optional(self.readers())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let revision = count(&row, "org_revision")?;
+        Ok(good_holder(&row, now)?.map(|holder| (holder, revision)))
+    }
+}
+
 pub(super) async fn holder_of_key(
     executor: impl Executor<'_, Database = Any>,
     sha256: &str,
@@ -86,9 +109,12 @@ pub(super) async fn holder_of_key(
     .bind(sha256)
     .fetch_optional(executor)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    let holder = Holder::read(&row)?;
-    let secret_end = optional_moment(&row, "secret_expires_at_unix_ms")?;
+    row.map_or(Ok(None), |row| good_holder(&row, now))
+}
+
+fn good_holder(row: &AnyRow, now: UnixMillis) -> Result<Option<Holder>, StoreError> {
+    let holder = Holder::read(row)?;
+    let secret_end = optional_moment(row, "secret_expires_at_unix_ms")?;
     let is_good = holder.is_good(now) && secret_end.is_none_or(|end| now < end);
     Ok(is_good.then_some(holder))
 }

@@ -1,8 +1,6 @@
 //! The wall between organisations, and who may do what. Both are tried on every operation of the server's own
 //! description: one that is added to it is tried too, and fails here until it is seeded.
 
-use policy_sync::{Discovered, SeenTool};
-
 use super::openapi::check;
 use super::receipts::{grant, redeem, signed, with_receipts};
 use super::*;
@@ -25,9 +23,9 @@ const SEEDS: [(&str, &str, &str); 6] = [
     (
         "PUT",
         "/v1/policy",
-        r#"{"format":1,"org":"acme","categories":[{"name":"walled-behind-the-wall"}],
-        "tools":[{"name":"walled-behind-the-wall"}],
-        "rules":[{"id":"walled-behind-the-wall","permission":"disabled","reason":"behind-the-wall"}]}"#,
+        r#"{"format":1,"org":"acme","categories":[{"name":"walled-category"}],
+        "tools":[{"name":"walled-listed","tags":["behind-the-wall"]}],
+        "rules":[{"id":"walled-rule","permission":"disabled","reason":"behind-the-wall"}]}"#,
     ),
 ];
 
@@ -141,19 +139,12 @@ struct Walled {
 
 impl Walled {
     async fn start(database: &Database) -> Self {
-        let settings = with_receipts(database);
-        let mut running = Running::with(settings, &[approver("walled-ada", true, true)]).await;
+        let mut running = Running::with(with_receipts(database), &[approver("walled-ada", true, true)]).await;
         let document = send(running.address, "GET", "/openapi.json", "", "").await.json(200);
         let manager = running.key(ORG, "walled-admin", Tier::Management).await;
         let person = format!("Authorization: Bearer {}\r\n", running.sessions[0].expose());
         running.open(1, r#"{"note":"behind-the-wall"}"#).await;
-        let seen = SeenTool { description: Some(WORDS.to_owned()), ..super::drafts::tool("walled-tool") };
-        let (proxy, org, backend) = ("gate-1".to_owned(), ORG.to_owned(), "notes".to_owned());
-        let discovered = Discovered { proxy, org, backend, tools: vec![seen] };
-        running.proxy.send(ProxyMessage::Discovered(Box::new(discovered))).unwrap();
-        while !send(running.address, "GET", "/v1/drafts", &manager, "").await.body.contains(WORDS) {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        running.see("walled-tool", WORDS).await;
         for (method, path, body) in SEEDS {
             let version = if path == "/v1/policy" { "If-Match: \"0\"\r\n" } else { "" };
             let fields = format!("{manager}{JSON}{version}");

@@ -1,0 +1,202 @@
+//! What was done and asked in an organisation. Records are kept for good: nothing here takes one away.
+
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::moment::Moment;
+use super::session::Reader;
+use super::{Api, Problem};
+use crate::store::{ActivityFilter, KeptActivity, StoreError};
+
+/// Records on a page, unless asked for otherwise.
+const PAGE_DEFAULT: u32 = 50;
+
+/// Most records on a page.
+const PAGE_MAX: u32 = 200;
+
+/// Longest value of a filter.
+const FILTER_BYTES_MAX: usize = 2048;
+
+/// Which records are asked for.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ActivityQuery {
+    /// Such as `rule.put`, or `rule.*` for everything that is done to rules.
+    #[param(pattern = r"^[a-z_]+\.([a-z_]+|\*)$")]
+    action: Option<String>,
+    /// The id of who did or asked it.
+    actor: Option<String>,
+    /// What it was done to: a tool, a rule, a key.
+    object: Option<String>,
+    /// The tenant of a call.
+    tenant: Option<String>,
+    #[param(inline)]
+    permission: Option<PermissionName>,
+    /// From then on.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Moment>,
+    /// Before then.
+    #[param(value_type = Option<String>, format = DateTime)]
+    until: Option<Moment>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+}
+
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum PermissionName {
+    Allowed,
+    RequiresApproval,
+    Disabled,
+}
+
+/// A page of records. It can be short, or empty, and not be the last one: one request looks at so many records only.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ActivityPage)]
+pub(super) struct Page {
+    items: Vec<ActivityDocument>,
+    /// Asks for the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// A record.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Activity)]
+pub(super) struct ActivityDocument {
+    id: String,
+    #[schema(inline)]
+    at: Moment,
+    action: String,
+    /// What it was done to.
+    object: String,
+    /// Who did or asked it.
+    actor: String,
+    /// `management`, `standard`, `agent`, `person`, or `host` for commands on the host itself.
+    actor_kind: String,
+    /// The address that the request came from; empty for the host's own.
+    origin: String,
+    /// Of a call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    /// Of a call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permission: Option<String>,
+    /// Whatever else there is to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    details: Option<Box<RawValue>>,
+}
+
+/// Every record of the organisation that fits, newest first.
+#[utoipa::path(get, path = "/v1/activity", tag = "activity", params(ActivityQuery), security(("management" = []), ("session" = [])),
+    responses((status = 200, description = "A page.", body = Page)))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    Reader(actor): Reader,
+    query: Result<Query<ActivityQuery>, QueryRejection>,
+) -> Result<Json<Page>, Problem> {
+    let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
+    let filter = query.filter(actor.org).ok_or(Problem::QueryUnexpected)?;
+    let page = api.store.activity_page(&filter).await?;
+    let items = page.items.into_iter().map(ActivityDocument::read).collect::<Result<_, _>>()?;
+    let next_cursor = page.next.map(|id| URL_SAFE_NO_PAD.encode(id.as_bytes()));
+    Ok(Json(Page { items, next_cursor }))
+}
+
+/// One record.
+#[utoipa::path(get, path = "/v1/activity/{id}", tag = "activity", security(("management" = []), ("session" = [])),
+    params(("id" = String, Path)), responses((status = 200, description = "The record.", body = ActivityDocument)))]
+pub(super) async fn show(
+    State(api): State<Api>,
+    Reader(actor): Reader,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<ActivityDocument>, Problem> {
+    let Path(id) = id.map_err(|_| Problem::NotFound)?;
+    let id = Uuid::parse_str(&id).map_err(|_| Problem::NotFound)?;
+    let record = api.store.activity(&actor.org, id).await?.ok_or(Problem::NotFound)?;
+    Ok(Json(ActivityDocument::read(record)?))
+}
+
+impl ActivityQuery {
+    /// `None`: a parameter has a wrong form.
+    fn filter(self, org: String) -> Option<ActivityFilter> {
+        let limit = self.limit.unwrap_or(PAGE_DEFAULT);
+        let (action, action_kind) = match self.action.as_deref().map(read_action) {
+            None => (None, None),
+            Some(action) => action?,
+        };
+        let before = match self.cursor {
+            None => None,
+            Some(cursor) => Some(Uuid::from_slice(&URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?),
+        };
+        let texts = [&self.actor, &self.object, &self.tenant];
+        let is_good = |text: &&String| text.len() <= FILTER_BYTES_MAX && !text.contains('\0');
+        if !(1..=PAGE_MAX).contains(&limit) || !texts.into_iter().flatten().all(|text| is_good(&text)) {
+            return None;
+        }
+        Some(ActivityFilter {
+            org,
+            action,
+            action_kind,
+            actor: self.actor,
+            object: self.object,
+            tenant: self.tenant,
+            permission: self.permission.map(PermissionName::as_str),
+            since: self.since.map(|Moment(since)| since),
+            until: self.until.map(|Moment(until)| until),
+            before,
+            limit,
+        })
+    }
+}
+
+/// An action, or the first word of one.
+fn read_action(text: &str) -> Option<(Option<String>, Option<String>)> {
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let (kind, what) = text.split_once('.')?;
+    match what {
+        "*" if is_word(kind) => Some((None, Some(kind.to_owned()))),
+        what if is_word(kind) && is_word(what) => Some((Some(text.to_owned()), None)),
+        _ => None,
+    }
+}
+
+impl PermissionName {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::RequiresApproval => "requires_approval",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+impl ActivityDocument {
+    fn read(record: KeptActivity) -> Result<Self, StoreError> {
+        let details = record.details.map(RawValue::from_string).transpose();
+        Ok(Self {
+            id: record.id,
+            at: Moment(record.at),
+            action: record.action,
+            object: record.object,
+            actor: record.actor,
+            actor_kind: record.actor_kind,
+            origin: record.origin,
+            tenant: record.tenant,
+            permission: record.permission,
+            details: details.map_err(|_| StoreError::Unreadable("details"))?,
+        })
+    }
+}
