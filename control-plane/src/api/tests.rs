@@ -10,8 +10,8 @@ mod executions;
 mod keys;
 mod openapi;
 mod orgs;
-mod pieces;
 mod paging;
+mod pieces;
 mod policy;
 mod receipts;
 
