@@ -8,22 +8,27 @@
 )]
 
 mod admin;
+mod api_description;
 mod audit;
 mod authorization;
 mod backends;
 mod batches;
 mod bypass;
+mod checks;
 mod commands;
 mod conformance;
 mod connections;
+mod control_plane;
 mod cors;
 mod credentials;
+mod discovery;
 mod drain;
 mod endpoints;
 mod faults;
 mod framing;
 mod harness;
 mod holds;
+mod hostile_api;
 mod http2;
 mod http_sse;
 mod jwt;

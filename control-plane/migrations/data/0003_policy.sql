@@ -8,7 +8,7 @@ INSERT INTO revisions (org, revision, at_unix_ms, actor, origin, reason, rolled_
 
 INSERT INTO pieces (org, kind, name, position, body, from_revision, to_revision) VALUES
 ('acme', 'settings', '', 0, '{}', 1, NULL),
-('acme', 'category', 'money', 0, '{"id":"money"}', 1, NULL),
+('acme', 'category', 'money', 0, '{"name":"money"}', 1, NULL),
 ('acme', 'tool', 'payments.refund', 0, '{"name":"payments.refund"}', 1, 2),
 ('acme', 'tool', 'payments.refund', 0, '{"category":"money","name":"payments.refund"}', 2, NULL),
 ('acme', 'rule', 'refunds', 0, '{"id":"refunds","permission":"requires_approval"}', 1, 2);
@@ -32,7 +32,7 @@ INSERT INTO secrets (sha256, org, holder, prefix, created_at_unix_ms, expires_at
 
 INSERT INTO drafts (org, name, state, proxy, backend, seen_in, description, annotations, input_schema,
     definition_sha256, version, first_seen_at_unix_ms, last_seen_at_unix_ms, decided_by, decided_at_unix_ms) VALUES
-('acme', 'files.delete', 'draft', 'gate-1', 'files', 'list', 'Deletes', '{"destructiveHint":true}', '{"type":"object"}',
+('acme', 'files.delete', 'draft', 'gate-1', 'files', 'list', 'Deletes', '{"destructive":true}', '{"type":"object"}',
     '7777777777777777777777777777777777777777777777777777777777777777', 1, 1000, 2000, NULL, NULL),
 ('acme', 'files.read', 'accepted', 'gate-1', 'files', 'call', NULL, NULL, NULL, NULL, 2, 1000, 2000, 'deploy', 3000),
 ('acme', 'files.write', 'rejected', 'gate-1', 'files', 'call', NULL, NULL, NULL, NULL, 2, 1000, 2000, 'deploy', 3000);

@@ -68,8 +68,8 @@ pub(super) enum Problem {
     StoreFull,
     TierHasNoTenant,
     TimedOut,
-    TooBusy,
     ToolListed,
+    TooBusy,
     TooMany,
     ToolUnknown,
     Unauthenticated,
@@ -170,8 +170,8 @@ impl Problem {
             Self::StoreFull => (StatusCode::INSUFFICIENT_STORAGE, "store_full"),
             Self::TierHasNoTenant => (StatusCode::UNPROCESSABLE_ENTITY, "tier_has_no_tenant"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "timed_out"),
-            Self::TooBusy => (StatusCode::SERVICE_UNAVAILABLE, "too_busy"),
             Self::ToolListed => (StatusCode::CONFLICT, "tool_listed"),
+            Self::TooBusy => (StatusCode::SERVICE_UNAVAILABLE, "too_busy"),
             Self::TooMany => (StatusCode::CONFLICT, "too_many"),
             Self::ToolUnknown => (StatusCode::NOT_FOUND, "tool_unknown"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
@@ -189,6 +189,7 @@ impl Problem {
     }
 
     /// What it says to people.
+    #[expect(clippy::too_many_lines, reason = "one table")]
     const fn detail(&self) -> &'static str {
         match self {
             Self::AlreadyDecided => "the approval is approved already",
@@ -255,8 +256,8 @@ impl Problem {
             Self::StoreFull => "the store's disk is full: nothing was written; reading goes on",
             Self::TierHasNoTenant => "a management key has no tenant, and only a standard key may name one",
             Self::TimedOut => "the request took too long; look at what became of it before you repeat it",
-            Self::TooBusy => "too many questions wait to be recorded; try again",
             Self::ToolListed => "the policy lists this tool already; change it there",
+            Self::TooBusy => "too many questions wait to be recorded; try again",
             Self::TooMany => "the organisation has as many of these as it may",
             Self::ToolUnknown => "the policy in force lists no tool of that name",
             Self::Unauthenticated => {

@@ -26,7 +26,6 @@ pub(super) struct RedeemBody {
     receipt: Option<String>,
     /// The backend that was called: `aud`.
     backend: Name,
-    /// `grant`: it came from a permission check. `stamp`: a proxy set it on what it forwarded.
     #[serde(rename = "use", default)]
     #[schema(inline)]
     use_: UseName,
@@ -40,10 +39,11 @@ pub(super) struct RedeemBody {
     #[schema(value_type = Option<Object>)]
     args: Option<Box<RawValue>>,
     /// Base64url SHA-256 of the body as it came.
-    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]{43}$")]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
     body_sha256: Option<Digest>,
 }
 
+/// `grant`: it came from a permission check. `stamp`: a proxy set it on what it forwarded.
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum UseName {

@@ -10,6 +10,8 @@ mod keys;
 mod mint;
 mod openapi;
 mod orgs;
+mod paging;
+mod pieces;
 mod policy;
 mod receipts;
 

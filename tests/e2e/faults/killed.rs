@@ -11,8 +11,7 @@ use super::writer::{Writer, Wrote, assert_whole};
 const WRITERS: usize = 4;
 
 fn killed(place: &Place, times: u64) {
-    place.start().kill();
-    place.add_org();
+    place.start_with_org().kill();
     let mut writers: Vec<Writer> = (0..WRITERS).map(Writer::new).collect();
     for time in 0..times {
         let plane = place.start();

@@ -20,6 +20,19 @@ pub(super) fn tool(name: &str) -> SeenTool {
     }
 }
 
+impl Running {
+    /// Has a proxy see a tool, and waits until it is a draft.
+    pub(super) async fn see(&self, name: &str, description: &str) {
+        let tool = SeenTool { description: Some(description.to_owned()), ..tool(name) };
+        let (proxy, org, backend) = ("gate-1".to_owned(), ORG.to_owned(), "notes".to_owned());
+        let discovered = Discovered { proxy, org, backend, tools: vec![tool] };
+        self.proxy.send(ProxyMessage::Discovered(Box::new(discovered))).unwrap();
+        while self.store.draft(ORG, name).await.unwrap().is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+}
+
 /// A tool's name as a segment of a path (RFC 3986).
 fn segment(name: &str) -> String {
     name.bytes().map(|byte| format!("%{byte:02X}")).collect()

@@ -1,10 +1,8 @@
 //! The wall between organisations, and who may do what. Both are tried on every operation of the server's own
 //! description: one that is added to it is tried too, and fails here until it is seeded.
 
-use policy_sync::{Discovered, SeenTool};
-
 use super::openapi::check;
-use super::receipts::with_receipts;
+use super::receipts::{grant, redeem, signed, with_receipts};
 use super::*;
 
 const JSON: &str = "Content-Type: application/json\r\n";
@@ -25,9 +23,9 @@ const SEEDS: [(&str, &str, &str); 6] = [
     (
         "PUT",
         "/v1/policy",
-        r#"{"format":1,"org":"acme","categories":[{"name":"walled-behind-the-wall"}],
-        "tools":[{"name":"walled-behind-the-wall"}],
-        "rules":[{"id":"walled-behind-the-wall","permission":"disabled","reason":"behind-the-wall"}]}"#,
+        r#"{"format":1,"org":"acme","categories":[{"name":"walled-category"}],
+        "tools":[{"name":"walled-tool","tags":["behind-the-wall"]}],
+        "rules":[{"id":"walled-rule","permission":"disabled","reason":"behind-the-wall"}]}"#,
     ),
 ];
 
@@ -42,6 +40,8 @@ struct Operation {
     security: Vec<String>,
     /// A body that it takes, if it takes one.
     body: String,
+    /// The body names something of the first organisation.
+    names_theirs: bool,
 }
 
 impl Operation {
@@ -66,6 +66,7 @@ impl Operation {
                     path: path.clone(),
                     security: security.iter().flat_map(|one| -> Vec<String> { names(one) }).collect(),
                     body,
+                    names_theirs: false,
                 }
             })
             .collect()
@@ -114,6 +115,18 @@ fn sample(document: &Value, schema: &Value) -> Value {
     }
 }
 
+/// Bodies that name something of the first organisation, by where they are posted: an execution, and a receipt.
+async fn theirs(running: &Running) -> [(&'static str, Value); 2] {
+    let receipt = |number| {
+        let claims = receipt::Claims { resource: Some(WORDS.into()), ..grant(number) };
+        json!({"receipt": signed(&claims), "backend": claims.aud})
+    };
+    let key = running.key(ORG, "walled-files", Tier::Standard).await;
+    let redeemed = redeem(running, &key, &receipt(1)).await.json(200);
+    let execution = json!({"jti": redeemed["claims"]["jti"], "outcome": "success"});
+    [("/v1/executions", execution), ("/v1/receipts/redeem", receipt(2))]
+}
+
 /// A control plane in which the first organisation has something of everything.
 struct Walled {
     running: Running,
@@ -126,31 +139,23 @@ struct Walled {
 
 impl Walled {
     async fn start(database: &Database) -> Self {
-        let settings = with_receipts(database);
-        let mut running = Running::with(settings, &[approver("walled-ada", true, true)]).await;
+        let mut running = Running::with(with_receipts(database), &[approver("walled-ada", true, true)]).await;
         let document = send(running.address, "GET", "/openapi.json", "", "").await.json(200);
         let manager = running.key(ORG, "walled-admin", Tier::Management).await;
         let person = format!("Authorization: Bearer {}\r\n", running.sessions[0].expose());
         running.open(1, r#"{"note":"behind-the-wall"}"#).await;
-        let seen = SeenTool { description: Some(WORDS.to_owned()), ..super::drafts::tool("walled-tool") };
-        let (proxy, org, backend) = ("gate-1".to_owned(), ORG.to_owned(), "notes".to_owned());
-        let discovered = Discovered { proxy, org, backend, tools: vec![seen] };
-        running.proxy.send(ProxyMessage::Discovered(Box::new(discovered))).unwrap();
-        while !send(running.address, "GET", "/v1/drafts", &manager, "").await.body.contains(WORDS) {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        running.see("walled-tool", WORDS).await;
         for (method, path, body) in SEEDS {
             let version = if path == "/v1/policy" { "If-Match: \"0\"\r\n" } else { "" };
             let fields = format!("{manager}{JSON}{version}");
             let answer = send(running.address, method, path, &fields, body).await;
             assert!(matches!(answer.status, 200 | 201), "{method} {path}: {}", answer.body);
         }
-        let backend = running.key(ORG, "walled-backend", Tier::Standard).await;
-        // The nonce is the example of the description, so that others try to log what became of it.
-        let claims = receipt::Claims { tool: Some("behind-the-wall".into()), ..receipts::grant(0) };
-        let redeem = json!({"receipt": receipts::signed(&claims), "backend": "files"});
-        receipts::redeem(&running, &backend, &redeem).await.json(200);
-        let operations = Operation::all(&document);
+        let mut operations = Operation::all(&document);
+        for (path, body) in theirs(&running).await {
+            let named = operations.iter_mut().find(|one| one.method == "POST" && one.path == path).unwrap();
+            (named.body, named.names_theirs) = (body.to_string(), true);
+        }
         Self { running, document, operations, manager, person, strangers: 0 }
     }
 
@@ -244,6 +249,7 @@ fn nothing_of_an_organisation_is_seen_or_changed_by_another() {
                     // One may have a thing of the same name: it is one's own.
                     assert!(answer.status == 404 || is_own, "{tried} {}", answer.body);
                 }
+                assert!(answer.status >= 400 || !operation.names_theirs, "{tried} {}", answer.body);
                 for words in [WORDS, ORG].into_iter().chain([NAME].into_iter().filter(|_| !is_own)) {
                     assert!(!answer.body.contains(words), "{tried} says `{words}`: {}", answer.body);
                 }

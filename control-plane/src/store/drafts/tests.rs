@@ -24,7 +24,7 @@ fn each_draft_leaves_a_record() {
         let placed = store.store_drafts(&seen, limits, now).await.unwrap();
         assert_eq!(placed, [Placed::Stored, Placed::Stored, Placed::Known, Placed::HourFull]);
 
-        let rows = sqlx::query("SELECT * FROM activity WHERE action = 'draft.store' ORDER BY id")
+        let rows = sqlx::query("SELECT * FROM activity WHERE actor_kind = 'proxy' ORDER BY id")
             .fetch_all(store.readers())
             .await
             .unwrap();
