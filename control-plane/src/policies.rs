@@ -96,7 +96,8 @@ impl Policies {
         }
     }
 
-    /// The policy in force, which was seen to be of this revision a moment ago; `None`: the organisation has none.
+    /// The policy in force, which the store was seen to have in this revision a moment ago, or a newer one; `None`:
+    /// the organisation has none.
     pub(crate) async fn at_least(&self, org: &str, newest: u64) -> Result<Option<Arc<Snapshot>>, StoreError> {
         if newest == 0 {
             return Ok(None);

@@ -5,6 +5,7 @@ mod catalogue;
 mod checks;
 mod client;
 mod drafts;
+mod edits;
 mod executions;
 mod keys;
 mod mint;

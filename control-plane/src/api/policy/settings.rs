@@ -20,13 +20,13 @@ use crate::store::PieceKind;
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct SettingsDocument {
     #[serde(default)]
-    #[schema(inline, default = "enforce")]
+    #[schema(inline)]
     mode: ModeName,
     #[serde(default)]
-    #[schema(inline, default = "tool-first")]
+    #[schema(inline)]
     precedence: PrecedenceName,
     #[serde(default)]
-    #[schema(inline, default = "clamp")]
+    #[schema(inline)]
     unlisted_tools: UnlistedName,
 }
 

@@ -24,7 +24,7 @@ const SEEDS: [(&str, &str, &str); 6] = [
         "PUT",
         "/v1/policy",
         r#"{"format":1,"org":"acme","categories":[{"name":"walled-category"}],
-        "tools":[{"name":"walled-tool","tags":["behind-the-wall"]}],
+        "tools":[{"name":"walled-listed","tags":["behind-the-wall"]}],
         "rules":[{"id":"walled-rule","permission":"disabled","reason":"behind-the-wall"}]}"#,
     ),
 ];

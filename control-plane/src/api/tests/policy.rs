@@ -1,5 +1,7 @@
 //! The policy as one document: put, read, refused, compared and rolled back.
 
+use std::sync::Arc;
+
 use ::policy::cascade::{Silent, verdict};
 use ::policy::document::Parts;
 use ::policy::{Query, UnixMillis};
@@ -95,11 +97,21 @@ fn what_is_in_force_decides_as_the_document_does() {
         let mut queries_count = 0;
         for (case, revision) in cases.iter().zip(0..) {
             running.put_policy(&key, revision, &case["policy"].to_string()).await.json(200);
-            let snapshot = policies.at_least(ORG, revision + 1).await.unwrap().unwrap();
+            let asks = (0..8).map(|_| {
+                let policies = policies.clone();
+                tokio::spawn(async move { policies.at_least(ORG, revision + 1).await.unwrap().unwrap() })
+            });
+            let asks: Vec<_> = asks.collect();
+            let mut snapshots = Vec::new();
+            for ask in asks {
+                snapshots.push(ask.await.unwrap());
+            }
+            let snapshot = &snapshots[0];
+            assert!(snapshots.iter().all(|other| Arc::ptr_eq(other, snapshot)), "it is compiled once");
             assert_eq!(snapshot.revision(), revision + 1);
             for query in case["queries"].as_array().unwrap() {
                 let asked = Query::parse(&query["query"].to_string()).unwrap();
-                let found = verdict(&snapshot, &asked.call(), UnixMillis(0), &mut Silent);
+                let found = verdict(snapshot, &asked.call(), UnixMillis(0), &mut Silent);
                 let mut found = serde_json::to_value(found).unwrap();
                 found.as_object_mut().unwrap().remove("faults");
                 assert_eq!(found, query["verdict"], "{}", query["query"]);
