@@ -33,15 +33,25 @@ class CpuTime:
 
 
 class Program:
-    """One running program. It takes calls on `port`, and is up once `ready_port` (or that) accepts connections."""
+    """One running program. It takes calls on `port`, and is up once `ready_port` (or that) accepts connections.
 
-    def __init__(self, name, command, port, directory, ready_port=None):
+    `user`: who runs it; whoever runs this if there is none.
+    """
+
+    def __init__(self, name, command, port, directory, ready_port=None, user=None):
         self.name = name
         self.port = port
         self.log = Path(directory) / f"{name.replace(' ', '-')}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=directory,
+                user=user,
+                group=user,
+                extra_groups=[] if user else None,
             )
         try:
             self._wait_for_port(ready_port or port)

@@ -62,7 +62,7 @@ def table(all_figures, memory):
     parts = []
     for connections in dict.fromkeys(one.connections for one in all_figures):
         rows = [head] + [_row(one, memory[one.name]) for one in all_figures if one.connections == connections]
-        parts.append(f"{connections} connection{'s' if connections > 1 else ''}\n{_aligned(rows)}")
+        parts.append(f"{connections} connection{'s' if connections > 1 else ''}\n{aligned(rows)}")
     return "\n\n".join(parts)
 
 
@@ -91,7 +91,7 @@ def edges_table(turns, kept):
         for plain, nginx in zip(beside_plain, beside_nginx):
             if plain.connections == connections:
                 rows.append(_edges_row(plain, nginx, idle.get(plain.name)))
-        parts.append(f"{connections} connection{'s' if connections > 1 else ''}\n{_aligned(rows)}")
+        parts.append(f"{connections} connection{'s' if connections > 1 else ''}\n{aligned(rows)}")
     return "\n\n".join(parts)
 
 
@@ -108,7 +108,8 @@ def _edges_row(plain, nginx, idle):
     ]
 
 
-def _aligned(rows):
+def aligned(rows):
+    """Rows of cells as lines, the first column to the left."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = (
         "  ".join([row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])])

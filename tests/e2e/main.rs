@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod api_description;
 mod audit;
 mod authorization;
 mod backends;
@@ -27,6 +28,7 @@ mod faults;
 mod framing;
 mod harness;
 mod holds;
+mod hostile_api;
 mod http2;
 mod http_sse;
 mod jwt;

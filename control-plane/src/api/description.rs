@@ -7,10 +7,10 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa::openapi::content::ContentBuilder;
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::schema::{Object, Schema};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Ref, RefOr, Response as Described, ResponseBuilder};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{Object, Schema, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Ref, RefOr, Required, Response as Described, ResponseBuilder};
 
 use super::problem::{Problem, ProblemDocument};
 
@@ -60,6 +60,10 @@ pub(super) fn serve(mut document: utoipa::openapi::OpenApi) -> impl Fn() -> Read
         for (method, operation) in operations {
             let Some(operation) = operation else { continue };
             add_problem(operation);
+            // A receipt is redeemed once, whoever repeats it.
+            if method != "get" && path != "/v1/receipts/redeem" && is_write(operation) {
+                add_write_headers(operation, path);
+            }
             // The names of handlers come again and again; methods and paths do not.
             let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
             operation.operation_id = Some([method].into_iter().chain(words).collect::<Vec<_>>().join("_"));
@@ -67,6 +71,37 @@ pub(super) fn serve(mut document: utoipa::openapi::OpenApi) -> impl Fn() -> Read
     }
     let text = document.to_json().unwrap_or_default();
     move || ready(([(CONTENT_TYPE, "application/json")], text.clone()).into_response())
+}
+
+/// Whether it is a key's, and changes something: checks do not.
+fn is_write(operation: &Operation) -> bool {
+    let is_check = operation.tags.iter().flatten().any(|tag| tag == "calls");
+    let by_key =
+        operation.security.iter().flatten().any(|one| *one != SecurityRequirement::new("session", [""; 0]));
+    by_key && !is_check
+}
+
+/// The header fields that every write takes.
+fn add_write_headers(operation: &mut Operation, path: &str) {
+    let field = |name: &str, says: &str, pattern: &str, needed: Required| {
+        let schema = Object::builder().schema_type(Type::String).pattern(Some(pattern));
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Header)
+            .description(Some(says))
+            .required(needed)
+            .schema(Some(schema.build()))
+            .build()
+    };
+    let parameters = operation.parameters.get_or_insert_default();
+    let repeats = "A request that is repeated with the same key is done once, and answered as it was then.";
+    parameters.push(field("Idempotency-Key", repeats, "^[!-~]{1,255}$", Required::False).into());
+    // What is only made has no version yet, and a policy must not be replaced unseen.
+    let needed = if path == "/v1/policy" { Required::True } else { Required::False };
+    if path == "/v1/policy" || path.contains('{') {
+        let says = "The version that is changed, as `ETag` had it.";
+        parameters.push(field("If-Match", says, r#"^(\*|"[!#-~]*")$"#, needed).into());
+    }
 }
 
 fn add_problem(operation: &mut Operation) {

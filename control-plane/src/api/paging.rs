@@ -53,7 +53,7 @@ impl PageOf {
     /// What asks for the page after one that ends with `last`, if that page is full.
     pub(super) fn next_cursor(&self, count: usize, last: Option<&str>) -> Option<String> {
         let is_full = u32::try_from(count).is_ok_and(|count| count == self.limit);
-        last.filter(|_| is_full).map(|name| write_cursor(name))
+        last.filter(|_| is_full).map(write_cursor)
     }
 }
 

@@ -101,6 +101,11 @@ impl Connection {
         self.stream.get_mut().flush().unwrap();
     }
 
+    /// The same socket once more, to write from another thread.
+    pub(crate) fn writer(&self) -> TcpStream {
+        self.stream.get_ref().socket().try_clone().unwrap()
+    }
+
     /// Ends the sending side.
     pub(crate) fn send_no_more(&mut self) {
         self.stream.get_mut().socket().shutdown(Shutdown::Write).unwrap();

@@ -19,7 +19,8 @@ const OVERLAP_SECONDS_MAX: u32 = 7 * 24 * 60 * 60;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewKey {
-    /// Who it will be, in policy and records: never used again for another.
+    // Who it will be, in policy and records: never used again for another. No doc comment: it would be described as an
+    // object too.
     #[schema(inline)]
     pub(super) id: HolderId,
     #[schema(inline)]
@@ -41,7 +42,8 @@ pub(super) struct NewKey {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewAgent {
-    /// Who it will be, in policy and records: never used again for another.
+    // Who it will be, in policy and records: never used again for another. No doc comment: it would be described as an
+    // object too.
     #[schema(inline)]
     pub(super) id: HolderId,
     #[schema(inline)]
@@ -84,7 +86,7 @@ pub(super) struct Patch {
 #[schema(as = Rotation)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rotate {
-    /// How long the key before goes on working: 24 hours unless asked for otherwise.
+    // How long the key before goes on working.
     #[serde(default)]
     #[schema(inline)]
     pub(super) overlap_seconds: Overlap,

@@ -32,6 +32,7 @@ pub(in crate::api) struct SettingsDocument {
 
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(default = "enforce")]
 enum ModeName {
     #[default]
     Enforce,
@@ -40,6 +41,7 @@ enum ModeName {
 
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(default = "tool-first")]
 enum PrecedenceName {
     #[default]
     ToolFirst,
@@ -48,6 +50,7 @@ enum PrecedenceName {
 
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(default = "clamp")]
 enum UnlistedName {
     #[default]
     Clamp,

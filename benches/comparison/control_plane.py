@@ -1,0 +1,121 @@
+"""`oakgate control-plane` under test, on SQLite or PostgreSQL; and the proof that it did what it says on every check."""
+
+import base64
+import hashlib
+import hmac
+import json
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+from .programs import Failed, Program, free_ports
+from .question import oakgate_allows, oakgate_body, oakgate_policy
+from .request import request
+
+ORG = "acme"
+PATH = "/v1/permissions/check"
+READY_SECONDS_MAX = 60
+COUNT_CHECKS = f"SELECT count(*) FROM activity WHERE org = '{ORG}' AND action = 'permission.check'"
+
+
+class ControlPlane:
+    """`postgres`: where it keeps everything; a file of SQLite's without it."""
+
+    allows = staticmethod(oakgate_allows)
+    body = staticmethod(oakgate_body)
+    path = PATH
+
+    def __init__(self, binary, tools, directory, postgres=None):
+        self.name = "oakgate, PostgreSQL" if postgres else "oakgate, SQLite"
+        self.binary = binary
+        self.postgres = postgres
+        self.store = postgres.program if postgres else None
+        self.directory = Path(directory) / self.name.replace(", ", "-")
+        self.directory.mkdir()
+        self.port = free_ports(1)[0]
+        config = self._write_files()
+        self.management, key = self._holders(config)
+        self.headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+        command = [binary, "control-plane", "--config", config]
+        self.program = Program(self.name, command, self.port, directory)
+        try:
+            self._wait_until_ready()
+            self._put_policy(oakgate_policy(tools))
+        except BaseException:
+            self.program.stop()
+            raise
+
+    def _write_files(self):
+        receipt_keys = self._printed("keys", "receipts")
+        self.receipt_key = _decoded(json.loads(receipt_keys)["keys"][0]["k"])
+        settings = {
+            "address": f"127.0.0.1:{self.port}",
+            "store": self.postgres.url if self.postgres else f"sqlite://{self.directory / 'oakgate.db'}",
+            "receipts": {"keys_file": "receipts.jwks"},
+        }
+        (self.directory / "receipts.jwks").write_text(receipt_keys)
+        config = self.directory / "settings.json"
+        config.write_text(json.dumps({"control_plane": settings}, indent=2))
+        return config
+
+    def _printed(self, *arguments):
+        done = subprocess.run([self.binary, *map(str, arguments)], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failed(f"oakgate {' '.join(map(str, arguments))}: {done.stderr}")
+        return done.stdout
+
+    def _wait_until_ready(self):
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while request(self.port, "GET", "/readyz").status != 200:
+            if time.monotonic() > deadline:
+                raise Failed(f"{self.name} is not ready after {READY_SECONDS_MAX} s:\n{self.program.log_tail()}")
+            time.sleep(0.05)
+
+    def _put_policy(self, policy):
+        headers = {"Content-Type": "application/json", "If-Match": '"0"', "Authorization": f"Bearer {self.management}"}
+        answer = request(self.port, "PUT", "/v1/policy", json.dumps(policy), headers)
+        _check(answer.status in (200, 201), f"it did not take the policy: {answer}")
+
+    def check_enforces(self, query):
+        """Without its key it says nothing; the receipt of one answer is genuine, and of that question."""
+        keyless = {"Content-Type": "application/json"}
+        answer = request(self.port, "POST", PATH, oakgate_body(query), keyless)
+        _check(answer.status == 401, f"a check without a key was answered: {answer}")
+        answer = json.loads(request(self.port, "POST", PATH, oakgate_body(query), self.headers).body)
+        signed, _, signature = answer["receipt"].rpartition(".")
+        genuine = hmac.compare_digest(_decoded(signature), hmac.digest(self.receipt_key, signed.encode(), hashlib.sha256))
+        _check(genuine, f"not signed with the key: {answer}")
+        claims = json.loads(_decoded(signed.partition(".")[2]))
+        expected = {
+            "org": ORG,
+            "tool": query.tool,
+            "tenant": query.team,
+            "resource": query.space,
+            "method": query.method,
+            "verdict": answer["permission"],
+        }
+        found = {name: claims.get(name) for name in expected}
+        _check(found == expected, f"the receipt says {found}, not {expected}")
+
+    def records(self):
+        """Checks recorded in its database, as another program reads it there."""
+        if self.postgres:
+            return int(self.postgres.query(COUNT_CHECKS))
+        database = sqlite3.connect(f"file:{self.directory / 'oakgate.db'}?mode=ro", uri=True)
+        try:
+            return database.execute(COUNT_CHECKS).fetchone()[0]
+        finally:
+            database.close()
+
+    def stop(self):
+        self.program.stop()
+
+
+def _decoded(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _check(holds, message):
+    if not holds:
+        raise Failed(f"the control plane did not do its work: {message}")
