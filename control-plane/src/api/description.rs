@@ -76,7 +76,8 @@ pub(super) fn serve(mut document: utoipa::openapi::OpenApi) -> impl Fn() -> Read
 /// Whether it is a key's, and changes something: checks do not.
 fn is_write(operation: &Operation) -> bool {
     let is_check = operation.tags.iter().flatten().any(|tag| tag == "calls");
-    let by_key = operation.security.iter().flatten().any(|one| *one != SecurityRequirement::new("session", [""; 0]));
+    let by_key =
+        operation.security.iter().flatten().any(|one| *one != SecurityRequirement::new("session", [""; 0]));
     by_key && !is_check
 }
 
@@ -91,6 +92,7 @@ fn add_write_headers(operation: &mut Operation, path: &str) {
             .required(needed)
             .schema(Some(schema.build()))
             .build()
+            .into()
     };
     let parameters = operation.parameters.get_or_insert_default();
     let repeats = "A request that is repeated with the same key is done once, and answered as it was then.";
@@ -99,7 +101,7 @@ fn add_write_headers(operation: &mut Operation, path: &str) {
     let needed = if path == "/v1/policy" { Required::True } else { Required::False };
     if path == "/v1/policy" || path.contains('{') {
         let says = "The version that is changed, as `ETag` had it.";
-        parameters.push(field("If-Match", says, r#"^(\*|"[!#-~]*")$"#, needed));
+        parameters.push(field("If-Match", says, r#"^(\*|(W/)?"[!#-~]*")$"#, needed));
     }
 }
 
