@@ -101,7 +101,7 @@ fn add_write_headers(operation: &mut Operation, path: &str) {
     let needed = if path == "/v1/policy" { Required::True } else { Required::False };
     if path == "/v1/policy" || path.contains('{') {
         let says = "The version that is changed, as `ETag` had it.";
-        parameters.push(field("If-Match", says, r#"^(\*|(W/)?"[!#-~]*")$"#, needed));
+        parameters.push(field("If-Match", says, r#"^(\*|"[!#-~]*")$"#, needed));
     }
 }
 
