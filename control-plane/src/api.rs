@@ -1,5 +1,7 @@
 //! The HTTP API. JSON in and out; errors are RFC 9457 problem documents with a stable `code`.
 
+#![expect(unused_qualifications, reason = "the macro that describes handlers qualifies names")]
+
 mod activity;
 mod approvals;
 mod asked;
@@ -45,6 +47,7 @@ use crate::receipts::Receipts;
 use crate::recorder::Recorder;
 use crate::store::{EntryKind, Store};
 use hosts::Hosts;
+use pieces::{categories, rules, tools};
 use problem::Problem;
 
 pub(crate) use serve::serve;
@@ -99,6 +102,16 @@ impl Api {
             .routes(routes!(activity::list))
             .routes(routes!(activity::show))
             .routes(routes!(policy::show, policy::replace))
+            .routes(routes!(policy::settings::show, policy::settings::replace))
+            .routes(routes!(policy::revisions::list))
+            .routes(routes!(policy::revisions::rollback))
+            .routes(routes!(policy::diff::diff))
+            .routes(routes!(tools::list))
+            .routes(routes!(tools::show, tools::put, tools::delete))
+            .routes(routes!(categories::list))
+            .routes(routes!(categories::show, categories::put, categories::delete))
+            .routes(routes!(rules::list))
+            .routes(routes!(rules::show, rules::put, rules::delete))
             .routes(routes!(redeem::redeem))
             .routes(routes!(executions::list, executions::log))
             .routes(routes!(jwks::jwks))

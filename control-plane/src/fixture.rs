@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use policy::approval::{Approver, Fingerprint, PersonId};
 use policy::{Call, Caller, CallerKind, Definition};
 use policy_sync::{ApprovalRequest, HoldId};
+use sqlx::{AnyConnection, Connection};
 use tempfile::TempDir;
 use test_postgres::{Collation, Server};
 
@@ -63,6 +64,21 @@ impl Database {
 
     pub(crate) async fn store(&self) -> Store {
         Store::open(&self.url()).await.unwrap()
+    }
+
+    /// Does something to it behind the back of the control planes that have it open.
+    pub(crate) async fn sql(&self, statement: &'static str) {
+        match self {
+            Self::Sqlite(folder) => {
+                let url = format!("sqlite://{}", folder.path().join("oakgate.db").display());
+                let mut connection = AnyConnection::connect(&url).await.unwrap();
+                sqlx::query(statement).execute(&mut connection).await.unwrap();
+            }
+            Self::Postgres(database) => {
+                let mut connection = AnyConnection::connect(&database.url()).await.unwrap();
+                sqlx::query(statement).execute(&mut connection).await.unwrap();
+            }
+        }
     }
 
     /// Every byte that it keeps.

@@ -3,6 +3,7 @@
 use policy::UnixMillis;
 use policy::approval::State;
 use policy_sync::Refusal;
+use prometheus::core::Collector;
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
@@ -34,104 +35,81 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    #[expect(clippy::too_many_lines, reason = "one metric after the other")]
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
-        let metrics = Self {
-            registry: Registry::new(),
-            transitions: IntCounterVec::new(
-                Opts::new("oakgate_approval_transitions_total", "Approvals that entered a state."),
-                &["state"],
+        let new = Registering(Registry::new());
+        Ok(Self {
+            transitions: new.counters(
+                "oakgate_approval_transitions_total",
+                "Approvals that entered a state.",
+                "state",
             )?,
-            refusals: IntCounterVec::new(
-                Opts::new("oakgate_approval_refusals_total", "Calls for which no approval could be opened."),
-                &["reason"],
+            refusals: new.counters(
+                "oakgate_approval_refusals_total",
+                "Calls for which no approval could be opened.",
+                "reason",
             )?,
-            decisions: IntCounterVec::new(
-                Opts::new("oakgate_approval_decisions_total", "Decisions of people."),
-                &["decision"],
+            decisions: new.counters(
+                "oakgate_approval_decisions_total",
+                "Decisions of people.",
+                "decision",
             )?,
-            redemptions: IntCounterVec::new(
-                Opts::new(
-                    "oakgate_redemptions_total",
-                    "Receipts presented to be redeemed, by what became of them.",
-                ),
-                &["result"],
+            redemptions: new.counters(
+                "oakgate_redemptions_total",
+                "Receipts presented to be redeemed, by what became of them.",
+                "result",
             )?,
-            nonces_swept: IntCounter::new(
+            nonces_swept: new.counter(
                 "oakgate_nonces_swept_total",
                 "Nonces removed because their receipts are too old to be used.",
             )?,
-            drafts_stored: IntCounter::new("oakgate_drafts_stored_total", "Tools that became drafts.")?,
-            drafts_refused: IntCounterVec::new(
-                Opts::new("oakgate_drafts_refused_total", "Tools that were seen and did not become drafts."),
-                &["reason"],
+            drafts_stored: new.counter("oakgate_drafts_stored_total", "Tools that became drafts.")?,
+            drafts_refused: new.counters(
+                "oakgate_drafts_refused_total",
+                "Tools that were seen and did not become drafts.",
+                "reason",
             )?,
-            live: IntGaugeVec::new(
-                Opts::new("oakgate_approvals", "Approvals that have not ended, by state."),
-                &["state"],
-            )?,
-            oldest_pending_seconds: IntGauge::new(
+            live: new.gauges("oakgate_approvals", "Approvals that have not ended, by state.", "state")?,
+            oldest_pending_seconds: new.gauge(
                 "oakgate_approval_oldest_pending_seconds",
                 "How long the oldest pending approval has waited; 0 if there is none.",
             )?,
-            checks: IntCounterVec::new(
-                Opts::new("oakgate_permission_checks_total", "Permissions checked, by what was found."),
-                &["permission"],
+            checks: new.counters(
+                "oakgate_permission_checks_total",
+                "Permissions checked, by what was found.",
+                "permission",
             )?,
-            activity_group: Histogram::with_opts(
-                HistogramOpts::new("oakgate_activity_group_records", "Records of questions in one commit.")
-                    .buckets(vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]),
-            )?,
-            activity_queued: IntGauge::new(
+            activity_queued: new.gauge(
                 "oakgate_activity_queued",
                 "Records of questions that wait for their commit; the questions for their answer.",
             )?,
-            activity_failures: IntCounter::new(
+            activity_failures: new.counter(
                 "oakgate_activity_failures_total",
                 "Questions that were not answered because they could not be recorded.",
             )?,
-            policies_compiled: IntCounter::new(
-                "oakgate_policies_compiled_total",
-                "Times that a policy was compiled.",
-            )?,
-            policies_refused: IntCounter::new(
+            policies_compiled: new
+                .counter("oakgate_policies_compiled_total", "Times that a policy was compiled.")?,
+            policies_refused: new.counter(
                 "oakgate_policies_refused_total",
                 "Changes of a policy that were refused for mistakes in it.",
             )?,
-            unauthenticated: IntCounter::new(
+            unauthenticated: new.counter(
                 "oakgate_api_unauthenticated_total",
                 "Requests to the API that came with no good credential.",
             )?,
-            limits_reached: IntCounterVec::new(
-                Opts::new(
-                    "oakgate_api_limits_reached_total",
-                    "Times that an organisation had as many as it may.",
-                ),
-                &["limit"],
+            limits_reached: new.counters(
+                "oakgate_api_limits_reached_total",
+                "Times that an organisation had as many as it may.",
+                "limit",
             )?,
-            holders: IntGaugeVec::new(
-                Opts::new("oakgate_holders", "Holders whose keys are good, by tier."),
-                &["tier"],
+            holders: new.gauges("oakgate_holders", "Holders whose keys are good, by tier.", "tier")?,
+            activity_group: new.histogram(
+                "oakgate_activity_group_records",
+                "Records of questions in one commit.",
+                &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0],
             )?,
-        };
-        metrics.registry.register(Box::new(metrics.transitions.clone()))?;
-        metrics.registry.register(Box::new(metrics.refusals.clone()))?;
-        metrics.registry.register(Box::new(metrics.decisions.clone()))?;
-        metrics.registry.register(Box::new(metrics.redemptions.clone()))?;
-        metrics.registry.register(Box::new(metrics.nonces_swept.clone()))?;
-        metrics.registry.register(Box::new(metrics.drafts_stored.clone()))?;
-        metrics.registry.register(Box::new(metrics.drafts_refused.clone()))?;
-        metrics.registry.register(Box::new(metrics.live.clone()))?;
-        metrics.registry.register(Box::new(metrics.oldest_pending_seconds.clone()))?;
-        metrics.registry.register(Box::new(metrics.checks.clone()))?;
-        metrics.registry.register(Box::new(metrics.activity_group.clone()))?;
-        metrics.registry.register(Box::new(metrics.activity_queued.clone()))?;
-        metrics.registry.register(Box::new(metrics.activity_failures.clone()))?;
-        metrics.registry.register(Box::new(metrics.policies_compiled.clone()))?;
-        metrics.registry.register(Box::new(metrics.policies_refused.clone()))?;
-        metrics.registry.register(Box::new(metrics.unauthenticated.clone()))?;
-        metrics.registry.register(Box::new(metrics.limits_reached.clone()))?;
-        metrics.registry.register(Box::new(metrics.holders.clone()))?;
-        Ok(metrics)
+            registry: new.0,
+        })
     }
 
     /// Adds a counter that its owner keeps.
@@ -242,5 +220,35 @@ impl Metrics {
         let waited_ms = live.oldest_pending_at.map_or(0, |since| now.0.saturating_sub(since.0));
         self.oldest_pending_seconds.set(i64::try_from(waited_ms / 1000).unwrap_or(i64::MAX));
         TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+/// Makes metrics that are in its registry.
+struct Registering(Registry);
+
+impl Registering {
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.registered(IntCounter::new(name, help)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, label: &str) -> Result<IntCounterVec, prometheus::Error> {
+        self.registered(IntCounterVec::new(Opts::new(name, help), &[label])?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.registered(IntGauge::new(name, help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, label: &str) -> Result<IntGaugeVec, prometheus::Error> {
+        self.registered(IntGaugeVec::new(Opts::new(name, help), &[label])?)
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
+        self.registered(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
+    }
+
+    fn registered<M: Collector + Clone + 'static>(&self, metric: M) -> Result<M, prometheus::Error> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
     }
 }

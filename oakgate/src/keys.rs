@@ -1,12 +1,14 @@
-//! `oakgate keys`: new secrets, printed once.
+//! `oakgate keys`: new secrets, printed once, made here or in the control plane.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use receipt::{KeyId, KeySet};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::cli::{Algorithm, KeyKind, KeysCommand};
 use crate::exit::{Done, Failure};
+use crate::holders::{self, Kind};
 use crate::terminal::{complain, say};
 
 pub(crate) fn run(command: &KeysCommand) -> Done {
@@ -19,6 +21,12 @@ pub(crate) fn run(command: &KeysCommand) -> Done {
             say(entry(id, *kind, &key));
         }
         KeysCommand::Receipts { id, algorithm } => say(new_receipt_keys(id, *algorithm)?),
+        KeysCommand::Create { tier, may_name_tenant, new, api } => {
+            let mut special = vec![("tier", Value::from(tier.as_str()))];
+            special.extend(may_name_tenant.then_some(("may_name_tenant", true.into())));
+            return holders::create(Kind::Key, new, special, api);
+        }
+        KeysCommand::Held(command) => return holders::run(Kind::Key, command),
     }
     Ok(())
 }

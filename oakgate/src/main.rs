@@ -1,21 +1,30 @@
 //! Oakgate: stands in front of the tools that AI agents call, and decides each call.
 
+mod activity;
+mod api;
 mod approvals;
 mod backup;
+mod catalogue;
 mod cli;
+mod completion;
 mod config_command;
 mod control_plane_command;
 mod demo;
+mod drafts;
 mod exit;
+mod holders;
 mod keys;
 mod log;
 mod orgs;
+mod permissions;
+mod pieces;
 mod policy_command;
 mod proxy_command;
 mod receipt_command;
 mod receipt_keys;
 mod refusals;
 mod signals;
+mod table;
 mod terminal;
 mod tools;
 mod up;
@@ -24,7 +33,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, PermissionsCommand};
+use pieces::Kind;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -46,9 +56,19 @@ fn main() -> ExitCode {
         Command::Tools(options) => tools::run(&options),
         Command::Orgs(options) => orgs::run(&options),
         Command::People(options) => orgs::run_people(&options),
-        Command::Keys(command) => keys::run(&command),
+        Command::Rules(options) => pieces::run(Kind::Rule, &options),
+        Command::Categories(options) => pieces::run(Kind::Category, &options),
+        Command::Tenants(options) => catalogue::run("tenants", &options),
+        Command::Resources(options) => catalogue::run("resources", &options),
+        Command::Methods(options) => catalogue::run("methods", &options),
+        Command::Drafts(options) => drafts::run(&options),
+        Command::Keys(options) => keys::run(&options.command),
+        Command::Agents(options) => holders::run_agents(&options.command),
+        Command::Permissions(PermissionsCommand::Check(options)) => permissions::check(&options),
+        Command::Activity(options) => activity::run(&options),
         Command::Refusals(options) => refusals::run(&options),
         Command::Config(command) => config_command::run(&command),
+        Command::Completion(options) => completion::run(&options),
     };
     exit::code(done)
 }

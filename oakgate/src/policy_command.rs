@@ -2,6 +2,8 @@
 
 mod cases;
 mod diff;
+mod push;
+mod remote;
 
 use std::fmt::Display;
 use std::io::BufRead;
@@ -14,6 +16,7 @@ use serde::Serialize;
 
 use crate::cli::PolicyCommand;
 use crate::exit::{Done, Failure};
+use crate::pieces;
 use crate::terminal::{complain, say};
 
 pub(crate) fn run(command: &PolicyCommand) -> Done {
@@ -44,6 +47,11 @@ pub(crate) fn run(command: &PolicyCommand) -> Done {
             say(policy::SCHEMA.trim_end());
             Ok(())
         }
+        PolicyCommand::Pull(options) => remote::pull(options),
+        PolicyCommand::Push(options) => push::push(options),
+        PolicyCommand::Rollback(options) => push::rollback(options),
+        PolicyCommand::Revisions { list, api } => remote::revisions(list, api),
+        PolicyCommand::Tools(options) => pieces::run(pieces::Kind::Tool, options),
     }
 }
 
@@ -68,10 +76,22 @@ fn load(file: &Path) -> Result<Snapshot, Failure> {
 
 /// Reads a file, or says every mistake in it, a line each.
 fn parse<T, E: Display>(file: &Path, parse: impl Fn(&str) -> Result<T, Vec<E>>) -> Result<T, Failure> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::Input(format!("{}: can't be read: {error}", file.display())))?;
-    parse(&text).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(|error| format!("{}: {error}", file.display())).collect();
+    parse_text(&file.display().to_string(), &read(file)?, parse)
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Failure::Input(format!("{}: can't be read: {error}", file.display())))
+}
+
+/// The same of a text that has this name.
+fn parse_text<T, E: Display>(
+    name: &str,
+    text: &str,
+    parse: impl Fn(&str) -> Result<T, Vec<E>>,
+) -> Result<T, Failure> {
+    parse(text).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(|error| format!("{name}: {error}")).collect();
         Failure::Input(lines.join("\n"))
     })
 }

@@ -1,7 +1,7 @@
 //! What commands print. A reader that went away is no failure.
 
 use std::fmt::Display;
-use std::io::{Write, stderr, stdout};
+use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 
 /// Prints a line on standard output.
 pub(crate) fn say(line: impl Display) {
@@ -11,6 +11,29 @@ pub(crate) fn say(line: impl Display) {
 /// Prints a line on standard error.
 pub(crate) fn complain(line: impl Display) {
     let _reader_gone = writeln!(stderr().lock(), "{line}");
+}
+
+/// What became of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Confirmed {
+    Yes,
+    No,
+    /// Nobody could be asked.
+    NoTerminal,
+}
+
+/// Asks a person, who must type the whole word.
+pub(crate) fn confirm(question: &str) -> Confirmed {
+    if !stdin().is_terminal() || !stderr().is_terminal() {
+        return Confirmed::NoTerminal;
+    }
+    let mut error = stderr().lock();
+    let asked = write!(error, "{question} Type yes: ").and_then(|()| error.flush());
+    let mut answer = String::new();
+    match asked.and_then(|()| stdin().read_line(&mut answer)) {
+        Ok(_) if answer.trim() == "yes" => Confirmed::Yes,
+        _ => Confirmed::No,
+    }
 }
 
 /// A text with everything in it to be seen: what does not show by itself, or turns the direction of other characters, is

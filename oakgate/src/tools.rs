@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::cli::{ToolsCommand, ToolsOptions};
 use crate::exit::{Done, Failure};
-use crate::terminal::{say, visible, visible_json};
+use crate::table;
+use crate::terminal::{say, visible_json};
 
 /// Longest answer that is read: every definition that a proxy keeps by default, and some more.
 const ANSWER_MAX_BYTES: u64 = 128 * 1024 * 1024;
@@ -41,7 +42,7 @@ pub(crate) fn run(options: &ToolsOptions) -> Done {
             let tools = chosen(options, "/tools")?;
             tools.iter().map(|tool| visible_json(&tool.to_string())).for_each(say);
         }
-        ToolsCommand::List { json: false } => table(&read(chosen(options, "/tools")?)?),
+        ToolsCommand::List { json: false } => list(&read(chosen(options, "/tools")?)?),
         ToolsCommand::Diff { name } => {
             let mut tools = read(chosen(options, "/tools?definitions=true")?)?;
             tools.retain(|tool| tool.name == *name);
@@ -116,23 +117,14 @@ fn fetch(admin: &str, path: &str) -> Result<Value, Failure> {
     serde_json::from_str(&text).map_err(|_| no_admin_address(admin))
 }
 
-fn table(tools: &[Tool]) {
+fn list(tools: &[Tool]) {
     if tools.is_empty() {
         say(NOTHING_YET);
         return;
     }
     let row = |tool: &Tool| {
         let digest = tool.sha256.clone().unwrap_or_else(|| "no canonical form".to_owned());
-        [visible(&tool.backend), visible(&tool.name), tool.pin.clone(), digest]
+        vec![tool.backend.clone(), tool.name.clone(), tool.pin.clone(), digest]
     };
-    let header = ["BACKEND", "TOOL", "PIN", "SHA256"].map(str::to_owned);
-    let rows: Vec<[String; 4]> = std::iter::once(header).chain(tools.iter().map(row)).collect();
-    let width =
-        |place: usize| rows.iter().filter_map(|row| row.get(place)).map(|cell| cell.chars().count()).max();
-    for row in &rows {
-        let cells = row.iter().enumerate();
-        let line: Vec<String> =
-            cells.map(|(place, cell)| format!("{cell:<width$}", width = width(place).unwrap_or(0))).collect();
-        say(line.join("  ").trim_end());
-    }
+    table::print(["BACKEND", "TOOL", "PIN", "SHA256"].map(str::to_owned).to_vec(), tools.iter().map(row));
 }

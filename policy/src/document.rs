@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-pub use self::parts::{Entry, Parts};
+pub use self::parts::{Entry, Parts, object};
 use self::reading::Reading;
 pub(crate) use self::rule::{Pattern, Rule, Target};
 pub(crate) use self::tool::TAGS_MAX;

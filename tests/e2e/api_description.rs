@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::harness::{ControlPlane, Database, repository, tools};
+use crate::harness::{Api, Database, repository, tools};
 
 /// Runs one of the tools that test an API by its description.
 fn tool(name: &str) -> Command {
@@ -18,7 +18,7 @@ fn succeed(command: &mut Command) {
 
 #[test]
 fn the_description_is_an_openapi_document() {
-    let control_plane = ControlPlane::start(Database::sqlite(), &[]);
+    let control_plane = Api::start(Database::sqlite(), &[]);
     let document = control_plane.request("GET", "/openapi.json", &[], b"").text();
     assert!(document.contains("\"openapi\":\"3.1"));
     let folder = tempfile::tempdir().unwrap();
@@ -54,7 +54,7 @@ fn with_a_session_everything_is_answered_as_described() {
 
 /// Thousands of good and bad requests with one credential, the same ones each time.
 fn answers_as_described(credential: &str) {
-    let control_plane = ControlPlane::start(Database::sqlite(), &[]);
+    let control_plane = Api::start(Database::sqlite(), &[]);
     let folder = tempfile::tempdir().unwrap();
     let own = repository().join("tests/schemathesis");
     let key = &control_plane.credentials()[credential];

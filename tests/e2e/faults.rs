@@ -6,4 +6,5 @@ mod killed;
 mod opening;
 mod outage;
 mod plane;
+mod two;
 mod writer;

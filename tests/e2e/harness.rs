@@ -1,5 +1,6 @@
 //! Starts programs, waits for them, and stops them; what tests read like is up to the tests.
 
+mod api;
 mod browser;
 pub(crate) mod certificates;
 mod client;
@@ -11,10 +12,11 @@ mod program;
 mod rust_client;
 pub(crate) mod tls;
 
+pub(crate) use api::{Api, Database};
 pub(crate) use browser::Pages;
 pub(crate) use certificates::{Authority, Issued};
 pub(crate) use client::{AUTO, Client, OAUTH, PY1, PY1_HTTP2, PY2, RUST, SIGN_IN, TS1, TS2};
-pub(crate) use control_plane::{ControlPlane, Database};
+pub(crate) use control_plane::ControlPlane;
 pub(crate) use description::{Operation, percent_encoded};
 pub(crate) use gate::{Gate, GateOptions, KEY};
 pub(crate) use http::{Answer, Connection, Stream, request};

@@ -7,15 +7,15 @@ mod texts;
 
 use serde_json::Value;
 
-use crate::harness::{Answer, ControlPlane, Database, Operation};
+use crate::harness::{Answer, Api, Database, Operation};
 
 /// Statuses that are faults of the server.
 const FAULTS: u16 = 500;
 
 /// Runs a test on SQLite, and again on a real PostgreSQL.
-fn on_both(test: impl Fn(&ControlPlane)) {
+fn on_both(test: impl Fn(&Api)) {
     for database in [Database::sqlite(), Database::postgres()] {
-        let control_plane = ControlPlane::start(database, &[]);
+        let control_plane = Api::start(database, &[]);
         test(&control_plane);
         control_plane.assert_well();
     }
@@ -42,7 +42,7 @@ fn fields<'a>(credential: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str,
 }
 
 /// Sends one operation.
-fn send(control_plane: &ControlPlane, operation: &Operation, path: &str, body: &[u8]) -> Answer {
+fn send(control_plane: &Api, operation: &Operation, path: &str, body: &[u8]) -> Answer {
     let credential = control_plane.credential(operation);
     let any_version: &[_] = if operation.needs_if_match { &[("if-match", "*")] } else { &[] };
     control_plane.request(&operation.method, path, &fields(&credential, any_version), body)

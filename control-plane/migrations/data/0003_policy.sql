@@ -8,7 +8,7 @@ INSERT INTO revisions (org, revision, at_unix_ms, actor, origin, reason, rolled_
 
 INSERT INTO pieces (org, kind, name, position, body, from_revision, to_revision) VALUES
 ('acme', 'settings', '', 0, '{}', 1, NULL),
-('acme', 'category', 'money', 0, '{"id":"money"}', 1, NULL),
+('acme', 'category', 'money', 0, '{"name":"money"}', 1, NULL),
 ('acme', 'tool', 'payments.refund', 0, '{"name":"payments.refund"}', 1, 2),
 ('acme', 'tool', 'payments.refund', 0, '{"category":"money","name":"payments.refund"}', 2, NULL),
 ('acme', 'rule', 'refunds', 0, '{"id":"refunds","permission":"requires_approval"}', 1, 2);

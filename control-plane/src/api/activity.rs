@@ -99,7 +99,7 @@ pub(super) struct ActivityDocument {
 }
 
 /// Every record of the organisation that fits, newest first.
-#[utoipa::path(get, path = "/v1/activity", tag = "activity", params(super::activity::ActivityQuery), security(("management" = []), ("session" = [])),
+#[utoipa::path(get, path = "/v1/activity", tag = "activity", params(ActivityQuery), security(("management" = []), ("session" = [])),
     responses((status = 200, description = "A page.", body = Page)))]
 pub(super) async fn list(
     State(api): State<Api>,

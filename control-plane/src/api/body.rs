@@ -1,9 +1,10 @@
 //! Strict JSON bodies.
 
-use axum::body::to_bytes;
+use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
@@ -20,10 +21,18 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         check_content_type(request.headers())?;
-        // Beside the limit only a client that breaks off ends here, and it reads no answer.
-        let bytes = to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|_| Problem::BodyTooLarge)?;
+        let bytes = read_whole(request.into_body(), BODY_BYTES_MAX).await?;
         read_json(&bytes).map(Self)
     }
+}
+
+/// The whole body. One that says itself that it is too long is not read at all.
+pub(super) async fn read_whole(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|bytes| bytes > bytes_max) {
+        return Err(Problem::BodyTooLarge);
+    }
+    // Beside the limit only a client that breaks off ends here, and it reads no answer.
+    to_bytes(body, bytes_max).await.map_err(|_| Problem::BodyTooLarge)
 }
 
 /// Whether the body says that it is JSON.
@@ -39,7 +48,7 @@ pub(super) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
 }
 
 /// The fields of `T` and no others.
-pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(super) fn read_json<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         Category::Data => Problem::BodyUnexpected,
         // A `null` for one of several words counts as a mistake of syntax, and is none.

@@ -92,16 +92,15 @@ fn add_write_headers(operation: &mut Operation, path: &str) {
             .required(needed)
             .schema(Some(schema.build()))
             .build()
-            .into()
     };
     let parameters = operation.parameters.get_or_insert_default();
     let repeats = "A request that is repeated with the same key is done once, and answered as it was then.";
-    parameters.push(field("Idempotency-Key", repeats, "^[!-~]{1,255}$", Required::False));
+    parameters.push(field("Idempotency-Key", repeats, "^[!-~]{1,255}$", Required::False).into());
     // What is only made has no version yet, and a policy must not be replaced unseen.
     let needed = if path == "/v1/policy" { Required::True } else { Required::False };
     if path == "/v1/policy" || path.contains('{') {
         let says = "The version that is changed, as `ETag` had it.";
-        parameters.push(field("If-Match", says, r#"^(\*|"[!#-~]*")$"#, needed));
+        parameters.push(field("If-Match", says, r#"^(\*|"[!#-~]*")$"#, needed).into());
     }
 }
 

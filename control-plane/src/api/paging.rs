@@ -33,24 +33,33 @@ pub(super) struct PageOf {
 
 impl PageQuery {
     pub(super) fn read(self) -> Result<PageOf, Problem> {
-        let limit = self.limit.unwrap_or(PAGE_DEFAULT);
-        if !(1..=PAGE_MAX).contains(&limit) {
-            return Err(Problem::QueryUnexpected);
-        }
-        let after = match self.cursor {
-            None => String::new(),
-            Some(cursor) => read_cursor(&cursor).ok_or(Problem::QueryUnexpected)?,
-        };
-        Ok(PageOf { after, limit })
+        PageOf::read(self.cursor.as_deref(), self.limit)
     }
 }
 
 impl PageOf {
+    pub(super) fn read(cursor: Option<&str>, limit: Option<u32>) -> Result<Self, Problem> {
+        let limit = limit.unwrap_or(PAGE_DEFAULT);
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(Problem::QueryUnexpected);
+        }
+        let after = match cursor {
+            None => String::new(),
+            Some(cursor) => read_cursor(cursor).ok_or(Problem::QueryUnexpected)?,
+        };
+        Ok(Self { after, limit })
+    }
+
     /// What asks for the page after one that ends with `last`, if that page is full.
     pub(super) fn next_cursor(&self, count: usize, last: Option<&str>) -> Option<String> {
         let is_full = u32::try_from(count).is_ok_and(|count| count == self.limit);
-        last.filter(|_| is_full).map(|name| URL_SAFE_NO_PAD.encode(name))
+        last.filter(|_| is_full).map(write_cursor)
     }
+}
+
+/// What asks for the page after one that ends there.
+pub(super) fn write_cursor(last: &str) -> String {
+    URL_SAFE_NO_PAD.encode(last)
 }
 
 fn read_cursor(cursor: &str) -> Option<String> {

@@ -1,9 +1,13 @@
 //! The policy as one document.
 
+pub(super) mod diff;
+pub(super) mod revisions;
+pub(super) mod settings;
+
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query, State};
-use axum::http::header::{CONTENT_TYPE, ETAG};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -13,11 +17,16 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::body::is_of_type;
 use super::revise::{Revised, expected, revise};
-use super::session::{Manager, Reader};
+use super::session::Reader;
 use super::write::{Change, Done, ReadBody, etag};
 use super::{Api, Problem};
+use crate::actor::Actor;
+use crate::names::Description;
 use crate::policies::{self, POLICY_BYTES_MAX, PolicyChange, Wanted};
 use crate::store::{NewPiece, PieceKind, Pieces};
+
+/// Up to so many bytes a document is sent however long its reader takes.
+const SMALL_BYTES: usize = 256 * 1024;
 
 /// Which revision is asked for.
 #[derive(Deserialize, IntoParams)]
@@ -44,15 +53,18 @@ pub(super) struct WrittenDocument {
     rules: usize,
 }
 
-/// Leave to have a whole document in memory, for a management key.
-pub(super) struct Turn(OwnedSemaphorePermit);
+/// Leave to have a whole document in memory, for who may read the policy.
+pub(super) struct Turn {
+    reader: Actor,
+    permit: OwnedSemaphorePermit,
+}
 
 impl FromRequestParts<Api> for Turn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        Manager::from_request_parts(parts, api).await?;
-        Ok(Self(api.policies.document_permit().await?))
+        let Reader(reader) = Reader::from_request_parts(parts, api).await?;
+        Ok(Self { reader, permit: api.policies.document_permit().await? })
     }
 }
 
@@ -69,47 +81,91 @@ impl ReadBody for PolicyText {
     }
 }
 
-/// The policy as one document.
+/// Why it is written.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReasonQuery {
+    #[param(inline)]
+    pub(super) reason: Option<Description>,
+}
+
+/// The policy as one document: JSON, or YAML if `Accept` names `application/yaml`.
 #[utoipa::path(get, path = "/v1/policy", tag = "policy", params(RevisionQuery), security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "The document. `ETag` is its revision.", body = serde_json::Value)))]
+    responses(
+        (status = 200, description = "The document. `ETag` is its revision.",
+            content((serde_json::Value = "application/json"), (String = "application/yaml"))),
+        (status = 304, description = "It is what `If-None-Match` names.")))]
 pub(super) async fn show(
     State(api): State<Api>,
-    Reader(actor): Reader,
+    Turn { reader, permit }: Turn,
     query: Result<Query<RevisionQuery>, QueryRejection>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let permit = api.policies.document_permit().await?;
-    let pieces = pieces(&api, &actor.org, query.revision).await?;
-    let text = policies::text(&actor.org, pieces.bodies());
-    let fields = [(CONTENT_TYPE, "application/json".to_owned()), (ETAG, etag(pieces.revision))];
-    let body = Bytes::from_owner(Held { text, _permit: permit });
+    let pieces = pieces(&api, &reader.org, query.revision).await?;
+    let tag = etag(pieces.revision);
+    if is_known(&headers, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
+    }
+    let (media_type, text) = if wants_yaml(&headers) {
+        ("application/yaml", policies::yaml(&reader.org, pieces.bodies())?)
+    } else {
+        ("application/json", policies::text(&reader.org, pieces.bodies()))
+    };
+    let fields = [(CONTENT_TYPE, media_type.to_owned()), (ETAG, tag), (VARY, "accept".to_owned())];
+    drop(permit);
+    if text.len() <= SMALL_BYTES {
+        return Ok((fields, text).into_response());
+    }
+    let permit = api.policies.sending_permit().await?;
+    let body = Bytes::from_owner(Sending { text, _permit: permit });
     Ok((fields, Body::from(body)).into_response())
 }
 
-/// Puts the document in force, as a new revision.
-#[utoipa::path(put, path = "/v1/policy", tag = "policy", request_body = serde_json::Value, security(("management" = [])),
+/// Puts a document in force, as a new revision. `If-Match` must name the revision that it replaces.
+#[utoipa::path(put, path = "/v1/policy", tag = "policy", params(ReasonQuery), security(("management" = [])),
+    request_body(content((serde_json::Value = "application/json"), (String = "application/yaml"))),
     responses((status = 200, description = "It is in force.", body = WrittenDocument)))]
 pub(super) async fn replace(
     State(api): State<Api>,
     turn: Turn,
+    query: Result<Query<ReasonQuery>, QueryRejection>,
     Change { write, body }: Change<PolicyText>,
 ) -> Result<Response, Problem> {
+    let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
     if let Some(response) = write.repeated(&api).await? {
         return Ok(response);
     }
     let if_match = write.if_match.as_deref().ok_or(Problem::VersionNeeded)?;
     let expected = expected(Some(if_match))?;
     let parts = api.policies.read(&write.actor.org, body.0).await?;
-    let wanted = Wanted { change: PolicyChange::Replace(new_pieces(parts)), expected, reason: None };
+    let change = PolicyChange::Replace(new_pieces(parts));
+    let wanted = Wanted { change, expected, reason: query.reason.map(String::from) };
     let (edit, revised) = match revise(&api, write, &wanted).await? {
         Ok(revised) => revised,
         Err(repeated) => return Ok(repeated),
     };
     let record = revised.record("policy.replace", "policy", &wanted);
-    let done = written(&revised)?.commit(edit, &record).await?;
-    api.policies.remember(&revised.proposal);
-    drop(turn.0);
+    let done = written(&revised)?;
+    let done = revised.commit(&api, edit, done, &record).await?;
+    drop(turn);
     Ok(done.into_response())
+}
+
+/// Whether `If-None-Match` names the tag (RFC 9110, section 13.1.2).
+pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let fields = headers.get_all(IF_NONE_MATCH).iter().filter_map(|field| field.to_str().ok());
+    let mut tags = fields.flat_map(|field| field.split(',')).map(str::trim);
+    tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+}
+
+/// Whether YAML is named before JSON.
+fn wants_yaml(headers: &HeaderMap) -> bool {
+    let fields = headers.get_all(ACCEPT).iter().filter_map(|field| field.to_str().ok());
+    let types = fields.flat_map(|field| field.split(','));
+    let mut names = types.map(|name| name.split(';').next().unwrap_or_default().trim());
+    names.find(|name| matches!(*name, "application/json" | "application/yaml")) == Some("application/yaml")
 }
 
 fn written(revised: &Revised) -> Result<Done, Problem> {
@@ -146,13 +202,13 @@ fn new_pieces(parts: ::policy::document::Parts) -> Vec<NewPiece> {
     pieces
 }
 
-/// A document that is being sent.
-struct Held {
+/// A large document that is being sent.
+struct Sending {
     text: String,
     _permit: OwnedSemaphorePermit,
 }
 
-impl AsRef<[u8]> for Held {
+impl AsRef<[u8]> for Sending {
     fn as_ref(&self) -> &[u8] {
         self.text.as_bytes()
     }

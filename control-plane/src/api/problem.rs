@@ -191,6 +191,7 @@ impl Problem {
     }
 
     /// What it says to people.
+    #[expect(clippy::too_many_lines, reason = "one table")]
     const fn detail(&self) -> &'static str {
         match self {
             Self::AlreadyDecided => "the approval is approved already",

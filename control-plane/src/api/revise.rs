@@ -1,9 +1,10 @@
 //! How a write changes the policy: the same for the whole document, a piece of it, and what else changes it.
 
 use axum::response::Response;
-use serde_json::{Value, json};
+use serde_json::Map;
+use tokio::sync::OwnedMutexGuard;
 
-use super::write::Write;
+use super::write::{Done, Write};
 use super::{Api, Problem};
 use crate::policies::{Expected, PolicyChange, Proposal, Wanted};
 use crate::store::{Edit, Record, Why};
@@ -16,9 +17,24 @@ const TRIES_MAX: u32 = 8;
 pub(super) struct Revised {
     pub(super) revision: u64,
     pub(super) proposal: Proposal,
+    /// Others on this control plane wait until this one has ended.
+    _guard: OwnedMutexGuard<()>,
 }
 
 impl Revised {
+    /// Ends the write: from now on the revision is in force.
+    pub(super) async fn commit(
+        self,
+        api: &Api,
+        edit: Edit,
+        done: Done,
+        record: &Record,
+    ) -> Result<Done, Problem> {
+        let done = done.commit(edit, record).await?;
+        api.policies.remember(&self.proposal);
+        Ok(done)
+    }
+
     /// Whether there is a new revision at all.
     pub(super) const fn has_changed(&self) -> bool {
         self.revision != self.proposal.base
@@ -26,19 +42,21 @@ impl Revised {
 
     /// The record of the change, with what there is to say of it.
     pub(super) fn record(&self, action: &'static str, object: &str, wanted: &Wanted) -> Record {
-        let mut details = json!({"revision": self.revision, "changed": self.has_changed()});
+        let mut details = Map::new();
+        details.insert("revision".to_owned(), self.revision.into());
+        details.insert("changed".to_owned(), self.has_changed().into());
         if let Some(reason) = &wanted.reason {
-            details["reason"] = Value::from(reason.as_str());
+            details.insert("reason".to_owned(), reason.as_str().into());
         }
         if let PolicyChange::Restore(revision) = wanted.change {
-            details["rolled_back_to"] = Value::from(revision);
+            details.insert("rolled_back_to".to_owned(), revision.into());
         }
-        Record { details: Some(details), ..Record::of(action, object) }
+        Record { details: Some(details.into()), ..Record::of(action, object) }
     }
 }
 
 /// Begins the write and makes the revision that is wanted of the key's organisation; or, if it was done before, gives
-/// the answer it had then. The caller ends the write as any other, by committing it.
+/// the answer it had then. The caller ends the write, by [`Revised::commit`].
 pub(super) async fn revise(
     api: &Api,
     write: Write,
@@ -47,6 +65,7 @@ pub(super) async fn revise(
     if let Some(response) = write.repeated(api).await? {
         return Ok(Err(response));
     }
+    let guard = api.policies.change_guard(&write.actor.org).await;
     for _ in 0..TRIES_MAX {
         let proposal = match api.policies.propose(&write.actor.org, wanted).await {
             Ok(proposal) => proposal,
@@ -63,7 +82,7 @@ pub(super) async fn revise(
         };
         let why = Why { reason: wanted.reason.as_deref(), rolled_back_to };
         if let Some(revision) = edit.write_revision(proposal.base, &proposal.plan, why).await? {
-            return Ok(Ok((edit, Revised { revision, proposal })));
+            return Ok(Ok((edit, Revised { revision, proposal, _guard: guard })));
         }
     }
     Err(Problem::Busy)

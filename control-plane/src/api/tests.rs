@@ -5,10 +5,13 @@ mod catalogue;
 mod checks;
 mod client;
 mod drafts;
+mod edits;
 mod executions;
 mod keys;
 mod openapi;
 mod orgs;
+mod paging;
+mod pieces;
 mod policy;
 mod receipts;
 

@@ -1,6 +1,6 @@
 //! What every write has in common: who writes, whether it was done before, and how it is answered.
 
-use axum::body::{Body, HttpBody as _, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::body::{BODY_BYTES_MAX, check_content_type, read_json};
+use super::body::{BODY_BYTES_MAX, check_content_type, read_json, read_whole};
 use super::serve::Peer;
 use super::session::{Manager, Runner, actor, key_sha256};
 use super::{Api, Problem};
@@ -111,11 +111,7 @@ impl<T: ReadBody> FromRequest<Api> for Run<T> {
 
 async fn read<T: ReadBody>(request: Request<Body>, actor: Actor) -> Result<(Write, T), Problem> {
     let (parts, body) = request.into_parts();
-    // One that says how long it is need not be read to be refused.
-    if usize::try_from(body.size_hint().lower()).is_ok_and(|bytes| bytes > T::BYTES_MAX) {
-        return Err(Problem::BodyTooLarge);
-    }
-    let bytes = to_bytes(body, T::BYTES_MAX).await.map_err(|_| Problem::BodyTooLarge)?;
+    let bytes = read_whole(body, T::BYTES_MAX).await?;
     let peer = parts.extensions.get::<Peer>().copied();
     let sha256 = || {
         let mut hash = Sha256::new();
@@ -172,11 +168,8 @@ impl Write {
     pub(super) async fn begin(self, api: &Api) -> Result<Result<Edit, Response>, Problem> {
         match api.store.begin_edit(self.actor, self.origin, self.repeat, clock::now()).await? {
             Begun::New(mut edit) => {
-                if edit.key_is_good(&self.key_sha256).await? {
-                    Ok(Ok(edit))
-                } else {
-                    Err(Problem::Unauthenticated)
-                }
+                let is_good = edit.key_is_good(&self.key_sha256).await?;
+                if is_good { Ok(Ok(edit)) } else { Err(Problem::Unauthenticated) }
             }
             begun => again(begun).map(Err),
         }

@@ -8,7 +8,7 @@ use crate::store::{NewPiece, Piece, PieceKind, Pieces};
 /// The pieces after the change, settings first, those of each kind in their order.
 pub(super) fn pieces(
     base: &Pieces,
-    restored: Option<Pieces>,
+    restored: Option<&Pieces>,
     wanted: &Wanted,
 ) -> Result<Vec<NewPiece>, NotProposed> {
     let of_base = || base.pieces.iter().map(NewPiece::from).collect::<Vec<_>>();

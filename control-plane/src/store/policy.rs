@@ -5,7 +5,7 @@ mod plan;
 
 use policy::UnixMillis;
 use sqlx::any::AnyRow;
-use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+use sqlx::{Any, AssertSqlSafe, Executor, Row, Transaction};
 
 use super::row::{count, moment, text};
 use super::{Edit, Store, StoreError, sql_integer};
@@ -154,16 +154,7 @@ impl Store {
         kind: PieceKind,
         name: &str,
     ) -> Result<Option<Piece>, StoreError> {
-        let row = sqlx::query(
-            "SELECT kind, name, position, body, from_revision FROM pieces \
-             WHERE org = $1 AND kind = $2 AND name = $3 AND to_revision IS NULL",
-        )
-        .bind(org)
-        .bind(kind.as_str())
-        .bind(name)
-        .fetch_optional(self.readers())
-        .await?;
-        row.as_ref().map(Piece::read).transpose()
+        piece(self.readers(), org, kind, name).await
     }
 
     /// Up to `limit` pieces of one kind and revision, in their order, those after a position.
@@ -258,6 +249,11 @@ impl Edit {
         Ok(Some(revision))
     }
 
+    /// A piece, as this write leaves it.
+    pub(crate) async fn piece(&mut self, kind: PieceKind, name: &str) -> Result<Option<Piece>, StoreError> {
+        piece(&mut *self.transaction, &self.actor.org, kind, name).await
+    }
+
     async fn insert_revision(&mut self, revision: u64, why: Why<'_>) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO revisions (org, revision, at_unix_ms, actor, origin, reason, rolled_back_to) \
@@ -274,6 +270,24 @@ impl Edit {
         .await?;
         Ok(())
     }
+}
+
+async fn piece<'e>(
+    executor: impl Executor<'e, Database = Any>,
+    org: &str,
+    kind: PieceKind,
+    name: &str,
+) -> Result<Option<Piece>, StoreError> {
+    let row = sqlx::query(
+        "SELECT kind, name, position, body, from_revision FROM pieces \
+         WHERE org = $1 AND kind = $2 AND name = $3 AND to_revision IS NULL",
+    )
+    .bind(org)
+    .bind(kind.as_str())
+    .bind(name)
+    .fetch_optional(executor)
+    .await?;
+    row.as_ref().map(Piece::read).transpose()
 }
 
 /// Ends pieces that are in force.

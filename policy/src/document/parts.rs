@@ -79,13 +79,38 @@ impl Parts {
     }
 }
 
+/// Reads one mapping, such as an entry of a list: strictly, and without looking at what its fields mean.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn object(text: &str) -> Result<Map<String, Value>, Vec<LoadError>> {
+    let mut reader = Reader::new(text);
+    let read = whole(&mut reader);
+    let mut found = std::mem::take(&mut reader.mistakes);
+    match read {
+        Ok(Value::Object(fields)) if found.is_empty() => return Ok(fields),
+        Ok(_) if found.is_empty() => found.push((Mistake::NotAMapping, Place { line: 1, column: 1 })),
+        Ok(_) => {}
+        Err(mistake) => found.push(mistake),
+    }
+    let errors = found.into_iter().map(|(mistake, place)| LoadError { part: Part::Document, mistake, place });
+    Err(errors.collect())
+}
+
+fn whole(reader: &mut Reader<'_>) -> Result<Value, Found> {
+    let (next, place) = reader.next()?;
+    let value = reader.node(next, place)?.into_json().ok_or_else(|| not_json(place))?;
+    reader.finish()?;
+    Ok(value)
+}
+
 impl Entry {
     fn of(entry: &Value, name: &str) -> Option<Self> {
         Some(Self { name: entry.get(name)?.as_str()?.to_owned(), json: entry.to_string() })
     }
 }
 
-/// Never seen of a document without mistakes.
+/// A number that JSON can't carry; never seen of a document without mistakes.
 const fn not_json(place: Place) -> Found {
     (Mistake::WrongType { field: "document", expected: Expected::Json }, place)
 }

@@ -21,13 +21,13 @@ struct Disk {
 }
 
 impl Disk {
-    /// Mounts it in that folder, with a copy of a store.
+    /// Mounts it in that folder, with a copy of a store and its log.
     fn start(folder: &Path, store: &Path) -> Self {
         let disk = folder.join("disk");
         std::fs::create_dir(&disk).unwrap();
         let settings =
             write_settings(folder, &json!({"store": format!("sqlite://{}/oakgate.db", disk.display())}));
-        let script = "mount -t tmpfs -o $1 tmpfs $2 && cp $3 $2/ && shift 3 && exec \"$@\"";
+        let script = "mount -t tmpfs -o $1 tmpfs $2 && cp \"$3\"* $2/ && shift 3 && exec \"$@\"";
         let mut command = Command::new("unshare");
         command.args(["--map-root-user", "--mount", "sh", "-c", script, "sh", MOUNT]).arg(&disk).arg(store);
         command.arg(oakgate_command().get_program()).args(["control-plane", "--config", &settings]);
@@ -60,8 +60,7 @@ impl Disk {
 #[test]
 fn a_full_disk_stops_writing_by_name_and_nothing_else() {
     let place = Place::sqlite();
-    place.start().kill();
-    place.add_org();
+    place.start_with_org().kill();
     let disk = Disk::start(place.folder.path(), &place.folder.path().join("oakgate.db"));
     let plane = &disk.plane;
     let mut writers: Vec<Writer> = (0..3).map(Writer::new).collect();

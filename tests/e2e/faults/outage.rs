@@ -16,17 +16,16 @@ fn postgresql_restarted_under_load_loses_nothing_and_the_control_plane_goes_on()
     let mut server = Server::start(Durability::Full);
     let database = server.database(Collation::Bytes);
     let place = Place::postgres(&database);
-    let plane = place.start();
-    place.add_org();
+    let plane = place.start_with_org();
     let mut writers: Vec<Writer> = (0..WRITERS).map(Writer::new).collect();
     for _ in 0..3 {
         let (is_back, (done, each_done), (failed, each_failed)) =
-            (AtomicBool::new(false), mpsc::channel(), mpsc::channel());
+            (AtomicBool::new(false), mpsc::sync_channel(1024), mpsc::sync_channel(1024));
         std::thread::scope(|scope| {
             for writer in &mut writers {
                 let (url, is_back, done, failed) = (&plane.url, &is_back, done.clone(), failed.clone());
                 scope.spawn(move || {
-                    let outage = writer.write_on(url, || done.send(()).unwrap());
+                    let outage = writer.write_on(url, || drop(done.try_send(())));
                     assert_eq!(outage, Wrote::Refused(503, "store_failed".to_owned()));
                     failed.send(()).unwrap();
                     wait_for("a write after the outage", || match writer.write(url) {
@@ -77,8 +76,7 @@ fn stop_in_the_middle(plane: &super::plane::Plane, database: &Database) {
 fn a_control_plane_that_stops_in_the_middle_of_a_write_keeps_nobody_forever() {
     let database = Server::shared().database(Collation::People);
     let place = Place::postgres(&database);
-    let (stuck, other) = (place.start(), place.start());
-    place.add_org();
+    let (stuck, other) = (place.start_with_org(), place.start());
     let mut writers: Vec<Writer> = (0..WRITERS).map(Writer::new).collect();
     let stuck_url = stuck.url.clone();
     std::thread::scope(|scope| {

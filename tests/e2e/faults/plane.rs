@@ -45,8 +45,17 @@ impl Place {
         Plane::start(oakgate_command().args(["control-plane", "--config", &self.settings()]))
     }
 
+    /// Starts the first control plane on this store, with an organisation that has a policy.
+    pub(super) fn start_with_org(&self) -> Plane {
+        let plane = self.start();
+        self.add_org();
+        let (status, text) = plane.put_policy("first", "\"0\"");
+        assert_eq!(status, 200, "{text}");
+        plane
+    }
+
     /// Makes an organisation with the management key [`KEY`].
-    pub(super) fn add_org(&self) {
+    fn add_org(&self) {
         let sha256: String = Sha256::digest(KEY).iter().map(|byte| format!("{byte:02x}")).collect();
         for sql in [
             "INSERT INTO orgs (name, created_at_unix_ms) VALUES ('acme', 1)".to_owned(),
@@ -112,9 +121,8 @@ impl Plane {
 
     /// Status and code (or body) of a GET with the management key.
     pub(super) fn get(&self, path: &str) -> (u16, String) {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         let request =
-            agent.get(format!("{}{path}", self.url)).header("Authorization", format!("Bearer {KEY}"));
+            agent().get(format!("{}{path}", self.url)).header("Authorization", format!("Bearer {KEY}"));
         let mut response = request.call().unwrap();
         let text = response.body_mut().read_to_string().unwrap();
         let code = serde_json::from_str::<Value>(&text)
@@ -122,4 +130,32 @@ impl Plane {
             .and_then(|body| body["code"].as_str().map(str::to_owned));
         (response.status().as_u16(), code.unwrap_or(text))
     }
+
+    /// The revision of the policy in force.
+    pub(super) fn revision(&self) -> u64 {
+        let request = agent().get(format!("{}/v1/policy", self.url));
+        let response = request.header("Authorization", format!("Bearer {KEY}")).call().unwrap();
+        response.headers()["etag"].to_str().unwrap().trim_matches('"').parse().unwrap()
+    }
+
+    fn put_policy(&self, rule: &str, if_match: &str) -> (u16, String) {
+        let request = agent().put(format!("{}/v1/policy", self.url));
+        let request = request.header("Authorization", format!("Bearer {KEY}")).header("If-Match", if_match);
+        let mut response =
+            request.header("Content-Type", "application/json").send(policy(rule).to_string()).unwrap();
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+}
+
+/// A policy with one rule.
+pub(super) fn policy(rule: &str) -> Value {
+    json!({
+        "format": 1, "org": "acme",
+        "tools": [{"name": "refund"}],
+        "rules": [{"id": rule, "tool": "refund", "permission": "allowed"}],
+    })
 }

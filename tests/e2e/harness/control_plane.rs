@@ -1,149 +1,119 @@
-//! The control plane alone, with one organisation: a key of each tier, and a person.
+//! A control plane of its own for each test, and the program's commands against it.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
-use serde_json::{Value, json};
 use tempfile::TempDir;
-use test_postgres::{Collation, Server};
 
-use super::description::{Description, Operation};
-use super::program::{Program, oakgate, oakgate_command};
-use super::{Answer, request, wait_for};
+use super::program::{Program, oakgate, oakgate_command, repository, tools};
+use super::wait_for;
 
-/// The organisation.
-const ORG: &str = "acme";
-
-/// Where a control plane keeps everything. It goes away with its test.
-pub(crate) enum Database {
-    Sqlite(TempDir),
-    Postgres(test_postgres::Database),
-}
-
-/// A running control plane.
+/// A running control plane on SQLite, with one organisation, `acme`.
 pub(crate) struct ControlPlane {
-    pub(crate) program: Program,
-    /// `127.0.0.1:port` of its API.
-    pub(crate) address: String,
-    pub(crate) description: Description,
-    /// By their names in the description.
-    credentials: BTreeMap<&'static str, String>,
-    _folder: TempDir,
-    _database: Database,
-}
-
-impl Database {
-    pub(crate) fn sqlite() -> Self {
-        Self::Sqlite(tempfile::tempdir().unwrap())
-    }
-
-    pub(crate) fn postgres() -> Self {
-        Self::Postgres(Server::shared().database(Collation::People))
-    }
-
-    fn url(&self) -> String {
-        match self {
-            Self::Sqlite(folder) => format!("sqlite://{}", folder.path().join("oakgate.db").display()),
-            Self::Postgres(database) => database.url(),
-        }
-    }
+    _program: Program,
+    pub(crate) url: String,
+    folder: TempDir,
 }
 
 impl ControlPlane {
-    /// `arguments` of the program come before its command.
-    pub(crate) fn start(database: Database, arguments: &[&str]) -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings(folder.path(), &database);
-        let management = printed_by(&["orgs", "add", ORG, "--config", &settings]);
-        let session =
-            printed_by(&["people", "add", ORG, "ada", "--level1", "--level2", "--config", &settings]);
-        let mut command = oakgate_command();
-        command.args(arguments).args(["control-plane", "--config", &settings]);
-        let mut program = Program::start(&mut command);
-        let address = wait_for("the control plane", || {
-            program.assert_running("it listens");
-            program.errors().iter().find_map(|line| address_in(line))
+        let config = folder.path().join("control-plane.yaml");
+        let settings = "control_plane: {address: '127.0.0.1:0', store: 'sqlite://oakgate.db', receipts: {keys_file: \
+                        receipts.jwks}}\n";
+        std::fs::write(&config, settings).unwrap();
+        std::fs::write(folder.path().join("receipts.jwks"), oakgate(&["keys", "receipts"], "").1).unwrap();
+        let config = config.to_str().unwrap();
+        let (status, key, errors) = oakgate(&["orgs", "add", "acme", "--config", config], "");
+        assert_eq!(status, 0, "{errors}");
+        std::fs::write(folder.path().join("key"), key).unwrap();
+        let program = Program::start(oakgate_command().args(["control-plane", "--config", config]));
+        let url = wait_for("the control plane", || {
+            program.errors().iter().chain(&program.output()).find_map(|line| {
+                let line: serde_json::Value = serde_json::from_str(line).ok()?;
+                Some(format!("http://{}", line["address"].as_str()?))
+            })
         });
-        let document = request(&address, "GET", "/openapi.json", &[], b"");
-        assert_eq!(document.status, 200);
-        let mut credentials = keys(&address, &management);
-        credentials.insert("session", session);
-        let description = Description::new(document.json());
-        Self { program, address, description, credentials, _folder: folder, _database: database }
+        Self { _program: program, url, folder }
     }
 
-    pub(crate) fn operations(&self) -> Vec<Operation> {
-        self.description.operations()
+    /// A file in its folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
-    /// The value of `Authorization` that an operation wants; empty if it wants none, or none that is here.
-    pub(crate) fn credential(&self, operation: &Operation) -> String {
-        let known = operation.credentials.iter().find_map(|name| self.credentials.get(name.as_str()));
-        known.map(|key| format!("Bearer {key}")).unwrap_or_default()
+    /// Writes a file in its folder; its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
     }
 
-    /// The credentials by their names.
-    pub(crate) const fn credentials(&self) -> &BTreeMap<&'static str, String> {
-        &self.credentials
+    /// Runs a command as the organisation's first management key: exit status, standard output, standard error.
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        oakgate(&[arguments, &self.credential().each_ref().map(String::as_str)].concat(), "")
     }
 
-    pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        request(&self.address, method, path, headers, body)
+    /// The same of a command that must do it: its standard output.
+    pub(crate) fn done(&self, arguments: &[&str]) -> String {
+        let (status, output, errors) = self.run(arguments);
+        assert_eq!(status, 0, "{arguments:?}: {output}{errors}");
+        output
     }
 
-    /// The most memory that it ever had, as the kernel counts it.
-    pub(crate) fn resident_kib_max(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.program.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        line.trim_end_matches("kB").trim().parse().unwrap()
+    /// Runs a command in a terminal.
+    pub(crate) fn in_terminal(&self, columns: u16, arguments: &[&str]) -> Terminal {
+        let mut command = Command::new(tools().join("py2/bin/python"));
+        command.arg(repository().join("tests/clients/terminal.py")).arg(columns.to_string());
+        command.arg(oakgate_command().get_program()).args(arguments).args(self.credential());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        Terminal { keyboard: child.stdin.take(), child, screen: String::new() }
     }
 
-    /// It lives, and its store answers.
-    pub(crate) fn assert_well(&self) {
-        let answer = self.request("GET", "/readyz", &[], b"");
-        assert_eq!(answer.status, 200, "{}", answer.text());
+    fn credential(&self) -> [String; 4] {
+        let key = self.path("key").to_str().unwrap().to_owned();
+        ["--url".to_owned(), self.url.clone(), "--key-file".to_owned(), key]
     }
 }
 
-/// The one line that a command of the host's own operator prints.
-fn printed_by(arguments: &[&str]) -> String {
-    let (status, output, errors) = oakgate(arguments, "");
-    assert_eq!(status, 0, "{errors}");
-    output.trim().to_owned()
+/// A command in a terminal.
+pub(crate) struct Terminal {
+    child: Child,
+    keyboard: Option<std::process::ChildStdin>,
+    screen: String,
 }
 
-fn settings(folder: &Path, database: &Database) -> String {
-    let file = folder.join("settings.json");
-    std::fs::write(folder.join("receipts.jwks"), oakgate(&["keys", "receipts"], "").1).unwrap();
-    let settings = json!({"control_plane": {
-        "address": "127.0.0.1:0",
-        "store": database.url(),
-        "receipts": {"keys_file": "receipts.jwks"},
-    }});
-    std::fs::write(&file, settings.to_string()).unwrap();
-    file.to_str().unwrap().to_owned()
-}
-
-/// The address in the line that says where it listens, in either format of the log.
-fn address_in(line: &str) -> Option<String> {
-    if let Ok(entry) = serde_json::from_str::<Value>(line) {
-        return entry["address"].as_str().map(str::to_owned);
+impl Terminal {
+    /// Waits until this is on the screen.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        let output = self.child.stdout.as_mut().unwrap();
+        while !self.screen.contains(text) {
+            let mut byte = [0];
+            assert_eq!(output.read(&mut byte).unwrap(), 1, "ended before {text}: {}", self.screen);
+            self.screen.push(char::from(byte[0]));
+        }
     }
-    line.split("address=").nth(1)?.split(' ').next().map(str::to_owned)
+
+    /// Types something.
+    pub(crate) fn type_line(&mut self, line: &str) {
+        writeln!(self.keyboard.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Waits for its end: exit status, and what was on the screen.
+    pub(crate) fn end(mut self) -> (i32, String) {
+        let mut rest = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
+        drop(self.keyboard.take());
+        let status = self.child.wait().unwrap();
+        (status.code().unwrap(), format!("{}{rest}", self.screen))
+    }
 }
 
-/// A key of each tier, made with the first one.
-fn keys(address: &str, management: &str) -> BTreeMap<&'static str, String> {
-    let authorization = format!("Bearer {management}");
-    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
-    let make = |path: &str, body: Value| {
-        let answer = request(address, "POST", path, &headers, body.to_string().as_bytes());
-        assert_eq!(answer.status, 201, "{}", answer.text());
-        answer.json()["key"].as_str().unwrap().to_owned()
-    };
-    BTreeMap::from([
-        ("management", management.to_owned()),
-        ("standard", make("/v1/keys", json!({"id": "runtime", "tier": "standard", "may_name_tenant": true}))),
-        ("agent", make("/v1/agents", json!({"id": "agent-1"}))),
-    ])
+impl Drop for Terminal {
+    /// Its program is told that the terminal is gone.
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _ended_already = self.child.wait();
+    }
 }

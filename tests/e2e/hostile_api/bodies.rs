@@ -7,7 +7,7 @@ use std::thread;
 use serde_json::json;
 
 use super::{assert_answered, fields, on_both, send};
-use crate::harness::{ControlPlane, Database, Operation, PATIENCE};
+use crate::harness::{Api, Database, Operation, PATIENCE};
 
 /// A body that nobody may send.
 const BODY_BYTES: usize = 100 * 1024 * 1024;
@@ -46,7 +46,7 @@ fn policies_without_end_are_refused_and_take_bounded_memory() {
 
 /// Floods every operation by itself, then those with a body many times at once.
 fn flood_all(chosen: impl Fn(&Operation) -> bool, sent_bytes_max: usize, growth_kib_max: u64) {
-    let control_plane = ControlPlane::start(Database::sqlite(), &[]);
+    let control_plane = Api::start(Database::sqlite(), &[]);
     let operations: Vec<_> = control_plane.operations().into_iter().filter(chosen).collect();
     let with_body: Vec<_> = operations.iter().filter(|operation| operation.has_body()).collect();
     assert!(!with_body.is_empty());
@@ -78,7 +78,7 @@ fn flood_all(chosen: impl Fn(&Operation) -> bool, sent_bytes_max: usize, growth_
 }
 
 /// Sends 100 MB, or as much of it as goes; what was answered, and how much went.
-fn flood(control_plane: &ControlPlane, operation: &Operation, framing: Framing) -> (u16, usize) {
+fn flood(control_plane: &Api, operation: &Operation, framing: Framing) -> (u16, usize) {
     let mut stream = TcpStream::connect(&control_plane.address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -167,7 +167,7 @@ fn json_that_is_hard_to_read_is_refused_by_name() {
 
 #[test]
 fn a_member_that_comes_twice_and_one_that_nobody_knows_are_refused() {
-    let control_plane = ControlPlane::start(Database::sqlite(), &[]);
+    let control_plane = Api::start(Database::sqlite(), &[]);
     let mut twice = 0;
     for operation in control_plane.operations().iter().filter(|operation| operation.has_body()) {
         let body = control_plane.description.body(operation).unwrap();
@@ -219,7 +219,7 @@ fn numbers_of_any_size_are_taken_or_refused_by_name() {
 
 #[test]
 fn a_form_or_no_type_at_all_is_not_read_as_json() {
-    let control_plane = ControlPlane::start(Database::sqlite(), &[]);
+    let control_plane = Api::start(Database::sqlite(), &[]);
     for operation in control_plane.operations().iter().filter(|operation| operation.has_body()) {
         let body = control_plane.description.body(operation).unwrap().to_string();
         let credential = control_plane.credential(operation);

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::fields;
-use crate::harness::{Connection, ControlPlane, Database};
+use crate::harness::{Api, Connection, Database};
 
 /// More than the API takes at once.
 const CONNECTIONS: usize = 300;
@@ -14,7 +14,7 @@ const CUT_WITHIN: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_body_that_comes_a_byte_a_second_is_cut() {
-    let control_plane = ControlPlane::start(Database::sqlite(), &[]);
+    let control_plane = Api::start(Database::sqlite(), &[]);
     let operations = control_plane.operations();
     let operation = operations.iter().find(|operation| operation.has_body()).unwrap();
     let mut connection = Connection::open(&control_plane.address);
@@ -40,7 +40,7 @@ fn a_body_that_comes_a_byte_a_second_is_cut() {
 
 #[test]
 fn three_hundred_silent_connections_keep_nobody_out_for_long() {
-    let control_plane = ControlPlane::start(Database::sqlite(), &[]);
+    let control_plane = Api::start(Database::sqlite(), &[]);
     let before = control_plane.resident_kib_max();
     let silent: Vec<_> = (0..CONNECTIONS).map(|_| Connection::open(&control_plane.address)).collect();
     let since = Instant::now();
@@ -56,7 +56,7 @@ fn three_hundred_silent_connections_keep_nobody_out_for_long() {
 
 #[test]
 fn three_hundred_at_once_are_all_answered() {
-    let control_plane = ControlPlane::start(Database::sqlite(), &[]);
+    let control_plane = Api::start(Database::sqlite(), &[]);
     std::thread::scope(|scope| {
         for _ in 0..CONNECTIONS {
             scope.spawn(|| {

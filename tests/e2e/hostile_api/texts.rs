@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{assert_answered, fields, on_both, send, texts_in};
-use crate::harness::{Answer, ControlPlane, Database, Operation, percent_encoded};
+use crate::harness::{Answer, Api, Database, Operation, percent_encoded};
 
 const TEXTS: [&str; 24] = [
     "'; DROP TABLE holders; --",
@@ -52,12 +52,7 @@ fn hostile_texts_are_given_back_exactly_or_refused() {
     });
 }
 
-fn in_path_query_and_headers(
-    control_plane: &ControlPlane,
-    operation: &Operation,
-    text: &str,
-    tally: &mut Tally,
-) {
+fn in_path_query_and_headers(control_plane: &Api, operation: &Operation, text: &str, tally: &mut Tally) {
     let body = control_plane.description.body(operation).map(|body| body.to_string()).unwrap_or_default();
     if !operation.in_path.is_empty() {
         let path = operation.path_with(text);
@@ -90,14 +85,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn look(
-        &mut self,
-        control_plane: &ControlPlane,
-        operation: &Operation,
-        path: &str,
-        answer: &Answer,
-        text: &str,
-    ) {
+    fn look(&mut self, control_plane: &Api, operation: &Operation, path: &str, answer: &Answer, text: &str) {
         if answer.status >= 400 {
             self.refused += 1;
             return;
@@ -139,7 +127,7 @@ impl Tally {
 #[test]
 fn no_text_breaks_out_of_its_line_in_the_log() {
     for format in ["json", "text"] {
-        let control_plane = ControlPlane::start(Database::sqlite(), &["--log-format", format]);
+        let control_plane = Api::start(Database::sqlite(), &["--log-format", format]);
         for operation in &control_plane.operations() {
             for text in TEXTS.iter().filter(|text| text.contains("forged") || text.contains('\u{1b}')) {
                 for place in control_plane.description.text_places(operation) {

@@ -177,24 +177,20 @@ async fn undecided(api: &Api, write: &Write, name: &Name) -> Result<Draft, Probl
 
 /// The tool as the policy lists it.
 fn tool(name: &Name, body: &AcceptBody, pin: Option<&str>) -> NewPiece {
-    let mut tool = json!({
-        "name": name,
-        "status": body.status.unwrap_or_default(),
-        "annotations": body.annotations,
-    });
-    if let Some(default) = body.default {
-        tool["default"] = json!(default);
-    }
-    if let Some(category) = &body.category {
-        tool["category"] = json!(category);
-    }
-    if !body.tags.is_empty() {
-        tool["tags"] = json!(body.tags);
-    }
-    if let Some(sha256) = pin {
-        tool["definition_sha256"] = Value::from(sha256);
-    }
-    piece(name, &tool)
+    let optional = [
+        ("default", body.default.map(|default| json!(default))),
+        ("category", body.category.as_ref().map(|category| json!(category))),
+        ("tags", (!body.tags.is_empty()).then(|| json!(body.tags))),
+        ("definition_sha256", pin.map(Value::from)),
+    ];
+    let fields = [
+        ("name", json!(name)),
+        ("status", json!(body.status.unwrap_or_default())),
+        ("annotations", json!(body.annotations)),
+    ];
+    let given = optional.into_iter().filter_map(|(field, value)| Some((field, value?)));
+    let tool = fields.into_iter().chain(given).map(|(field, value)| (field.to_owned(), value)).collect();
+    piece(name, &Value::Object(tool))
 }
 
 fn piece(name: &Name, tool: &Value) -> NewPiece {

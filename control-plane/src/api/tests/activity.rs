@@ -40,6 +40,7 @@ impl Running {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn records_are_found_by_what_is_in_them() {
     on_both(async |database| {
         let (running, manager, first) = start(&database).await;

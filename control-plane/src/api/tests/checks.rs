@@ -120,6 +120,7 @@ fn every_verdict_agrees_and_its_receipt_is_genuine() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn a_check_says_why_and_for_whom() {
     on_both(async |database| {
         let (running, manager, runtime) = start(&database).await;
@@ -217,6 +218,7 @@ fn a_check_says_why_and_for_whom() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn calls_that_cannot_be_decided_are_refused_by_name() {
     on_both(async |database| {
         let (running, manager, runtime) = start(&database).await;
@@ -275,7 +277,13 @@ fn calls_that_cannot_be_decided_are_refused_by_name() {
         for (key, body, status, code) in cases {
             let fields = format!("{key}Content-Type: application/json\r\n");
             let answer = send(running.address, "POST", CHECK, &fields, &body).await;
-            assert_eq!(answer.status, status, "{}: {}", &body[..body.len().min(80)], answer.body);
+            assert_eq!(
+                answer.status,
+                status,
+                "{}: {}",
+                body.chars().take(80).collect::<String>(),
+                answer.body
+            );
             answer.problem(status, code);
         }
         send(running.address, "POST", CHECK, &runtime, "{}").await.problem(415, "content_type");
@@ -348,6 +356,31 @@ fn arguments_are_held_against_the_schema() {
             (&manager, json!({"tool": "read"}), 403, "cannot_run"),
         ] {
             running.post(key, VALIDATE, &body).await.problem(status, code);
+        }
+    });
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_answered() {
+    on_both(async |database| {
+        let (running, _, runtime) = start(&database).await;
+        let body = json!({"backend": "files", "tool": "read"});
+        database.sql("ALTER TABLE activity RENAME TO elsewhere").await;
+        for _ in 0..3 {
+            running.post(&runtime, CHECK, &body).await.problem(503, "store_failed");
+        }
+        database.sql("ALTER TABLE elsewhere RENAME TO activity").await;
+        running.post(&runtime, CHECK, &body).await.json(200);
+        let list = running.get(0, "/v1/activity?action=permission.check").await.json(200);
+        assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
+        let metrics = send(running.address, "GET", "/metrics", "", "").await.body;
+        for line in [
+            "oakgate_activity_failures_total 3",
+            "oakgate_activity_queued 0",
+            "oakgate_activity_group_records_count 1",
+            "oakgate_permission_checks_total{permission=\"allowed\"} 1",
+        ] {
+            assert!(metrics.lines().any(|found| found == line), "{line} is missing in\n{metrics}");
         }
     });
 }

@@ -23,9 +23,9 @@ const SEEDS: [(&str, &str, &str); 6] = [
     (
         "PUT",
         "/v1/policy",
-        r#"{"format":1,"org":"acme","categories":[{"name":"walled-behind-the-wall"}],
-        "tools":[{"name":"walled-behind-the-wall"}],
-        "rules":[{"id":"walled-behind-the-wall","permission":"disabled","reason":"behind-the-wall"}]}"#,
+        r#"{"format":1,"org":"acme","categories":[{"name":"walled-category"}],
+        "tools":[{"name":"walled-listed","tags":["behind-the-wall"]}],
+        "rules":[{"id":"walled-rule","permission":"disabled","reason":"behind-the-wall"}]}"#,
     ),
 ];
 

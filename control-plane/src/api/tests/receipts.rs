@@ -151,6 +151,7 @@ fn each_vector_is_answered_as_it_says_and_one_nonce_redeems_one() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn what_is_said_of_the_call_must_fit_the_receipt() {
     on_both(async |database| {
         let running = Running::with(with_receipts(&database), &[]).await;

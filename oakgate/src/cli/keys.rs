@@ -1,0 +1,179 @@
+//! `oakgate keys` and `oakgate agents` on the command line.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{ApiOptions, ListOptions};
+
+const KEYS_EXAMPLES: &str = "\
+Here, with no control plane:
+  oakgate keys new --id agent-1               a key, and its entry for a proxy's keys file
+  oakgate keys receipts > receipts.jwks       a key that signs receipts
+
+In the control plane:
+  oakgate keys list
+  oakgate keys create billing --tier standard --description 'the billing service' > billing-key
+  oakgate keys rotate billing --overlap-seconds 3600
+  oakgate keys revoke billing";
+
+const AGENTS_EXAMPLES: &str = "\
+Examples:
+  oakgate agents list
+  oakgate agents create support-bot --tenant acme > support-bot-key
+  oakgate agents rotate support-bot --overlap-seconds 3600
+  oakgate agents revoke support-bot";
+
+#[derive(Debug, Args)]
+#[command(after_help = KEYS_EXAMPLES)]
+pub(crate) struct KeysOptions {
+    #[command(subcommand)]
+    pub(crate) command: KeysCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Here: make an API key, and print it with its entry for a proxy's keys file
+    New {
+        /// Who is calling, in policy and records
+        #[arg(long, default_value = "agent-1")]
+        id: String,
+        /// What kind of caller it stands for
+        #[arg(long, value_enum, default_value = "agent")]
+        kind: KeyKind,
+    },
+    /// Here: make a key that signs receipts, and print a JWK set for `receipts.keys_file`
+    Receipts {
+        /// The key's id
+        #[arg(long, default_value = "receipts-1")]
+        id: String,
+        /// The algorithm
+        #[arg(long, value_enum, default_value = "hs256")]
+        algorithm: Algorithm,
+    },
+    /// In the control plane: make a key that configures or runs; it is shown once
+    Create {
+        /// What it is for
+        #[arg(long, value_enum)]
+        tier: TierName,
+        /// Its calls may name a tenant themselves; a standard key's only
+        #[arg(long)]
+        may_name_tenant: bool,
+        #[command(flatten)]
+        new: NewHolder,
+        #[command(flatten)]
+        api: ApiOptions,
+    },
+    #[command(flatten)]
+    Held(HeldCommand),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = AGENTS_EXAMPLES)]
+pub(crate) struct AgentsOptions {
+    #[command(subcommand)]
+    pub(crate) command: AgentsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentsCommand {
+    /// In the control plane: make an agent with its key, which is shown once
+    Create {
+        #[command(flatten)]
+        new: NewHolder,
+        #[command(flatten)]
+        api: ApiOptions,
+    },
+    #[command(flatten)]
+    Held(HeldCommand),
+}
+
+/// What can be done with what the control plane keeps, keys and agents alike.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HeldCommand {
+    /// In the control plane: all of them, without their secrets
+    List {
+        #[command(flatten)]
+        list: ListOptions,
+        #[command(flatten)]
+        api: ApiOptions,
+    },
+    /// In the control plane: one of them, without its secrets
+    Show {
+        /// Its id
+        id: String,
+        /// As JSON on one line
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        api: ApiOptions,
+    },
+    /// In the control plane: make a new secret, which is shown once
+    Rotate {
+        /// Its id
+        id: String,
+        /// How long the secret that it had stays good: a day without it, 0 for no longer
+        #[arg(long, value_name = "SECONDS")]
+        overlap_seconds: Option<u64>,
+        #[command(flatten)]
+        api: ApiOptions,
+    },
+    /// In the control plane: end it now, for ever
+    Revoke {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        api: ApiOptions,
+    },
+}
+
+/// Who is to hold a key.
+#[derive(Debug, Args)]
+pub(crate) struct NewHolder {
+    /// Who is calling, in policy and records; never used again
+    pub(crate) id: String,
+    /// A word about it, for people
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+    /// The tenant that its calls belong to
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: Option<String>,
+    /// When it stops working, such as 2027-01-31T00:00:00Z; never without it
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires_at: Option<String>,
+}
+
+/// What keys of the control plane are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TierName {
+    /// It configures, and cannot run
+    Management,
+    /// It runs, and cannot configure
+    Standard,
+}
+
+impl TierName {
+    /// The word of the API.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Management => "management",
+            Self::Standard => "standard",
+        }
+    }
+}
+
+/// Kinds of API keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyKind {
+    /// A program that runs calls
+    Standard,
+    /// One agent's identity
+    Agent,
+}
+
+/// Algorithms of receipts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Algorithm {
+    /// HMAC-SHA256: whoever verifies could sign
+    Hs256,
+    /// Ed25519: whoever verifies need not be able to sign
+    Ed25519,
+}
