@@ -44,7 +44,8 @@ fn fields<'a>(credential: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str,
 /// Sends one operation.
 fn send(control_plane: &Api, operation: &Operation, path: &str, body: &[u8]) -> Answer {
     let credential = control_plane.credential(operation);
-    control_plane.request(&operation.method, path, &fields(&credential, &[]), body)
+    let any_version: &[_] = if operation.needs_if_match { &[("if-match", "*")] } else { &[] };
+    control_plane.request(&operation.method, path, &fields(&credential, any_version), body)
 }
 
 /// Every text in a JSON value, names of members included.

@@ -33,7 +33,7 @@ const NOTE_BYTES_MAX: usize = 1000;
 #[serde(deny_unknown_fields)]
 pub(super) struct LogBody {
     /// `jti` of the receipt that was redeemed.
-    #[schema(value_type = String, pattern = "^[A-Za-z0-9_-]{22}$", example = "AAAAAAAAAAAAAAAAAAAAAA")]
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9_-]{21}[AQgw]$")]
     jti: Nonce,
     #[schema(inline)]
     outcome: OutcomeName,

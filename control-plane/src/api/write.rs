@@ -129,11 +129,21 @@ async fn read<T: ReadBody>(request: Request<Body>, actor: Actor) -> Result<(Writ
     let write = Write {
         actor,
         origin: peer.map_or_else(String::new, |peer| peer.remote.to_string()),
-        if_match: only(&parts.headers, &IF_MATCH).map_err(|()| Problem::IfMatch)?.map(str::to_owned),
+        if_match: if_match(&parts.headers)?,
         repeat: key.map(|key| Repeat { key: key.to_owned(), request_sha256: sha256() }),
         key_sha256: key_sha256(&parts.headers).ok_or(Problem::Unauthenticated)?,
     };
     Ok((write, T::read(&parts.headers, &bytes)?))
+}
+
+/// The one entity tag, or `*`, of `If-Match` (RFC 9110, section 13.1.1).
+fn if_match(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(field) = only(headers, &IF_MATCH).map_err(|()| Problem::IfMatch)? else { return Ok(None) };
+    // A weak tag is one, and never matches.
+    let opaque =
+        field.strip_prefix("W/").unwrap_or(field).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let is_tag = opaque.is_some_and(|tag| tag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'));
+    if field == "*" || is_tag { Ok(Some(field.to_owned())) } else { Err(Problem::IfMatch) }
 }
 
 /// The one field of that name, if there is one. `Err`: there are several, or it is not visible ASCII.

@@ -20,10 +20,11 @@ pub(crate) struct Operation {
     pub(crate) path: String,
     /// Names of credentials, any of which will do; none: it needs none.
     pub(crate) credentials: Vec<String>,
-    /// Names of parameters in the path, in the query and in headers.
+    /// Names of parameters in the path and in the query.
     pub(crate) in_path: Vec<String>,
     pub(crate) in_query: Vec<String>,
-    pub(crate) in_headers: Vec<String>,
+    /// It must say which version it replaces.
+    pub(crate) needs_if_match: bool,
     /// The schema of its body, if it takes one.
     body: Option<Value>,
 }
@@ -58,7 +59,9 @@ impl Description {
             credentials: security.iter().flat_map(|one| one.as_object().unwrap().keys().cloned()).collect(),
             in_path: named("path"),
             in_query: named("query"),
-            in_headers: named("header"),
+            needs_if_match: parameters
+                .iter()
+                .any(|parameter| parameter["name"] == "If-Match" && parameter["required"] == true),
             body: about.pointer("/requestBody/content/application~1json/schema").cloned(),
         }
     }
@@ -112,9 +115,8 @@ impl Description {
         }
         match kind(schema) {
             kind if kinds.contains(&kind) => {
-                if schema.get("enum").is_none() && schema.get("const").is_none() {
-                    found.push(here.clone());
-                }
+                let is_free = schema.get("enum").is_none() && schema.get("const").is_none();
+                found.extend(is_free.then(|| here.clone()));
             }
             "object" => {
                 for (name, property) in schema["properties"].as_object().into_iter().flatten() {
