@@ -98,6 +98,7 @@ impl Api {
             .routes(routes!(drafts::decide::accept))
             .routes(routes!(drafts::decide::reject))
             .routes(routes!(checks::check))
+            .routes(routes!(checks::mint))
             .routes(routes!(params::validate))
             .routes(routes!(activity::list))
             .routes(routes!(activity::show))

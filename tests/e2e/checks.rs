@@ -89,7 +89,7 @@ fn new_receipt_keys_sign_and_broken_ones_do_not() {
 
     let good = std::fs::read(&running.keys_file).unwrap();
     std::fs::write(&running.keys_file, "{}").unwrap();
-    running.program.signal("HUP");
+    running.program.signal("-HUP");
     said("the receipt keys do not load; those before stay");
     std::fs::write(&running.keys_file, good).unwrap();
     check().expect("the key before");
@@ -115,7 +115,7 @@ fn arguments_are_in_no_log() {
             assert!(!answer.text().contains("4929-secret-1"), "{}", answer.text());
         }
     }
-    running.program.signal("TERM");
+    running.program.signal("-TERM");
     let log = wait_for("the end", || {
         let lines = running.program.errors();
         std::net::TcpStream::connect(&running.address).is_err().then_some(lines)

@@ -7,6 +7,7 @@ mod question;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use policy::{Level, Permission, UnixMillis, Verdict, decide};
 use receipt::{Coordinates, Use, args_sha256};
 use serde::Serialize;
@@ -22,8 +23,11 @@ use crate::store::{Activity, Record};
 use question::Question;
 pub(super) use question::{CheckBody, arguments};
 
+/// The `use` of a receipt that lets a call run.
+const GRANT: &str = "grant";
+
 /// What is found.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Check)]
 pub(super) struct CheckDocument {
     /// `allowed`, `requires_approval` or `disabled`.
@@ -81,6 +85,27 @@ pub(super) async fn check(
     State(api): State<Api>,
     asked: Asked<CheckBody>,
 ) -> Result<Json<CheckDocument>, Problem> {
+    Ok(Json(decided(&api, asked, "permission.check").await?))
+}
+
+/// Mints the grant of a call, if the call is allowed. Each request gives another one, also with the same
+/// `Idempotency-Key`.
+#[utoipa::path(post, path = "/v1/tokens/mint", tag = "calls", security(("standard" = []), ("agent" = [])),
+    request_body = CheckBody, responses((status = 201, description = "The call is allowed; here is its grant.", body = CheckDocument)))]
+pub(super) async fn mint(
+    State(api): State<Api>,
+    asked: Asked<CheckBody>,
+) -> Result<(StatusCode, Json<CheckDocument>), Problem> {
+    let document = decided(&api, asked, "token.mint").await?;
+    if document.r#use == GRANT {
+        Ok((StatusCode::CREATED, Json(document)))
+    } else {
+        Err(Problem::NotAllowed(Some(Box::new(document))))
+    }
+}
+
+/// Decides, signs a receipt of what was found, and records it as that action.
+async fn decided(api: &Api, asked: Asked<CheckBody>, action: &'static str) -> Result<CheckDocument, Problem> {
     let Asked { holder, revision, origin, body } = asked;
     let actor = actor(&holder);
     let question = Question::read(body, holder)?;
@@ -128,11 +153,11 @@ pub(super) async fn check(
         tenant: call.tenant.map(str::to_owned),
         permission: Some(verdict.permission.as_str()),
         details: Some(serde_json::to_value(&details).map_err(|_| Problem::StoreFailed)?),
-        ..Record::of("permission.check", call.tool)
+        ..Record::of(action, call.tool)
     };
     api.recorder.record(Activity { at: now, actor, origin, record }).await?;
     api.metrics.checked(verdict.permission.as_str());
-    Ok(Json(CheckDocument::of(verdict, use_, signed)))
+    Ok(CheckDocument::of(verdict, use_, signed))
 }
 
 impl CheckDocument {
@@ -146,7 +171,7 @@ impl CheckDocument {
             policy: verdict.revision,
             reason: verdict.reason.as_deref().map(str::to_owned),
             receipt: signed.token,
-            r#use: if use_ == Use::Grant { "grant" } else { "verdict" },
+            r#use: if use_ == Use::Grant { GRANT } else { "verdict" },
             expires_at: Moment(UnixMillis(signed.expires_at_seconds.saturating_mul(1000))),
             jti: signed.jti.to_string(),
         }

@@ -94,7 +94,7 @@ pub(super) struct ReasonQuery {
 #[utoipa::path(get, path = "/v1/policy", tag = "policy", params(RevisionQuery), security(("management" = []), ("session" = [])),
     responses(
         (status = 200, description = "The document. `ETag` is its revision.",
-            content((serde_json::Value = "application/json"), (String = "application/yaml"))),
+            content((serde_json::Value = "application/json"), (String = "application/yaml")), headers(("ETag" = String))),
         (status = 304, description = "It is what `If-None-Match` names.")))]
 pub(super) async fn show(
     State(api): State<Api>,
@@ -126,7 +126,7 @@ pub(super) async fn show(
 /// Puts a document in force, as a new revision. `If-Match` must name the revision that it replaces.
 #[utoipa::path(put, path = "/v1/policy", tag = "policy", params(ReasonQuery), security(("management" = [])),
     request_body(content((serde_json::Value = "application/json"), (String = "application/yaml"))),
-    responses((status = 200, description = "It is in force.", body = WrittenDocument)))]
+    responses((status = 200, description = "It is in force.", body = WrittenDocument, headers(("ETag" = String)))))]
 pub(super) async fn replace(
     State(api): State<Api>,
     turn: Turn,

@@ -10,6 +10,7 @@ use serde::Serialize;
 use strum::{EnumIter, IntoEnumIterator};
 use utoipa::ToSchema;
 
+use super::checks::CheckDocument;
 use crate::approvals::DecideError;
 use crate::nonces::NoncesUnavailable;
 use crate::policies::NotProposed;
@@ -49,6 +50,8 @@ pub(super) enum Problem {
     NoPolicy,
     NoncesUnavailable,
     NoDefinition,
+    /// What was found instead of a grant.
+    NotAllowed(Option<Box<CheckDocument>>),
     NotFound,
     NotInGroup,
     NoteTooLong,
@@ -92,6 +95,9 @@ pub(super) struct ProblemDocument {
     /// Why a receipt was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// What was found of a call that is not allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Box<CheckDocument>>,
 }
 
 /// Why a receipt was refused.
@@ -145,6 +151,7 @@ impl Problem {
             Self::NoPolicy => (StatusCode::CONFLICT, "no_policy"),
             Self::NoncesUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "nonces_unavailable"),
             Self::NoDefinition => (StatusCode::CONFLICT, "no_definition"),
+            Self::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
@@ -170,15 +177,6 @@ impl Problem {
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::VersionChanged => (StatusCode::PRECONDITION_FAILED, "version_changed"),
             Self::VersionNeeded => (StatusCode::PRECONDITION_REQUIRED, "version_needed"),
-        }
-    }
-
-    /// Each mistake or obstacle, where there can be several.
-    fn into_errors(self) -> Vec<String> {
-        match self {
-            Self::InUse(rules) => rules.into_iter().map(|rule| format!("rule `{rule}`")).collect(),
-            Self::PolicyRefused(mistakes) => mistakes,
-            _ => Vec::new(),
         }
     }
 
@@ -242,6 +240,7 @@ impl Problem {
                 "the shared nonces cannot be reached, so nothing was redeemed; try again"
             }
             Self::NoDefinition => "its backend has listed no definition of it that could be pinned",
+            Self::NotAllowed(_) => "the call is not allowed, so there is no grant of it; see `verdict`",
             Self::NotFound => "there is nothing here",
             Self::NotInGroup => "you are not in the group whose decision is needed now",
             Self::NoteTooLong => "the note is longer than 1000 bytes",
@@ -275,15 +274,24 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
-        let document = ProblemDocument {
+        let mut document = ProblemDocument {
             r#type: "about:blank",
             title: status.canonical_reason(),
             status: status.as_u16(),
             code,
             detail: self.detail(),
+            errors: Vec::new(),
             reason: self.reason(),
-            errors: self.into_errors(),
+            verdict: None,
         };
+        match self {
+            Self::InUse(rules) => {
+                document.errors = rules.into_iter().map(|rule| format!("rule `{rule}`")).collect();
+            }
+            Self::NotAllowed(verdict) => document.verdict = verdict,
+            Self::PolicyRefused(mistakes) => document.errors = mistakes,
+            _ => {}
+        }
         let mut response = (status, Json(document)).into_response();
         let fields = response.headers_mut();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -12,11 +12,11 @@ use utoipa::ToSchema;
 
 use super::name::Name;
 use super::problem::RefusedReceipt;
-use super::write::{Done, Run};
+use super::write::{Done, Run, Write};
 use super::{Api, Problem};
 use crate::clock;
 use crate::nonces::Burned;
-use crate::store::{Holder, Record, Tier};
+use crate::store::{Activity, Holder, Record, Tier};
 
 /// A receipt, and the call that it came with. Members that are left out are not compared.
 #[derive(Deserialize, ToSchema)]
@@ -71,46 +71,54 @@ pub(super) async fn redeem(
     State(api): State<Api>,
     Run { write, holder, body }: Run<RedeemBody>,
 ) -> Result<Response, Problem> {
-    let keys = api.receipts.as_ref().ok_or(Problem::ReceiptsOff)?.keys();
     let now = clock::now();
-    let verified = verify(&keys, &holder, &body, now);
-    // Redis is asked before the transaction begins: while it hangs, others can write.
-    let shared = match &verified {
-        Ok(claims) => {
-            let burned = api.nonces.burn(&holder.org, &claims.jti, end(claims), now).await;
-            burned.inspect_err(|_| api.metrics.redemption("unavailable"))?
-        }
-        Err(_) => Burned::Before,
-    };
-    let mut edit = match write.once().begin(&api).await? {
-        Ok(edit) => edit,
-        Err(repeated) => return Ok(repeated),
-    };
-    let redeemed = match (verified, shared) {
-        (Err(refusal), _) => Err(refusal),
-        (Ok(_), Burned::Before) => Err(Refusal::Replayed),
-        (Ok(claims), Burned::Now) => match edit.burn(&claims.jti, end(&claims)).await? {
-            Burned::Before => Err(Refusal::Replayed),
-            Burned::Now => Ok(claims),
-        },
-    };
-    match redeemed {
-        Ok(claims) => {
-            edit.open_execution(&claims).await?;
-            let document = RedeemedDocument { claims: &claims };
-            let done = Done::json(StatusCode::OK, &document)?.commit(edit, &redeemed_record(&claims)).await?;
+    let (actor, origin) = (write.actor.clone(), write.origin.clone());
+    match burn(&api, write, &holder, &body, now).await? {
+        Ok(response) => {
             api.metrics.redemption("redeemed");
-            Ok(done.into_response())
+            Ok(response)
         }
         Err(refusal) => {
             let details = json!({"reason": refusal.name()});
             let record =
                 Record { details: Some(details), ..Record::of("receipt.refuse", body.backend.as_str()) };
-            Done::empty().commit(edit, &record).await?;
+            api.recorder.record(Activity { at: now, actor, origin, record }).await?;
             api.metrics.redemption(refusal.name());
             Err(Problem::ReceiptRefused(RefusedReceipt(refusal)))
         }
     }
+}
+
+/// Burns the nonce of a receipt that is good for the call.
+async fn burn(
+    api: &Api,
+    write: Write,
+    holder: &Holder,
+    body: &RedeemBody,
+    now: UnixMillis,
+) -> Result<Result<Response, Refusal>, Problem> {
+    let keys = api.receipts.as_ref().ok_or(Problem::ReceiptsOff)?.keys();
+    let claims = match verify(&keys, holder, body, now) {
+        Ok(claims) => claims,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    // From then on the receipt is refused by its age.
+    let end = UnixMillis(claims.exp.saturating_mul(1000));
+    // Redis is asked before the transaction begins: while it hangs, others can write.
+    let shared = api.nonces.burn(&holder.org, &claims.jti, end, now).await;
+    if shared.inspect_err(|_| api.metrics.redemption("unavailable"))? == Burned::Before {
+        return Ok(Err(Refusal::Replayed));
+    }
+    let mut edit = match write.once().begin(api).await? {
+        Ok(edit) => edit,
+        Err(repeated) => return Ok(Ok(repeated)),
+    };
+    if edit.burn(&claims.jti, end).await? == Burned::Before {
+        return Ok(Err(Refusal::Replayed));
+    }
+    edit.open_execution(&claims).await?;
+    let done = Done::json(StatusCode::OK, &RedeemedDocument { claims: &claims })?;
+    Ok(Ok(done.commit(edit, &redeemed_record(&claims)).await?.into_response()))
 }
 
 /// The claims, if the receipt is good for the call. Its nonce is not looked at.
@@ -157,11 +165,6 @@ fn verify(
         true if names.into_iter().flatten().any(|name| name.contains('\0')) => Err(Refusal::Malformed),
         true => Ok(claims),
     }
-}
-
-/// From then on a receipt is refused by its age.
-const fn end(claims: &Claims<'_>) -> UnixMillis {
-    UnixMillis(claims.exp.saturating_mul(1000))
 }
 
 fn redeemed_record(claims: &Claims<'_>) -> Record {

@@ -8,6 +8,7 @@ mod drafts;
 mod edits;
 mod executions;
 mod keys;
+mod mint;
 mod openapi;
 mod orgs;
 mod paging;

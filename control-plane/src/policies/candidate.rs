@@ -1,5 +1,7 @@
 //! The pieces of a policy after a change, and the document that pieces are.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::{NotProposed, PolicyChange, Wanted};
@@ -61,19 +63,35 @@ pub(crate) fn text<'p>(org: &str, pieces: impl Iterator<Item = (PieceKind, &'p s
     }
     let settings = settings.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
     let comma = if settings.is_empty() { "" } else { "," };
-    let mut text = format!("{{\"format\":1,\"org\":{}{comma}{settings}", Value::from(org));
+    let mut text = String::new();
+    quoted(&mut text, &format!("{{\"format\":1,\"org\":{}{comma}{settings}", Value::from(org)));
     for (_, name, bodies) in lists {
         text.push_str(",\n\"");
         text.push_str(name);
         text.push_str("\":[");
         for (place, body) in bodies.into_iter().enumerate() {
             text.push_str(if place == 0 { "\n" } else { ",\n" });
-            text.push_str(body);
+            quoted(&mut text, body);
         }
         text.push(']');
     }
     text.push_str("}\n");
     text
+}
+
+/// JSON, with escapes for what may stand in its texts but not in those of YAML, as which documents are read.
+pub(super) fn quoted(text: &mut String, json: &str) {
+    let is_bad = |c: char| {
+        matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    };
+    let mut rest = json;
+    while let Some((before, after)) = rest.split_once(is_bad) {
+        text.push_str(before);
+        let bad = rest.get(before.len()..).and_then(|rest| rest.chars().next()).unwrap_or_default();
+        let _ = write!(text, "\\u{:04x}", u32::from(bad));
+        rest = after;
+    }
+    text.push_str(rest);
 }
 
 fn put(

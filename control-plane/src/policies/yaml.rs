@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::value::RawValue;
 
+use super::candidate::quoted;
 use crate::store::{PieceKind, StoreError};
 
 /// The fields of an entry.
@@ -72,14 +73,5 @@ fn scalar(text: &mut String, value: &str) {
     }
 }
 
-/// JSON, with escapes for what may stand in JSON but not in YAML: only inside of text.
-fn quoted(text: &mut String, json: &str) {
-    for c in json.chars() {
-        match c {
-            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-                let _ = write!(text, "\\u{:04x}", u32::from(c));
-            }
-            c => text.push(c),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

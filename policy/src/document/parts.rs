@@ -114,3 +114,6 @@ impl Entry {
 const fn not_json(place: Place) -> Found {
     (Mistake::WrongType { field: "document", expected: Expected::Json }, place)
 }
+
+#[cfg(test)]
+mod tests;

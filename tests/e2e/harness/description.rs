@@ -115,9 +115,8 @@ impl Description {
         }
         match kind(schema) {
             kind if kinds.contains(&kind) => {
-                if schema.get("enum").is_none() && schema.get("const").is_none() {
-                    found.push(here.clone());
-                }
+                let is_free = schema.get("enum").is_none() && schema.get("const").is_none();
+                found.extend(is_free.then(|| here.clone()));
             }
             "object" => {
                 for (name, property) in schema["properties"].as_object().into_iter().flatten() {

@@ -71,7 +71,7 @@ pub(in crate::api) async fn list(
 /// A category of the policy.
 #[utoipa::path(get, path = "/v1/categories/{name}", tag = "categories", params(("name" = String, Path)),
     security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "The category. `ETag` is the revision that it came with.", body = CategoryDocument),
+    responses((status = 200, description = "The category. `ETag` is the revision that it came with.", body = CategoryDocument, headers(("ETag" = String))),
         (status = 304, description = "It is what `If-None-Match` names.")))]
 pub(in crate::api) async fn show(
     State(api): State<Api>,
@@ -85,8 +85,8 @@ pub(in crate::api) async fn show(
 /// Adds a category to the policy, or replaces the one of that name.
 #[utoipa::path(put, path = "/v1/categories/{name}", tag = "categories", params(("name" = String, Path), ReasonQuery),
     request_body = CategoryDocument, security(("management" = [])),
-    responses((status = 200, description = "It is in force.", body = CategoryDocument),
-        (status = 201, description = "It is new, and in force.", body = CategoryDocument)))]
+    responses((status = 200, description = "It is in force.", body = CategoryDocument, headers(("ETag" = String))),
+        (status = 201, description = "It is new, and in force.", body = CategoryDocument, headers(("ETag" = String)))))]
 pub(in crate::api) async fn put(
     State(api): State<Api>,
     path: Result<Path<String>, PathRejection>,

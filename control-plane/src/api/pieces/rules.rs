@@ -123,7 +123,7 @@ pub(in crate::api) async fn list(
 /// A rule of the policy.
 #[utoipa::path(get, path = "/v1/rules/{id}", tag = "rules", params(("id" = String, Path)),
     security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "The rule. `ETag` is the revision that it came with.", body = RuleDocument),
+    responses((status = 200, description = "The rule. `ETag` is the revision that it came with.", body = RuleDocument, headers(("ETag" = String))),
         (status = 304, description = "It is what `If-None-Match` names.")))]
 pub(in crate::api) async fn show(
     State(api): State<Api>,
@@ -137,8 +137,8 @@ pub(in crate::api) async fn show(
 /// Adds a rule to the policy, or replaces the one of that id.
 #[utoipa::path(put, path = "/v1/rules/{id}", tag = "rules", params(("id" = String, Path), PutQuery),
     request_body = RuleDocument, security(("management" = [])),
-    responses((status = 200, description = "It is in force.", body = RuleDocument),
-        (status = 201, description = "It is new, and in force.", body = RuleDocument)))]
+    responses((status = 200, description = "It is in force.", body = RuleDocument, headers(("ETag" = String))),
+        (status = 201, description = "It is new, and in force.", body = RuleDocument, headers(("ETag" = String)))))]
 pub(in crate::api) async fn put(
     State(api): State<Api>,
     path: Result<Path<String>, PathRejection>,

@@ -154,7 +154,7 @@ pub(in crate::api) async fn list(
 /// A tool of the policy.
 #[utoipa::path(get, path = "/v1/tools/{name}", tag = "tools", params(("name" = String, Path)),
     security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "The tool. `ETag` is the revision that it came with.", body = ToolDocument),
+    responses((status = 200, description = "The tool. `ETag` is the revision that it came with.", body = ToolDocument, headers(("ETag" = String))),
         (status = 304, description = "It is what `If-None-Match` names.")))]
 pub(in crate::api) async fn show(
     State(api): State<Api>,
@@ -168,8 +168,8 @@ pub(in crate::api) async fn show(
 /// Adds a tool to the policy, or replaces the one of that name.
 #[utoipa::path(put, path = "/v1/tools/{name}", tag = "tools", params(("name" = String, Path), ReasonQuery),
     request_body = ToolDocument, security(("management" = [])),
-    responses((status = 200, description = "It is in force.", body = ToolDocument),
-        (status = 201, description = "It is new, and in force.", body = ToolDocument)))]
+    responses((status = 200, description = "It is in force.", body = ToolDocument, headers(("ETag" = String))),
+        (status = 201, description = "It is new, and in force.", body = ToolDocument, headers(("ETag" = String)))))]
 pub(in crate::api) async fn put(
     State(api): State<Api>,
     path: Result<Path<String>, PathRejection>,

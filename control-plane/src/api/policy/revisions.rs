@@ -78,7 +78,7 @@ pub(in crate::api) async fn list(
 /// Makes a new revision that says what an older one said.
 #[utoipa::path(post, path = "/v1/policy/rollback", tag = "policy", request_body = RollbackBody,
     security(("management" = [])),
-    responses((status = 200, description = "It is in force.", body = WrittenDocument)))]
+    responses((status = 200, description = "It is in force.", body = WrittenDocument, headers(("ETag" = String)))))]
 pub(in crate::api) async fn rollback(
     State(api): State<Api>,
     Change { write, body }: Change<RollbackBody>,

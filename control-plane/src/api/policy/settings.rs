@@ -32,6 +32,7 @@ pub(in crate::api) struct SettingsDocument {
 
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(default = "enforce")]
 enum ModeName {
     #[default]
     Enforce,
@@ -40,6 +41,7 @@ enum ModeName {
 
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(default = "tool-first")]
 enum PrecedenceName {
     #[default]
     ToolFirst,
@@ -48,6 +50,7 @@ enum PrecedenceName {
 
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(default = "clamp")]
 enum UnlistedName {
     #[default]
     Clamp,
@@ -56,7 +59,7 @@ enum UnlistedName {
 
 /// The settings of the policy.
 #[utoipa::path(get, path = "/v1/policy/settings", tag = "policy", security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "The settings. `ETag` is the revision that they came with.", body = SettingsDocument),
+    responses((status = 200, description = "The settings. `ETag` is the revision that they came with.", body = SettingsDocument, headers(("ETag" = String))),
         (status = 304, description = "They are what `If-None-Match` names.")))]
 pub(in crate::api) async fn show(
     State(api): State<Api>,
@@ -69,8 +72,8 @@ pub(in crate::api) async fn show(
 /// Changes the settings of the policy.
 #[utoipa::path(put, path = "/v1/policy/settings", tag = "policy", params(ReasonQuery), request_body = SettingsDocument,
     security(("management" = [])),
-    responses((status = 200, description = "They are in force.", body = SettingsDocument),
-        (status = 201, description = "They are in force, and begin the policy.", body = SettingsDocument)))]
+    responses((status = 200, description = "They are in force.", body = SettingsDocument, headers(("ETag" = String))),
+        (status = 201, description = "They are in force, and begin the policy.", body = SettingsDocument, headers(("ETag" = String)))))]
 pub(in crate::api) async fn replace(
     State(api): State<Api>,
     query: Result<Query<ReasonQuery>, QueryRejection>,

@@ -161,7 +161,6 @@ fn queries_of_a_wrong_form_are_refused() {
             "since=yesterday",
             "since=2027-01-31",
             "until=1",
-            "since=1969-12-31T00:00:00Z",
             "cursor=x",
             "cursor=AAAA",
             "limit=0",

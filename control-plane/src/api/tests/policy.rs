@@ -136,7 +136,7 @@ fn every_refusal_has_its_name_and_changes_nothing() {
             ("PUT", "/v1/policy", format!("{key}{JSON}"), POLICY, 428, "version_needed"),
             ("PUT", "/v1/policy", format!("{key}{JSON}If-Match: \"0\"\r\n"), POLICY, 412, "version_changed"),
             ("PUT", "/v1/policy", format!("{key}{JSON}If-Match: \"2\"\r\n"), POLICY, 412, "version_changed"),
-            ("PUT", "/v1/policy", format!("{key}{JSON}If-Match: 1\r\n"), POLICY, 412, "version_changed"),
+            ("PUT", "/v1/policy", format!("{key}{JSON}If-Match: 1\r\n"), POLICY, 400, "if_match"),
             ("PUT", "/v1/policy", format!("{key}If-Match: \"1\"\r\n"), POLICY, 415, "content_type"),
             ("PUT", "/v1/policy", put.clone(), "", 422, "policy_refused"),
             ("PUT", "/v1/policy", put.clone(), "{}", 422, "policy_refused"),

@@ -151,19 +151,14 @@ fn each_vector_is_answered_as_it_says_and_one_nonce_redeems_one() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn what_is_said_of_the_call_must_fit_the_receipt() {
     on_both(async |database| {
         let running = Running::with(with_receipts(&database), &[]).await;
         let key = running.key(ORG, "files-1", Tier::Standard).await;
-        let agent = running.key(ORG, AGENT, Tier::Agent).await;
         let other_agent = running.key(ORG, "agent-8", Tier::Agent).await;
         let stranger = running.key("other", "files-1", Tier::Standard).await;
         let token = signed(&grant(1));
-        let fits = json!({
-            "receipt": token, "backend": BACKEND, "caller": AGENT, "tool": "write_file", "tenant": "t1",
-            "resource": "r1", "method": "w", "args": {"a": 1}, "body_sha256": body_sha256(b"body"),
-        });
+        let fits = fitting(&token);
         let with = |field: &str, value: Value| {
             let mut body = fits.clone();
             body[field] = value;
@@ -208,8 +203,24 @@ fn what_is_said_of_the_call_must_fit_the_receipt() {
             refused(&redeem(&running, asking, &body).await, reason, &body.to_string());
         }
         assert_eq!(burned(&running.store).await, 0);
-        let nul = |claims: &mut Claims<'static>| claims.tool = Some(Cow::Borrowed("a\0b"));
-        let nul = json!({"receipt": signed_with(nul)["receipt"], "backend": BACKEND});
+    });
+}
+
+#[test]
+fn what_is_no_question_is_refused_and_what_fits_is_redeemed() {
+    on_both(async |database| {
+        let running = Running::with(with_receipts(&database), &[]).await;
+        let key = running.key(ORG, "files-1", Tier::Standard).await;
+        let agent = running.key(ORG, AGENT, Tier::Agent).await;
+        let token = signed(&grant(1));
+        let fits = fitting(&token);
+        let with = |field: &str, value: Value| {
+            let mut body = fits.clone();
+            body[field] = value;
+            body
+        };
+        let nul = Claims { tool: Some(Cow::Borrowed("a\0b")), ..grant(2) };
+        let nul = json!({"receipt": signed(&nul), "backend": BACKEND});
         refused(&redeem(&running, &key, &nul).await, "malformed", "NUL");
 
         for (body, code) in [
@@ -236,6 +247,14 @@ fn what_is_said_of_the_call_must_fit_the_receipt() {
         redeem(&running, &key, &little).await.json(200);
         assert_eq!(burned(&running.store).await, 2);
     });
+}
+
+/// A body that says everything there is to say of the call of [`grant`].
+fn fitting(token: &str) -> Value {
+    json!({
+        "receipt": token, "backend": BACKEND, "caller": AGENT, "tool": "write_file", "tenant": "t1",
+        "resource": "r1", "method": "w", "args": {"a": 1}, "body_sha256": body_sha256(b"body"),
+    })
 }
 
 #[test]
