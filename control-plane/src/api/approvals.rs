@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Extension, Path, Query, State};
+use axum::http::HeaderMap;
 use policy::UnixMillis;
 use policy::approval::Reference;
 use serde::Deserialize;
@@ -11,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::body::StrictJson;
 use super::representation::{ApprovalDocument, Page};
 use super::serve::Peer;
-use super::session::SignedIn;
+use super::session::{SignedIn, still_signed_in};
 use super::{Api, Problem};
 use crate::store::{Answer, Filter, NewDecision, Position};
 
@@ -113,8 +114,9 @@ pub(super) async fn show(
     responses((status = 200, description = "The approval as it is now.", body = ApprovalDocument)))]
 pub(super) async fn decide(
     State(api): State<Api>,
-    SignedIn(person): SignedIn,
+    _: SignedIn,
     Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
     reference: Result<Path<String>, PathRejection>,
     StrictJson(body): StrictJson<DecideBody>,
 ) -> Result<Json<ApprovalDocument>, Problem> {
@@ -122,6 +124,11 @@ pub(super) async fn decide(
     if body.note.as_ref().is_some_and(|note| note.len() > NOTE_BYTES_MAX) {
         return Err(Problem::NoteTooLong);
     }
+    // PostgreSQL keeps none.
+    if body.note.as_ref().is_some_and(|note| note.contains('\0')) {
+        return Err(Problem::BodyUnexpected);
+    }
+    let person = still_signed_in(&headers, &api).await?;
     let decision = NewDecision {
         org: person.org,
         reference,

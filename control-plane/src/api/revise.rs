@@ -4,7 +4,7 @@ use axum::response::Response;
 use serde_json::Map;
 use tokio::sync::OwnedMutexGuard;
 
-use super::write::{Done, Write};
+use super::write::{Done, Write, etag};
 use super::{Api, Problem};
 use crate::policies::{Expected, PolicyChange, Proposal, Wanted};
 use crate::store::{Edit, Record, Why};
@@ -96,5 +96,9 @@ pub(super) fn expected(if_match: Option<&str>) -> Result<Expected, Problem> {
     }
     let number = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     // What this server never gave out matches nothing.
-    number.and_then(|number| number.parse().ok()).map(Expected::Revision).ok_or(Problem::VersionChanged)
+    number
+        .and_then(|number| number.parse().ok())
+        .filter(|&revision| tag == etag(revision))
+        .map(Expected::Revision)
+        .ok_or(Problem::VersionChanged)
 }

@@ -75,6 +75,14 @@ impl FromRequestParts<Api> for Runner {
     }
 }
 
+/// The person whose session it is, asked again: it may have ended while a body came.
+pub(super) async fn still_signed_in(headers: &HeaderMap, api: &Api) -> Result<Person, Problem> {
+    match known(headers, api).await? {
+        Known::Person(person) => Ok(person),
+        Known::Program(_) => Err(Problem::KeyCannotDecide),
+    }
+}
+
 /// The program that a holder is, as records have it.
 pub(super) fn actor(holder: &Holder) -> Actor {
     let kind = match holder.tier {

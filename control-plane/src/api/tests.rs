@@ -21,7 +21,8 @@ use std::net::SocketAddr;
 use ::policy::approval::Approver;
 use policy_sync::{ControlMessage, FromControl, HoldId, Outcome, ProxyMessage, ToControl, link};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -114,6 +115,31 @@ fn settings(database: &Database) -> Settings {
 }
 
 #[test]
+fn a_session_that_ends_while_the_body_comes_decides_nothing() {
+    on_both(async |database| {
+        let mut running = Running::start(&database, &[approver("ada", true, false)]).await;
+        let reference = running.open(1, "{}").await;
+        let body = r#"{"decision":"approve"}"#;
+        let (first, rest) = body.split_at(9);
+        let head = format!(
+            "POST /v1/approvals/{reference}/decide HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{first}",
+            running.sessions[0].expose(),
+            body.len()
+        );
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // Its head has been looked at once another request that came later is answered.
+        running.get(0, "/v1/approvals").await.json(200);
+        running.people.end_session(ORG, &approver("ada", true, false).id).await.unwrap();
+        stream.write_all(rest.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    });
+}
+
+#[test]
 fn a_program_by_its_key_never_decides() {
     on_both(async |database| {
         let mut running = Running::start(&database, &[approver("ada", true, false)]).await;
@@ -151,6 +177,11 @@ fn a_person_decides_and_the_call_goes_on() {
         let decided =
             running.decide(0, &reference, &json!({"decision": "approve", "note": "fine"})).await.json(200);
         assert_eq!((&decided["state"], &decided["note"]), (&json!("approved"), &json!("fine")));
+        let recorded = running.get(0, "/v1/activity?action=approval.decide").await.json(200);
+        assert_eq!(
+            (&recorded["items"][0]["object"], &recorded["items"][0]["actor"]),
+            (&json!(reference), &json!("ada"))
+        );
         match running.messages.receive().await.unwrap() {
             ControlMessage::ApprovalDecided { hold: HoldId(1), outcome: Outcome::Approved, note, .. } => {
                 assert_eq!(note.as_deref(), Some("fine"));
@@ -293,6 +324,7 @@ fn bad_requests_are_refused_by_name() {
             ("POST", &decide, &typed, r#"{"decision":"approve","by":"bob"}"#, 422, "body_unexpected"),
             ("POST", &decide, &typed, r#"{"decision":"deny","decision":"approve"}"#, 422, "body_unexpected"),
             ("POST", &decide, &typed, &long_note, 422, "note_too_long"),
+            ("POST", &decide, &typed, r#"{"decision":"deny","note":"a\u0000b"}"#, 422, "body_unexpected"),
             ("POST", &decide, &typed, &large, 413, "body_too_large"),
         ];
         for (method, path, fields, body, status, code) in cases {

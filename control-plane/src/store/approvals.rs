@@ -2,11 +2,14 @@
 
 use policy::UnixMillis;
 use policy::approval::{Approver, Event, Reference};
+use serde_json::json;
 use sqlx::Row;
 
+use super::edit::insert_record;
 use super::row::{Decision, Position};
 use super::settle::{Change, Writing};
-use super::{Approval, Settled, Store, StoreError, sql_integer};
+use super::{Approval, Record, Settled, Store, StoreError, sql_integer};
+use crate::actor::Actor;
 
 /// A person's decision, to be recorded.
 #[derive(Clone, Debug)]
@@ -74,7 +77,14 @@ impl Store {
         };
         let mut change = writing.apply(&decision.reference, event, use_within_seconds).await?;
         if let Change::Done(approval) = &mut change {
-            writing.record(decision, before.level().unwrap_or(1)).await?;
+            let level = before.level().unwrap_or(1);
+            writing.record(decision, level).await?;
+            let actor = Actor::person(&decision.org, &decision.by.id);
+            let record = Record {
+                details: Some(json!({"decision": decision.answer.as_str(), "level": level})),
+                ..Record::of("approval.decide", decision.reference.as_str())
+            };
+            insert_record(&mut writing.transaction, &actor, &decision.origin, &record, now).await?;
             approval.note.clone_from(&decision.note);
         }
         writing.commit(change).await

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Both, Direction};
 use crate::document::{Document, Mode, UnlistedTools};
-use crate::{Precedence, Reasoning, Tool};
+use crate::{Annotations, Precedence, Reasoning, Status, Tool};
 
 /// One setting that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -89,12 +89,36 @@ fn tools(old: &Document, new: &Document) -> Vec<SettingChange> {
     let of = |tool: &Tool| {
         let changes = match (before.get(tool.name()), after.get(tool.name())) {
             (Some(old), Some(new)) => fields(&Both { old: *old, new: *new }),
-            (old, new) => listed(old.is_some(), new.is_some()).into_iter().collect(),
+            (old, new) => {
+                let unlisted = unlisted(&tool.name);
+                let tools = Both { old: *old.unwrap_or(&&unlisted), new: *new.unwrap_or(&&unlisted) };
+                // What a tool asked of its calls goes with it.
+                let asked = fields(&tools).into_iter().filter(|change| change.direction.is_some());
+                listed(old.is_some(), new.is_some()).into_iter().chain(asked).collect()
+            }
         };
         let name = Arc::clone(&tool.name);
         changes.into_iter().map(move |change| SettingChange { tool: Some(Arc::clone(&name)), ..change })
     };
     old.tools.iter().chain(added).flat_map(of).collect()
+}
+
+/// A tool as it is where the policy does not list it.
+fn unlisted(name: &Arc<str>) -> Tool {
+    Tool {
+        name: Arc::clone(name),
+        category: None,
+        status: Status::Draft,
+        enabled: true,
+        default: None,
+        tags: Box::default(),
+        annotations: Annotations::default(),
+        second_approval: false,
+        approval_timeout_seconds: None,
+        reasoning: Reasoning::None,
+        input_schema: None,
+        definition_sha256: None,
+    }
 }
 
 /// A field of a tool, which way its change goes, and its value.
@@ -108,6 +132,12 @@ fn fields(tools: &Both<&Tool>) -> Vec<SettingChange> {
         Reasoning::Soft => 1,
         Reasoning::Hard => 2,
     };
+    // Another definition is allowed than the one that was accepted: without a pin any, with another pin another one.
+    let pinned = match (old.definition_sha256, new.definition_sha256) {
+        (None, _) => Direction::Stricter,
+        (Some(_), None) => Direction::Looser,
+        (Some(_), Some(_)) => Direction::MayChange,
+    };
     let fields: [Field; 11] = [
         ("category", None, |tool| json!(tool.category)),
         ("status", None, |tool| json!(tool.status)),
@@ -119,7 +149,7 @@ fn fields(tools: &Both<&Tool>) -> Vec<SettingChange> {
         ("approval_timeout_seconds", None, |tool| json!(tool.approval_timeout_seconds)),
         ("reasoning", needs_more(rank(new) > rank(old)), |tool| json!(tool.reasoning)),
         ("input_schema", None, |tool| json!(tool.input_schema.as_ref().map(|schema| schema.value()))),
-        ("definition_sha256", None, |tool| json!(tool.definition_sha256)),
+        ("definition_sha256", Some(pinned), |tool| json!(tool.definition_sha256)),
     ];
     let of = |(field, direction, value): Field| change(field, tools.map(|tool| value(tool)), direction);
     fields.into_iter().filter_map(of).collect()

@@ -339,3 +339,28 @@ fn what_is_too_varied_is_compared_as_far_as_the_limit_goes_and_says_so() {
     assert!(!comparison.complete && !comparison.verdicts.is_empty());
     assert!(comparison.to_string().ends_with("there may be more differences\n"), "{comparison}");
 }
+
+#[test]
+fn what_a_tool_asked_of_its_calls_is_missed_when_it_goes() {
+    let compared =
+        |tools: &str| Compared::parse(&format!(r#"{{"format":1,"org":"acme","tools":[{tools}]}}"#)).unwrap();
+    let (one, other) = ("aa".repeat(32), "bb".repeat(32));
+    let pinned = |sha256: &str| format!(r#"{{"name":"t","definition_sha256":"{sha256}"}}"#);
+    let asking = r#"{"name":"t","second_approval":true,"reasoning":"hard"}"#;
+    let (bare, loose, strict, may) =
+        (r#"{"name":"t"}"#, Some(Direction::Looser), Some(Direction::Stricter), Some(Direction::MayChange));
+    for (old, new, expected) in [
+        (asking, "", vec![loose, loose]),
+        ("", asking, vec![strict, strict]),
+        (bare, "", vec![]),
+        (&pinned(&one), "", vec![loose]),
+        (&pinned(&one), bare, vec![loose]),
+        (bare, &pinned(&one), vec![strict]),
+        (&pinned(&one), &pinned(&other), vec![may]),
+    ] {
+        let found = compare(&compared(old), &compared(new)).settings;
+        let directions: Vec<_> =
+            found.iter().map(|change| change.direction).filter(Option::is_some).collect();
+        assert_eq!(directions, expected, "{old} -> {new}");
+    }
+}
