@@ -15,7 +15,6 @@ mod holders;
 mod hosts;
 mod jwks;
 mod moment;
-mod name;
 mod operations;
 mod paging;
 mod params;

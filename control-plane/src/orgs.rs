@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::actor::Actor;
 use crate::clock;
 use crate::key::Key;
-use crate::names::{EntryName, HolderId, NameError};
+use crate::names::{HolderId, Name, NameError};
 use crate::store::{
     Begun, Edit, Holder, HolderAdded, HolderKind, Kept, OrgAdded, OrgRow, Record, Store, StoreError, Tier,
 };
@@ -89,7 +89,7 @@ impl Orgs {
     /// # Errors
     /// [`OrgsError`]; nothing was added.
     pub async fn add(&self, name: &str, key_id: &str) -> Result<ManagementKey, OrgsError> {
-        let name = EntryName::parse(name.to_owned()).map_err(OrgsError::Name)?;
+        let name = Name::parse(name.to_owned()).map_err(OrgsError::Name)?;
         let id = HolderId::parse(key_id.to_owned()).map_err(OrgsError::KeyId)?;
         let mut edit = self.edit(name.as_str()).await?;
         match edit.add_org().await? {
@@ -109,7 +109,7 @@ impl Orgs {
     /// [`OrgsError`]; everything stays as it was.
     pub async fn new_key(&self, name: &str, key_id: &str) -> Result<ManagementKey, OrgsError> {
         let id = HolderId::parse(key_id.to_owned()).map_err(OrgsError::KeyId)?;
-        if EntryName::parse(name.to_owned()).is_err() || !self.store.has_org(name).await? {
+        if Name::parse(name.to_owned()).is_err() || !self.store.has_org(name).await? {
             return Err(OrgsError::Unknown);
         }
         let mut edit = self.edit(name).await?;

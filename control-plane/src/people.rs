@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::clock;
+use crate::names::{HOST_ID, Name, NameError};
 use crate::store::{Added, PersonRow, Store, StoreError};
 
 /// How every session begins.
@@ -26,9 +27,6 @@ const SESSION_CHARS: usize = 43;
 
 /// The longest life of a session: 90 days.
 pub const SESSION_SECONDS_MAX: u64 = 90 * 24 * 60 * 60;
-
-/// Longest name of a person or an org.
-const NAME_BYTES_MAX: usize = 256;
 
 /// The people of a control plane.
 #[derive(Clone, Debug)]
@@ -78,9 +76,12 @@ pub enum PeopleError {
     /// The org has as many people as it may.
     #[error("the organisation has too many people")]
     TooMany,
-    /// A name is empty or too long.
-    #[error("a name must have 1 to 256 bytes")]
-    Name,
+    /// A bad name of a person or an org.
+    #[error("a name {0}")]
+    Name(NameError),
+    /// A bad id.
+    #[error("a person's id {0}")]
+    Id(NameError),
     /// A session of no time, or longer than 90 days.
     #[error("a session must last from 1 second to 90 days")]
     SessionLength,
@@ -102,9 +103,11 @@ impl People {
     /// # Errors
     /// [`PeopleError`]; nobody was added.
     pub async fn create(&self, person: NewPerson) -> Result<Session, PeopleError> {
-        let is_name = |name: &str| (1..=NAME_BYTES_MAX).contains(&name.len());
-        if !is_name(&person.name) || !is_name(&person.org) {
-            return Err(PeopleError::Name);
+        for name in [&person.name, &person.org] {
+            Name::parse(name.clone()).map_err(PeopleError::Name)?;
+        }
+        if person.approver.id.as_str() == HOST_ID {
+            return Err(PeopleError::Id(NameError::Host));
         }
         let now = clock::now();
         let row = PersonRow {

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::name::Name;
 use super::session::Reader;
 use super::write::{Done, Run};
 use super::{Api, Problem};
@@ -63,7 +62,7 @@ enum OutcomeName {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
-    tool: Option<Name>,
+    tool: Option<String>,
     #[param(inline)]
     outcome: Option<FilterName>,
     /// `next_cursor` of the page before.
@@ -188,7 +187,10 @@ pub(super) async fn list(
         None => None,
     };
     let outcome = query.outcome.map(Outcome::from);
-    let tool = query.tool.map(String::from);
+    let tool = query.tool;
+    if tool.as_ref().is_some_and(|tool| tool.is_empty() || tool.contains('\0')) {
+        return Err(Problem::QueryUnexpected);
+    }
     let filter = ExecutionFilter { org: actor.org, tool, outcome, before, limit };
     let executions = api.store.executions(&filter).await?;
     let is_full = u32::try_from(executions.len()).is_ok_and(|count| count == limit);

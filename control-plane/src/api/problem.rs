@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::checks::CheckDocument;
 use crate::approvals::DecideError;
+use crate::names::NameError;
 use crate::nonces::NoncesUnavailable;
 use crate::policies::NotProposed;
 use crate::recorder::NotRecorded;
@@ -36,6 +37,7 @@ pub(super) enum Problem {
     DraftAccepted,
     ExpiryPast,
     HostNotAllowed,
+    IdReserved,
     IdTaken,
     IdempotencyKey,
     IdempotencyKeyReused,
@@ -137,6 +139,7 @@ impl Problem {
             Self::DraftAccepted => (StatusCode::CONFLICT, "draft_accepted"),
             Self::ExpiryPast => (StatusCode::UNPROCESSABLE_ENTITY, "expiry_past"),
             Self::HostNotAllowed => (StatusCode::MISDIRECTED_REQUEST, "host_not_allowed"),
+            Self::IdReserved => (StatusCode::UNPROCESSABLE_ENTITY, "id_reserved"),
             Self::IdTaken => (StatusCode::CONFLICT, "id_taken"),
             Self::IdempotencyKey => (StatusCode::BAD_REQUEST, "idempotency_key"),
             Self::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
@@ -218,6 +221,9 @@ impl Problem {
             Self::DraftAccepted => "the draft is accepted already; change its tool in the policy",
             Self::ExpiryPast => "`expires_at` is not in the future; to end a key now, revoke it",
             Self::HostNotAllowed => "this server does not answer to the name in the `Host` field",
+            Self::IdReserved => {
+                "an id must not begin with `jwt:` or `spiffe:`, which callers without a key have, and not be `host`, which is whoever works on the host itself"
+            }
             Self::IdTaken => "there is or was a key or an agent of that id; ids are never used again",
             Self::IdempotencyKey => "`Idempotency-Key` must be sent once, with 1 to 255 visible characters",
             Self::IdempotencyKeyReused => "another request had the same `Idempotency-Key`; use a new one",
@@ -233,7 +239,7 @@ impl Problem {
             }
             Self::MethodNotAllowed => "the method is not allowed here",
             Self::NameUnexpected => {
-                "a name must have 1 to 256 bytes and no control characters, and can be neither `.` nor `..`"
+                "a name must have 1 to 256 bytes, an id 1 to 128, without control characters and those that do not show or that turn the direction of others, and can be neither `.` nor `..`"
             }
             Self::NoPolicy => "the organisation has no policy yet; put one with `PUT /v1/policy`",
             Self::NoncesUnavailable => {
@@ -310,6 +316,17 @@ impl From<Refused> for Problem {
             Refused::NotInGroup => Self::NotInGroup,
             Refused::Requester => Self::RequesterCannotDecide,
             Refused::SamePerson => Self::SamePerson,
+        }
+    }
+}
+
+impl From<NameError> for Problem {
+    fn from(error: NameError) -> Self {
+        match error {
+            NameError::Length { .. } | NameError::Control | NameError::Hidden | NameError::Dots => {
+                Self::NameUnexpected
+            }
+            NameError::Reserved | NameError::Host => Self::IdReserved,
         }
     }
 }

@@ -10,11 +10,11 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::name::Name;
 use super::problem::RefusedReceipt;
 use super::write::{Done, Run, Write};
 use super::{Api, Problem};
 use crate::clock;
+use crate::names::Name;
 use crate::nonces::Burned;
 use crate::store::{Activity, Holder, Record, Tier};
 
