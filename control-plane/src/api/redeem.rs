@@ -71,6 +71,8 @@ pub(super) async fn redeem(
     State(api): State<Api>,
     Run { write, holder, body }: Run<RedeemBody>,
 ) -> Result<Response, Problem> {
+    // A body may take its time. What a key that has ended burned in Redis, no other could redeem.
+    write.check_key(&api).await?;
     let now = clock::now();
     let (actor, origin) = (write.actor.clone(), write.origin.clone());
     match burn(&api, write, &holder, &body, now).await? {
