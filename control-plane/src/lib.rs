@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 pub use approvals::ApprovalRules;
 pub use names::NameError;
 pub use nonces::{RedisPlace, RedisUrlError};
-pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError};
+pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError, Taken};
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
 pub use receipts::{ReceiptKeysError, Receipts};
 pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
