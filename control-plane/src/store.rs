@@ -84,6 +84,9 @@ pub enum StoreError {
     /// A row holds what this program never writes.
     #[error("the store holds an unreadable {0}")]
     Unreadable(&'static str),
+    /// The revision was removed, for there was no more room.
+    #[error("the revision is not kept any more")]
+    Pruned,
     /// Another writer changed the same approval at the same time.
     #[error("the approval was changed by another writer at the same time")]
     Conflict,

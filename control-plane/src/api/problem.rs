@@ -64,6 +64,7 @@ pub(super) enum Problem {
     ReceiptRefused(RefusedReceipt),
     ReceiptsOff,
     RequesterCannotDecide,
+    RevisionPruned,
     SamePerson,
     Stopping,
     StoreFailed,
@@ -167,6 +168,7 @@ impl Problem {
             Self::ReceiptRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "receipt_refused"),
             Self::ReceiptsOff => (StatusCode::SERVICE_UNAVAILABLE, "receipts_off"),
             Self::RequesterCannotDecide => (StatusCode::FORBIDDEN, "requester_cannot_decide"),
+            Self::RevisionPruned => (StatusCode::GONE, "revision_pruned"),
             Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
             Self::StoreFailed => (StatusCode::SERVICE_UNAVAILABLE, "store_failed"),
@@ -256,6 +258,9 @@ impl Problem {
             Self::ReceiptRefused(_) => "the receipt is not good for this call; `reason` says why",
             Self::ReceiptsOff => "this control plane has no keys for receipts: set `control_plane.receipts`",
             Self::RequesterCannotDecide => "who asked for an approval can never decide it",
+            Self::RevisionPruned => {
+                "this revision is not kept any more; `/v1/policy/revisions` lists those that are, `control_plane.history` says how many"
+            }
             Self::SamePerson => "the second yes must come from a different person than the first",
             Self::Stopping => "the control plane is stopping",
             Self::StoreFailed => "the store does not answer; try again",
@@ -333,8 +338,11 @@ impl From<NameError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "a request failed at the store");
+        if !matches!(error, StoreError::Pruned) {
+            tracing::error!(%error, "a request failed at the store");
+        }
         match error {
+            StoreError::Pruned => Self::RevisionPruned,
             StoreError::Full(_) => Self::StoreFull,
             StoreError::Database(_)
             | StoreError::Migration(_)

@@ -7,6 +7,7 @@ mod client;
 mod drafts;
 mod edits;
 mod executions;
+mod history;
 mod keys;
 mod mint;
 mod openapi;
@@ -29,7 +30,7 @@ use tokio::task::JoinHandle;
 
 use crate::fixture::{self, Database, ORG, approver, on_both, person, request};
 use crate::store::{HolderKind, Store, Tier};
-use crate::{ApprovalRules, ApprovalsFailed, ControlPlane, NewPerson, People, Session, Settings};
+use crate::{ApprovalRules, ApprovalsFailed, ControlPlane, History, NewPerson, People, Session, Settings};
 use client::{Answer, raw, send};
 
 /// A running control plane with some people, and the proxy's end of its link.
@@ -112,6 +113,7 @@ fn settings(database: &Database) -> Settings {
         hosts: Vec::new(),
         receipts: None,
         redis: None,
+        history: History { revisions_max: 1000, revision_bytes_max: 1 << 30, activity_days: 400 },
     }
 }
 

@@ -7,12 +7,14 @@
 mod tests;
 
 use policy::UnixMillis;
+use serde_json::json;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Executor, Row};
 use uuid::Uuid;
 
 use super::database::Kind;
+use super::edit::insert_record;
 use super::row::{moment, text};
 use super::{Store, StoreError, sql_integer};
 use crate::actor::Actor;
@@ -25,6 +27,9 @@ const LOOKED_AT_MAX: i64 = 10_000;
 
 /// A record is written no longer than this after its moment: writers wait for less.
 const WRITTEN_WITHIN_SECONDS: u64 = 60;
+
+/// Rows that one statement removes, so that no other writer waits long.
+const SWEPT_ROWS_MAX: i64 = 1000;
 
 /// The columns that are written.
 const COLUMNS: [&str; 11] = [
@@ -185,6 +190,46 @@ impl Store {
         };
         let next = next.map(|id| Uuid::parse_str(&id)).transpose();
         Ok(ActivityPage { items, next: next.map_err(|_| StoreError::Unreadable("id"))? })
+    }
+}
+
+impl Store {
+    /// The first organisation after `org` that has activity.
+    pub(crate) async fn next_active_org(&self, org: &str) -> Result<Option<String>, StoreError> {
+        let row = sqlx::query("SELECT MIN(org) AS org FROM activity WHERE org > $1")
+            .bind(org)
+            .fetch_one(self.readers())
+            .await?;
+        text(&row, "org")
+    }
+
+    /// Removes records of an organisation that were written before that moment, a batch at most, and says how many. With
+    /// the first batch goes the record that says so.
+    pub(crate) async fn sweep_activity(
+        &self,
+        org: &str,
+        before: UnixMillis,
+        batch: u64,
+        now: UnixMillis,
+    ) -> Result<u64, StoreError> {
+        let mut transaction = self.transaction().await?;
+        let swept = sqlx::query(
+            "DELETE FROM activity WHERE org = $1 AND id IN \
+             (SELECT id FROM activity WHERE org = $1 AND id < $2 ORDER BY id LIMIT $3)",
+        )
+        .bind(org)
+        .bind(first_id(before))
+        .bind(SWEPT_ROWS_MAX)
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        if batch == 0 && swept > 0 {
+            let details = json!({"before_unix_ms": before});
+            let record = Record { details: Some(details), ..Record::of("activity.prune", "activity") };
+            insert_record(&mut transaction, &Actor::host(org), "", &record, now).await?;
+        }
+        transaction.commit().await?;
+        Ok(swept)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The policy of an organisation, in pieces. Each belongs to the revisions from the one that brought it to the one
 //! before the one that took it away, and never changes: so a revision reads the same at any time.
 
+mod history;
 mod plan;
 
 use policy::UnixMillis;
@@ -144,6 +145,7 @@ impl Store {
         .bind(sql_integer(revision))
         .fetch_all(self.readers())
         .await?;
+        self.check_kept(org, revision).await?;
         Ok(Some(Pieces { revision, pieces: in_order(&rows)? }))
     }
 
@@ -177,6 +179,9 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(self.readers())
         .await?;
+        if revision > 0 {
+            self.check_kept(org, revision).await?;
+        }
         rows.iter().map(Piece::read).collect()
     }
 
@@ -245,7 +250,7 @@ impl Edit {
         for pieces in plan.added.chunks(BATCH_PIECES) {
             insert(&mut self.transaction, (&org, revision), pieces).await?;
         }
-        self.insert_revision(revision, why).await?;
+        self.insert_revision(revision, why, plan.bytes(why)).await?;
         Ok(Some(revision))
     }
 
@@ -254,10 +259,10 @@ impl Edit {
         piece(&mut *self.transaction, &self.actor.org, kind, name).await
     }
 
-    async fn insert_revision(&mut self, revision: u64, why: Why<'_>) -> Result<(), StoreError> {
+    async fn insert_revision(&mut self, revision: u64, why: Why<'_>, bytes: u64) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO revisions (org, revision, at_unix_ms, actor, origin, reason, rolled_back_to) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO revisions (org, revision, at_unix_ms, actor, origin, reason, rolled_back_to, bytes) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(&self.actor.org)
         .bind(sql_integer(revision))
@@ -266,6 +271,7 @@ impl Edit {
         .bind(&self.origin)
         .bind(why.reason)
         .bind(why.rolled_back_to.map(sql_integer))
+        .bind(sql_integer(bytes))
         .execute(&mut *self.transaction)
         .await?;
         Ok(())

@@ -144,9 +144,8 @@ async fn put(
     let draft = edit.draft(&name).await?.filter(|draft| draft.version == version);
     let draft = draft.ok_or(Problem::VersionChanged)?;
     let record = revised.record(action, &name, &wanted);
-    let done = decided(&mut edit, draft, state, Some(&revised)).await?.commit(edit, &record).await?;
-    api.policies.remember(&revised.proposal);
-    Ok(done.into_response())
+    let done = decided(&mut edit, draft, state, Some(&revised)).await?;
+    Ok(revised.commit(api, edit, done, &record).await?.into_response())
 }
 
 async fn decided(
