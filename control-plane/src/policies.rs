@@ -115,7 +115,7 @@ impl Policies {
         let owner = org.to_owned();
         let compiled = in_background(turn, move || {
             let text = text(&owner, pieces.bodies());
-            let document = Document::parse(&text).map_err(|_| StoreError::Unreadable("policy"))?;
+            let document = Document::parse(&text).map_err(|_| StoreError::damaged("pieces", "body"))?;
             Ok::<_, StoreError>(Compiled::new(document, pieces.revision, text.len()))
         })
         .await??;
@@ -179,8 +179,8 @@ impl Policies {
     ) -> Result<Comparison, NotProposed> {
         let org = org.to_owned();
         in_background(self.turn().await?, move || {
-            let old =
-                Compared::parse(&text(&org, old.bodies())).map_err(|_| StoreError::Unreadable("policy"))?;
+            let old = Compared::parse(&text(&org, old.bodies()))
+                .map_err(|_| StoreError::damaged("pieces", "body"))?;
             let new = Compared::parse(&new).map_err(|errors| mistakes(&errors, ToString::to_string))?;
             Ok(compare(&old, &new))
         })
@@ -214,7 +214,7 @@ impl Policies {
 }
 
 async fn acquire(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, StoreError> {
-    Arc::clone(permits).acquire_owned().await.map_err(|_| StoreError::Unreadable("policy"))
+    Arc::clone(permits).acquire_owned().await.map_err(|_| StoreError::Stopped)
 }
 
 /// Does what takes long where it keeps no other request waiting. The turn lasts as long as the work, also if nobody
@@ -228,7 +228,7 @@ async fn in_background<T: Send + 'static>(
         drop(turn);
         done
     });
-    work.await.map_err(|_| StoreError::Unreadable("policy"))
+    work.await.map_err(|_| StoreError::Stopped)
 }
 
 fn propose(

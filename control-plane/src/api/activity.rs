@@ -196,7 +196,7 @@ impl ActivityDocument {
             origin: record.origin,
             tenant: record.tenant,
             permission: record.permission,
-            details: details.map_err(|_| StoreError::Unreadable("details"))?,
+            details: details.map_err(|_| StoreError::damaged("activity", "details"))?,
         })
     }
 }

@@ -67,6 +67,8 @@ pub(super) enum Problem {
     RevisionPruned,
     SamePerson,
     Stopping,
+    /// Where it is.
+    StoreDamaged(String),
     StoreFailed,
     StoreFull,
     TierHasNoTenant,
@@ -171,6 +173,7 @@ impl Problem {
             Self::RevisionPruned => (StatusCode::GONE, "revision_pruned"),
             Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            Self::StoreDamaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store_damaged"),
             Self::StoreFailed => (StatusCode::SERVICE_UNAVAILABLE, "store_failed"),
             Self::StoreFull => (StatusCode::INSUFFICIENT_STORAGE, "store_full"),
             Self::TierHasNoTenant => (StatusCode::UNPROCESSABLE_ENTITY, "tier_has_no_tenant"),
@@ -263,6 +266,9 @@ impl Problem {
             }
             Self::SamePerson => "the second yes must come from a different person than the first",
             Self::Stopping => "the control plane is stopping",
+            Self::StoreDamaged(_) => {
+                "the store holds what cannot be read, and trying again does not help: `errors` says where; restore the store from a backup"
+            }
             Self::StoreFailed => "the store does not answer; try again",
             Self::StoreFull => "the store's disk is full: nothing was written; reading goes on",
             Self::TierHasNoTenant => "a management key has no tenant, and only a standard key may name one",
@@ -301,6 +307,7 @@ impl IntoResponse for Problem {
             }
             Self::NotAllowed(verdict) => document.verdict = verdict,
             Self::PolicyRefused(mistakes) => document.errors = mistakes,
+            Self::StoreDamaged(place) => document.errors = vec![place],
             _ => {}
         }
         let mut response = (status, Json(document)).into_response();
@@ -343,12 +350,15 @@ impl From<StoreError> for Problem {
         }
         match error {
             StoreError::Pruned => Self::RevisionPruned,
+            StoreError::Damaged { table, what } => Self::StoreDamaged(format!("table `{table}`: {what}")),
+            StoreError::Unreadable(what) => Self::StoreDamaged(format!("unreadable {what}")),
+            StoreError::Corrupt(_) => Self::StoreDamaged("the database says that it is damaged".to_owned()),
             StoreError::Full(_) => Self::StoreFull,
             StoreError::Database(_)
             | StoreError::Migration(_)
             | StoreError::Newer(_)
             | StoreError::File(_)
-            | StoreError::Unreadable(_)
+            | StoreError::Stopped
             | StoreError::Conflict => Self::StoreFailed,
         }
     }

@@ -4,6 +4,7 @@ mod activity;
 mod catalogue;
 mod checks;
 mod client;
+mod damage;
 mod drafts;
 mod edits;
 mod executions;

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::database::Kind;
 use super::edit::insert_record;
+use super::error::in_table;
 use super::row::{moment, text};
 use super::{Store, StoreError, sql_integer};
 use crate::actor::Actor;
@@ -184,12 +185,12 @@ impl Store {
         } else {
             // The last row that was looked at, if more could not be.
             let ends = filter.select(self, "MIN(id) AS id, COUNT(*) AS looked_at", Fitting::All, 1).await?;
-            let end = ends.first().ok_or(StoreError::Unreadable("activity"))?;
+            let end = ends.first().ok_or(StoreError::damaged("activity", "id"))?;
             let looked_at: i64 = end.try_get("looked_at")?;
             if looked_at == LOOKED_AT_MAX { text(end, "id")? } else { None }
         };
         let next = next.map(|id| Uuid::parse_str(&id)).transpose();
-        Ok(ActivityPage { items, next: next.map_err(|_| StoreError::Unreadable("id"))? })
+        Ok(ActivityPage { items, next: next.map_err(|_| StoreError::damaged("activity", "id"))? })
     }
 }
 
@@ -320,17 +321,19 @@ impl ActivityFilter {
 
 impl Kept {
     fn read(row: &AnyRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            at: moment(row, "at_unix_ms")?,
-            action: row.try_get("action")?,
-            object: row.try_get("object")?,
-            actor: row.try_get("actor")?,
-            actor_kind: row.try_get("actor_kind")?,
-            origin: row.try_get("origin")?,
-            tenant: text(row, "tenant")?,
-            permission: text(row, "permission")?,
-            details: text(row, "details")?,
+        in_table("activity", || {
+            Ok(Self {
+                id: row.try_get("id")?,
+                at: moment(row, "at_unix_ms")?,
+                action: row.try_get("action")?,
+                object: row.try_get("object")?,
+                actor: row.try_get("actor")?,
+                actor_kind: row.try_get("actor_kind")?,
+                origin: row.try_get("origin")?,
+                tenant: text(row, "tenant")?,
+                permission: text(row, "permission")?,
+                details: text(row, "details")?,
+            })
         })
     }
 }

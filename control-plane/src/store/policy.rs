@@ -8,6 +8,7 @@ use policy::UnixMillis;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Executor, Row, Transaction};
 
+use super::error::in_table;
 use super::row::{count, moment, text};
 use super::{Edit, Store, StoreError, sql_integer};
 
@@ -97,12 +98,14 @@ impl Pieces {
 
 impl Piece {
     fn read(row: &AnyRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            kind: PieceKind::read(&row.try_get::<String, _>("kind")?)?,
-            name: row.try_get("name")?,
-            position: row.try_get("position")?,
-            body: row.try_get("body")?,
-            from_revision: count(row, "from_revision")?,
+        in_table("pieces", || {
+            Ok(Self {
+                kind: PieceKind::read(&row.try_get::<String, _>("kind")?)?,
+                name: row.try_get("name")?,
+                position: row.try_get("position")?,
+                body: row.try_get("body")?,
+                from_revision: count(row, "from_revision")?,
+            })
         })
     }
 }
@@ -114,7 +117,7 @@ impl Store {
             .bind(org)
             .fetch_optional(self.readers())
             .await?;
-        row.map_or(Ok(0), |row| count(&row, "revision"))
+        row.map_or(Ok(0), |row| in_table("orgs", || count(&row, "revision")))
     }
 
     /// The pieces in force.
@@ -128,7 +131,7 @@ impl Store {
         .fetch_all(self.readers())
         .await?;
         let Some(first) = rows.first() else { return Ok(Pieces::default()) };
-        let revision = count(first, "revision")?;
+        let revision = in_table("orgs", || count(first, "revision"))?;
         Ok(Pieces { revision, pieces: in_order(&rows)? })
     }
 
@@ -206,14 +209,16 @@ impl Store {
 
 impl Revision {
     fn read(row: &AnyRow) -> Result<Self, StoreError> {
-        let rolled_back_to: Option<i64> = row.try_get("rolled_back_to")?;
-        Ok(Self {
-            revision: count(row, "revision")?,
-            at: moment(row, "at_unix_ms")?,
-            actor: row.try_get("actor")?,
-            origin: row.try_get("origin")?,
-            reason: text(row, "reason")?,
-            rolled_back_to: rolled_back_to.and_then(|revision| u64::try_from(revision).ok()),
+        in_table("revisions", || {
+            let rolled_back_to: Option<i64> = row.try_get("rolled_back_to")?;
+            Ok(Self {
+                revision: count(row, "revision")?,
+                at: moment(row, "at_unix_ms")?,
+                actor: row.try_get("actor")?,
+                origin: row.try_get("origin")?,
+                reason: text(row, "reason")?,
+                rolled_back_to: rolled_back_to.and_then(|revision| u64::try_from(revision).ok()),
+            })
         })
     }
 }
