@@ -29,7 +29,7 @@ pub use progress::{Answer, Answering, Progress};
 
 /// This much of what follows a request is read before its answer is through.
 const AHEAD_MAX_BYTES: usize = 16 * 1024;
-/// Whoever is still sending when a connection ends is listened to for so long: a client that is cut off in the middle of
+/// Whoever is still sending when a connection ends is listened to for so long at most: a client that is cut off in the middle of
 /// sending never reads why.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -55,6 +55,8 @@ pub struct Watched<S> {
     is_replaced: bool,
     /// The answers are out, and what the client still sends is thrown away.
     is_shut_down: bool,
+    /// Of that, this much is still read.
+    linger_bytes: usize,
 }
 
 /// What of the client is waited for.
@@ -77,6 +79,7 @@ impl<S> Watched<S> {
     /// Watches a stream that was just accepted.
     pub fn new(stream: S, progress: Arc<Progress>, limits: Arc<Limits>) -> Self {
         let framing = Framing::new(limits.head);
+        let linger_bytes = limits.linger_bytes;
         Self {
             stream,
             progress,
@@ -90,6 +93,7 @@ impl<S> Watched<S> {
             writing: Deadline::default(),
             is_replaced: false,
             is_shut_down: false,
+            linger_bytes,
         }
     }
 }
@@ -207,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         loop {
             this.held.clear();
             match this.poll_hold(context) {
-                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(length @ 1..)) if length <= this.linger_bytes => this.linger_bytes -= length,
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => return this.reading.poll(context).map(Ok),
             }

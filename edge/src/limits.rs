@@ -16,6 +16,8 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// How long a client may take nothing of an answer that waits for it.
     pub write_timeout: Duration,
+    /// How much is thrown away of what a client still sends when its connection ends.
+    pub linger_bytes: usize,
     /// Counts a limit that is reached, by its name in the settings.
     pub reached: IntCounterVec,
 }

@@ -21,7 +21,7 @@ use crate::relay::Relay;
 use crate::state::{Room, Shared};
 
 /// Of a body that is refused, this much is still read, for this long.
-const DISCARD_MAX_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const DISCARD_MAX_BYTES: usize = 64 * 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A response's body.

@@ -19,6 +19,7 @@ use crate::approvals::Approvals;
 use crate::audit::{Spool, SpoolError, Total};
 use crate::authorization::Announced;
 use crate::batch::BatchSessions;
+use crate::body::DISCARD_MAX_BYTES;
 use crate::caller::Issuers;
 use crate::candidate::Samples;
 use crate::definitions::Definitions;
@@ -159,6 +160,7 @@ fn client_limits(limits: &config::Limits, metrics: &Metrics) -> edge::Limits {
         header_timeout: seconds(limits.header_timeout_seconds),
         keep_alive: seconds(limits.keep_alive_seconds),
         write_timeout: seconds(limits.write_timeout_seconds),
+        linger_bytes: DISCARD_MAX_BYTES,
         reached: metrics.limits_reached.clone(),
     }
 }

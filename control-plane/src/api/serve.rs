@@ -45,6 +45,9 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a request's path and query.
 const TARGET_BYTES_MAX: usize = 8 * 1024;
 
+/// Of what a client still sends after its answer, this much is thrown away before it is cut off.
+const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// How long a connection may stay open.
 const CONNECTION_SECONDS_MAX: u64 = 10 * 60;
 
@@ -153,6 +156,7 @@ fn limits(patience: Patience, metrics: &Metrics) -> edge::Limits {
         header_timeout: patience.header,
         keep_alive: patience.keep_alive,
         write_timeout: patience.write,
+        linger_bytes: LINGER_BYTES_MAX,
         reached: metrics.limits_reached().clone(),
     }
 }
