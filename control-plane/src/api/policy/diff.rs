@@ -55,7 +55,7 @@ pub(in crate::api) struct DiffDocument {
     responses((status = 200, description = "What would change.", body = DiffDocument)))]
 pub(in crate::api) async fn diff(
     State(api): State<Api>,
-    Turn { permit, .. }: Turn,
+    Turn { permit }: Turn,
     query: Result<Query<DiffQuery>, QueryRejection>,
     request: Request,
 ) -> Result<Json<DiffDocument>, Problem> {
