@@ -208,8 +208,9 @@ fn a_call_is_asked_about_and_the_activity_tells_of_it_as_it_happens() {
 fn tables_are_no_wider_than_the_terminal() {
     let plane = ControlPlane::start();
     let long = "a description that goes on and on ".repeat(6);
-    for name in ["north", "south/../x y", "\u{202e}east"] {
-        plane.done(&["tenants", "put", name, "--description", &long]);
+    let turned = format!("\u{202e}east {long}");
+    for (name, said) in [("north", &long), ("south/../x y", &long), ("west", &turned)] {
+        plane.done(&["tenants", "put", name, "--description", said]);
     }
     let piped = plane.done(&["tenants", "list"]);
     assert_eq!(piped.lines().count(), 4, "a row is a line: {piped}");

@@ -57,6 +57,7 @@ enum OutcomeName {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    #[param(min_length = 1, pattern = r"^[^\u0000]+$")]
     tool: Option<String>,
     #[param(inline)]
     outcome: Option<FilterName>,
