@@ -14,8 +14,8 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use self::representation::{DraftDocument, DraftPage};
-use super::name::Name;
 use super::paging::{page, read_limit};
+use super::pieces::name as name_in;
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, check_match, etag};
 use super::{Api, Problem};
@@ -83,8 +83,9 @@ pub(super) async fn show(
     Reader(actor): Reader,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let name = read_name(name)?;
-    let draft = api.store.draft(&actor.org, name.as_str()).await?.ok_or(Problem::NotFound)?;
+    // A tool has the name that its backend gave it, however it looks.
+    let name = name_in(name)?;
+    let draft = api.store.draft(&actor.org, &name).await?.ok_or(Problem::NotFound)?;
     let etag = etag(draft.version);
     Ok(([(axum::http::header::ETAG, etag)], Json(DraftDocument::from(draft))).into_response())
 }
@@ -98,15 +99,15 @@ pub(super) async fn forget(
     name: Result<Path<String>, PathRejection>,
     change: Change<NoBody>,
 ) -> Result<Response, Problem> {
-    let name = read_name(name)?;
+    let name = name_in(name)?;
     let if_match = change.write.if_match.clone();
     let mut edit = match change.write.begin(&api).await? {
         Ok(edit) => edit,
         Err(repeated) => return Ok(repeated),
     };
-    found(&mut edit, name.as_str(), if_match.as_deref()).await?;
-    edit.forget_draft(name.as_str()).await?;
-    Ok(Done::empty().commit(edit, &Record::of("draft.forget", name.as_str())).await?.into_response())
+    found(&mut edit, &name, if_match.as_deref()).await?;
+    edit.forget_draft(&name).await?;
+    Ok(Done::empty().commit(edit, &Record::of("draft.forget", &name)).await?.into_response())
 }
 
 /// The draft of that name, if `If-Match` lets it be changed.
@@ -116,11 +117,6 @@ async fn found(edit: &mut Edit, name: &str, if_match: Option<&str>) -> Result<Dr
     Ok(draft)
 }
 
-fn read_name(path: Result<Path<String>, PathRejection>) -> Result<Name, Problem> {
-    let Path(name) = path.map_err(|_| Problem::NotFound)?;
-    Name::try_from(name).map_err(|_| Problem::NotFound)
-}
-
 fn write_cursor(position: &DraftPosition) -> String {
     URL_SAFE_NO_PAD.encode(format!("{}.{}", position.first_seen_at.0, position.name))
 }
@@ -128,6 +124,6 @@ fn write_cursor(position: &DraftPosition) -> String {
 fn read_cursor(text: &str) -> Option<DraftPosition> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (first_seen_at, name) = text.split_once('.')?;
-    let name = Name::try_from(name.to_owned()).ok()?;
-    Some(DraftPosition { first_seen_at: UnixMillis(first_seen_at.parse().ok()?), name: name.into() })
+    let first_seen_at = UnixMillis(first_seen_at.parse().ok()?);
+    (!name.contains('\0')).then(|| DraftPosition { first_seen_at, name: name.to_owned() })
 }

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::name::Name;
 use super::paging::{page, read_limit};
 use super::session::Reader;
 use super::write::{Done, Run};
@@ -58,7 +57,7 @@ enum OutcomeName {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
-    tool: Option<Name>,
+    tool: Option<String>,
     #[param(inline)]
     outcome: Option<FilterName>,
     /// `next_cursor` of the page before.
@@ -180,7 +179,10 @@ pub(super) async fn list(
         None => None,
     };
     let outcome = query.outcome.map(Outcome::from);
-    let tool = query.tool.map(String::from);
+    let tool = query.tool;
+    if tool.as_ref().is_some_and(|tool| tool.is_empty() || tool.contains('\0')) {
+        return Err(Problem::QueryUnexpected);
+    }
     let filter = ExecutionFilter { org: actor.org, tool, outcome, before, limit };
     let executions = api.store.executions(&filter).await?;
     let (items, next_cursor) = page(executions, limit, &api.metrics, write_cursor, ExecutionDocument::from);
