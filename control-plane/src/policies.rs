@@ -5,13 +5,14 @@
 
 mod candidate;
 mod change;
+mod recorded;
 mod yaml;
 
 use std::fmt;
 use std::sync::Arc;
 
 use moka::sync::Cache;
-use policy::diff::{Compared, Comparison, compare};
+use policy::diff::{Compared, compare};
 use policy::document::Parts;
 use policy::{Document, Snapshot};
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
@@ -22,6 +23,7 @@ use crate::store::{Pieces, Plan, Store, StoreError};
 
 pub(crate) use candidate::text;
 pub(crate) use change::{Expected, NotProposed, PolicyChange, Wanted, mistakes};
+pub(crate) use recorded::{CHECKED, Difference, MINTED, Recorded, Replay};
 pub(crate) use yaml::yaml;
 
 /// Largest policy of an organisation, as a JSON document.
@@ -170,19 +172,27 @@ impl Policies {
         read
     }
 
-    /// What a document of the organisation would change in the policy that these pieces are.
+    /// What a document of the organisation would change in the policy that these pieces are, on the newest recorded calls
+    /// too, so many at most.
     pub(crate) async fn compare(
         &self,
         org: &str,
         old: Pieces,
         new: String,
-    ) -> Result<Comparison, NotProposed> {
+        recorded_max: u32,
+    ) -> Result<Difference, NotProposed> {
+        let turn = self.turn().await?;
+        let recorded = recorded::newest(&self.store, org, recorded_max).await?;
         let org = org.to_owned();
-        in_background(self.turn().await?, move || {
+        in_background(turn, move || {
+            let revision = old.revision;
             let old =
                 Compared::parse(&text(&org, old.bodies())).map_err(|_| StoreError::Unreadable("policy"))?;
             let new = Compared::parse(&new).map_err(|errors| mistakes(&errors, ToString::to_string))?;
-            Ok(compare(&old, &new))
+            let comparison = compare(&old, &new);
+            let old = Snapshot::compile(old.into_document(), revision);
+            let new = Snapshot::compile(new.into_document(), revision.saturating_add(1));
+            Ok(Difference { comparison, replay: recorded::replay(&old, &new, recorded) })
         })
         .await?
     }

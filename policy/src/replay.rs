@@ -159,7 +159,7 @@ impl Way {
         match (self, other) {
             (Self::Same, Self::Same) => Self::Same,
             (Self::Changed { old, new }, Self::Changed { old: other_old, new: other_new }) => {
-                match (old.and(other_old), new.and(other_new)) {
+                match (old.and(&other_old), new.and(&other_new)) {
                     (Some(old), Some(new)) => Self::Changed { old, new },
                     _ => Self::Several,
                 }
@@ -186,8 +186,8 @@ impl Decided {
         }
     }
 
-    fn and(self, other: Self) -> Option<Self> {
-        let is_known = self == other;
+    fn and(self, other: &Self) -> Option<Self> {
+        let is_known = self == *other;
         let permission = Some(self.permission).filter(|permission| *permission == other.permission)?;
         Some(if is_known { self } else { Self { permission, level: None, rule: None, clamped: false } })
     }

@@ -18,6 +18,7 @@ use super::moment::Moment;
 use super::session::actor;
 use super::{Api, Problem};
 use crate::clock;
+use crate::policies::{CHECKED, MINTED};
 use crate::receipts::{Signed, Statement};
 use crate::store::{Activity, Record};
 use question::Question;
@@ -85,7 +86,7 @@ pub(super) async fn check(
     State(api): State<Api>,
     asked: Asked<CheckBody>,
 ) -> Result<Json<CheckDocument>, Problem> {
-    Ok(Json(decided(&api, asked, "permission.check").await?))
+    Ok(Json(decided(&api, asked, CHECKED).await?))
 }
 
 /// Mints the grant of a call, if the call is allowed. Each request gives another one, also with the same
@@ -96,7 +97,7 @@ pub(super) async fn mint(
     State(api): State<Api>,
     asked: Asked<CheckBody>,
 ) -> Result<(StatusCode, Json<CheckDocument>), Problem> {
-    let document = decided(&api, asked, "token.mint").await?;
+    let document = decided(&api, asked, MINTED).await?;
     if document.r#use == GRANT {
         Ok((StatusCode::CREATED, Json(document)))
     } else {

@@ -1,6 +1,7 @@
 //! The policy as one document.
 
 pub(super) mod diff;
+mod recorded;
 pub(super) mod revisions;
 pub(super) mod settings;
 

@@ -15,6 +15,7 @@ mod paging;
 mod pieces;
 mod policy;
 mod receipts;
+mod replay;
 
 use std::net::SocketAddr;
 
