@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::Problem;
 
@@ -22,6 +22,15 @@ pub(super) struct PageQuery {
     cursor: Option<String>,
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
+}
+
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    /// Asks for the next page; absent on the last one. A page may be short, or even empty, and not be the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next_cursor: Option<String>,
 }
 
 /// A page as it is read from the store.
