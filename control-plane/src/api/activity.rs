@@ -8,6 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::moment::Moment;
@@ -98,10 +100,15 @@ pub(super) struct ActivityDocument {
     details: Option<Box<RawValue>>,
 }
 
+/// What can be read of the records.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))
+}
+
 /// Every record of the organisation that fits, newest first.
 #[utoipa::path(get, path = "/v1/activity", tag = "activity", params(ActivityQuery), security(("management" = []), ("session" = [])),
     responses((status = 200, description = "A page.", body = Page)))]
-pub(super) async fn list(
+async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     query: Result<Query<ActivityQuery>, QueryRejection>,
@@ -117,7 +124,7 @@ pub(super) async fn list(
 /// One record.
 #[utoipa::path(get, path = "/v1/activity/{id}", tag = "activity", security(("management" = []), ("session" = [])),
     params(("id" = String, Path)), responses((status = 200, description = "The record.", body = ActivityDocument)))]
-pub(super) async fn show(
+async fn show(
     State(api): State<Api>,
     Reader(actor): Reader,
     id: Result<Path<String>, PathRejection>,

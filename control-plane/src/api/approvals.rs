@@ -8,6 +8,8 @@ use policy::UnixMillis;
 use policy::approval::Reference;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::body::StrictJson;
 use super::representation::{ApprovalDocument, Page};
@@ -68,10 +70,15 @@ enum DecisionName {
     Deny,
 }
 
+/// The operations on approvals.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(decide))
+}
+
 /// Approvals of the person's organisation, newest first.
 #[utoipa::path(get, path = "/v1/approvals", tag = "approvals", params(super::approvals::ListQuery), security(("session" = [])),
     responses((status = 200, description = "A page.", body = Page)))]
-pub(super) async fn list(
+async fn list(
     State(api): State<Api>,
     SignedIn(person): SignedIn,
     query: Result<Query<ListQuery>, QueryRejection>,
@@ -97,7 +104,7 @@ pub(super) async fn list(
 #[utoipa::path(get, path = "/v1/approvals/{reference}", tag = "approvals", security(("session" = [])),
     params(("reference" = String, Path, description = "In upper or lower case.")),
     responses((status = 200, description = "The approval.", body = ApprovalDocument)))]
-pub(super) async fn show(
+async fn show(
     State(api): State<Api>,
     SignedIn(person): SignedIn,
     reference: Result<Path<String>, PathRejection>,
@@ -112,7 +119,7 @@ pub(super) async fn show(
 #[utoipa::path(post, path = "/v1/approvals/{reference}/decide", tag = "approvals", security(("session" = [])),
     params(("reference" = String, Path, description = "In upper or lower case.")), request_body = DecideBody,
     responses((status = 200, description = "The approval as it is now.", body = ApprovalDocument)))]
-pub(super) async fn decide(
+async fn decide(
     State(api): State<Api>,
     _: SignedIn,
     Extension(peer): Extension<Peer>,

@@ -48,8 +48,15 @@ struct EntryDocument {
     created_at: Moment,
 }
 
+/// The operations on tenants, resources and methods.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    [EntryKind::Tenant, EntryKind::Resource, EntryKind::Method]
+        .into_iter()
+        .fold(OpenApiRouter::new(), |router, kind| router.nest(collection(kind), routes_of(kind)))
+}
+
 /// The operations on entries of that kind.
-pub(super) fn routes_of(kind: EntryKind) -> OpenApiRouter<Api> {
+fn routes_of(kind: EntryKind) -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, put, delete)).layer(Extension(kind))
 }
 

@@ -12,6 +12,8 @@ use policy::{Level, Permission, UnixMillis, Verdict, decide};
 use receipt::{Coordinates, Use, args_sha256};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::asked::Asked;
 use super::moment::Moment;
@@ -79,13 +81,15 @@ struct Details<'a> {
     args_sha256: String,
 }
 
+/// The questions about calls.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(check)).routes(routes!(mint))
+}
+
 /// Decides on a call, and signs a receipt of that.
 #[utoipa::path(post, path = "/v1/permissions/check", tag = "calls", security(("standard" = []), ("agent" = [])),
     request_body = CheckBody, responses((status = 200, description = "The verdict.", body = CheckDocument)))]
-pub(super) async fn check(
-    State(api): State<Api>,
-    asked: Asked<CheckBody>,
-) -> Result<Json<CheckDocument>, Problem> {
+async fn check(State(api): State<Api>, asked: Asked<CheckBody>) -> Result<Json<CheckDocument>, Problem> {
     Ok(Json(decided(&api, asked, CHECKED).await?))
 }
 
@@ -93,7 +97,7 @@ pub(super) async fn check(
 /// `Idempotency-Key`.
 #[utoipa::path(post, path = "/v1/tokens/mint", tag = "calls", security(("standard" = []), ("agent" = [])),
     request_body = CheckBody, responses((status = 201, description = "The call is allowed; here is its grant.", body = CheckDocument)))]
-pub(super) async fn mint(
+async fn mint(
     State(api): State<Api>,
     asked: Asked<CheckBody>,
 ) -> Result<(StatusCode, Json<CheckDocument>), Problem> {

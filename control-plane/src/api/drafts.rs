@@ -12,6 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use policy::UnixMillis;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use self::representation::{DraftDocument, DraftPage};
 use super::name::Name;
@@ -50,10 +52,19 @@ enum StateName {
     Rejected,
 }
 
+/// The operations on drafts.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show, forget))
+        .routes(routes!(decide::accept))
+        .routes(routes!(decide::reject))
+}
+
 /// Drafts of the organisation, newest first. What is rejected or accepted is listed only if it is asked for.
 #[utoipa::path(get, path = "/v1/drafts", tag = "drafts", params(DraftQuery), security(("management" = []), ("session" = [])),
     responses((status = 200, description = "A page.", body = DraftPage)))]
-pub(super) async fn list(
+async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     query: Result<Query<DraftQuery>, QueryRejection>,
@@ -83,7 +94,7 @@ pub(super) async fn list(
 #[utoipa::path(get, path = "/v1/drafts/{name}", tag = "drafts", security(("management" = []), ("session" = [])),
     params(("name" = String, Path, description = "The tool's name, percent-encoded.")),
     responses((status = 200, description = "The draft.", body = DraftDocument, headers(("ETag" = String)))))]
-pub(super) async fn show(
+async fn show(
     State(api): State<Api>,
     Reader(actor): Reader,
     name: Result<Path<String>, PathRejection>,
@@ -98,7 +109,7 @@ pub(super) async fn show(
 #[utoipa::path(delete, path = "/v1/drafts/{name}", tag = "drafts", security(("management" = [])),
     params(("name" = String, Path, description = "The tool's name, percent-encoded.")),
     responses((status = 204, description = "It is forgotten.")))]
-pub(super) async fn forget(
+async fn forget(
     State(api): State<Api>,
     name: Result<Path<String>, PathRejection>,
     change: Change<NoBody>,

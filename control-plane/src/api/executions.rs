@@ -12,6 +12,8 @@ use receipt::Nonce;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::name::Name;
 use super::session::Reader;
@@ -126,14 +128,16 @@ pub(super) struct ExecutionDocument {
     logged_at_unix_ms: Option<UnixMillis>,
 }
 
+/// The operations on executions.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list, log))
+}
+
 /// Logs what became of a call whose receipt was redeemed, once. An agent's key logs what it redeemed itself.
 #[utoipa::path(post, path = "/v1/executions", tag = "receipts", security(("standard" = []), ("agent" = [])),
     request_body = LogBody,
     responses((status = 201, description = "It is logged.", body = ExecutionDocument)))]
-pub(super) async fn log(
-    State(api): State<Api>,
-    Run { write, holder, body }: Run<LogBody>,
-) -> Result<Response, Problem> {
+async fn log(State(api): State<Api>, Run { write, holder, body }: Run<LogBody>) -> Result<Response, Problem> {
     if body.note.as_ref().is_some_and(|note| note.len() > NOTE_BYTES_MAX) {
         return Err(Problem::NoteTooLong);
     }
@@ -173,7 +177,7 @@ pub(super) async fn log(
 #[utoipa::path(get, path = "/v1/executions", tag = "receipts", params(ListQuery),
     security(("management" = []), ("session" = [])),
     responses((status = 200, description = "A page.", body = Page)))]
-pub(super) async fn list(
+async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     query: Result<Query<ListQuery>, QueryRejection>,

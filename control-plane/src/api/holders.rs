@@ -25,14 +25,11 @@ use crate::key::Key;
 use crate::names::{Description, EntryName, HolderId};
 use crate::store::{Credential, Edit, Holder, HolderAdded, HolderKind, Record, Secret, Tier};
 
-/// Keys of programs.
-pub(super) fn keys() -> OpenApiRouter<Api> {
-    routes_of(HolderKind::Key, OpenApiRouter::new().routes(routes!(list, create_key)))
-}
-
-/// Agents, each with its key.
-pub(super) fn agents() -> OpenApiRouter<Api> {
-    routes_of(HolderKind::Agent, OpenApiRouter::new().routes(routes!(list, create_agent)))
+/// The operations on keys of programs, and on agents, each with its key.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    let keys = routes_of(HolderKind::Key, OpenApiRouter::new().routes(routes!(list, create_key)));
+    let agents = routes_of(HolderKind::Agent, OpenApiRouter::new().routes(routes!(list, create_agent)));
+    OpenApiRouter::new().nest("/v1/keys", keys).nest("/v1/agents", agents)
 }
 
 fn routes_of(kind: HolderKind, router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {

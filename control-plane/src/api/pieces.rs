@@ -1,8 +1,8 @@
 //! The policy piece by piece: what its settings, categories, tools and rules have in common.
 
-pub(super) mod categories;
-pub(super) mod rules;
-pub(super) mod tools;
+mod categories;
+mod rules;
+mod tools;
 
 use axum::Json;
 use axum::extract::Path;
@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::body::{check_content_type, read_json};
 use super::paging::{Page, PageOf, write_cursor};
@@ -75,6 +77,17 @@ impl ReadBody for PieceBody {
             Err(Problem::BodyUnexpected)
         }
     }
+}
+
+/// The operations on pieces.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(tools::list))
+        .routes(routes!(tools::show, tools::put, tools::delete))
+        .routes(routes!(categories::list))
+        .routes(routes!(categories::show, categories::put, categories::delete))
+        .routes(routes!(rules::list))
+        .routes(routes!(rules::show, rules::put, rules::delete))
 }
 
 /// The name of a piece in a path. No piece has a name that cannot be one.
