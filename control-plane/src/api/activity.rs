@@ -3,8 +3,6 @@
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -13,15 +11,10 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::moment::Moment;
+use super::paging::{Page, PageOf, write_cursor};
 use super::session::Reader;
 use super::{Api, Problem};
 use crate::store::{ActivityFilter, KeptActivity, StoreError};
-
-/// Records on a page, unless asked for otherwise.
-const PAGE_DEFAULT: u32 = 50;
-
-/// Most records on a page.
-const PAGE_MAX: u32 = 200;
 
 /// Longest value of a filter.
 const FILTER_BYTES_MAX: usize = 2048;
@@ -62,16 +55,6 @@ enum PermissionName {
     Disabled,
 }
 
-/// A page of records. It can be short, or empty, and not be the last one: one request looks at so many records only.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ActivityPage)]
-pub(super) struct Page {
-    items: Vec<ActivityDocument>,
-    /// Asks for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
-
 /// A record.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Activity)]
@@ -107,17 +90,18 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 
 /// Every record of the organisation that fits, newest first.
 #[utoipa::path(get, path = "/v1/activity", tag = "activity", params(ActivityQuery), security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
+    responses((status = 200, description = "A page.", body = Page<ActivityDocument>)))]
 async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     query: Result<Query<ActivityQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<Page<ActivityDocument>>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let filter = query.filter(actor.org).ok_or(Problem::QueryUnexpected)?;
+    let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
+    let filter = query.filter(actor.org, &page).ok_or(Problem::QueryUnexpected)?;
     let page = api.store.activity_page(&filter).await?;
     let items = page.items.into_iter().map(ActivityDocument::read).collect::<Result<_, _>>()?;
-    let next_cursor = page.next.map(|id| URL_SAFE_NO_PAD.encode(id.as_bytes()));
+    let next_cursor = page.next.map(|id| write_cursor(&id.to_string()));
     Ok(Json(Page { items, next_cursor }))
 }
 
@@ -137,19 +121,18 @@ async fn show(
 
 impl ActivityQuery {
     /// `None`: a parameter has a wrong form.
-    fn filter(self, org: String) -> Option<ActivityFilter> {
-        let limit = self.limit.unwrap_or(PAGE_DEFAULT);
+    fn filter(self, org: String, page: &PageOf) -> Option<ActivityFilter> {
         let (action, action_kind) = match self.action.as_deref().map(read_action) {
             None => (None, None),
             Some(action) => action?,
         };
-        let before = match self.cursor {
-            None => None,
-            Some(cursor) => Some(Uuid::from_slice(&URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?),
+        let before = match page.after.as_str() {
+            "" => None,
+            id => Some(Uuid::parse_str(id).ok()?),
         };
         let texts = [&self.actor, &self.object, &self.tenant];
         let is_good = |text: &&String| text.len() <= FILTER_BYTES_MAX && !text.contains('\0');
-        if !(1..=PAGE_MAX).contains(&limit) || !texts.into_iter().flatten().all(|text| is_good(&text)) {
+        if !texts.into_iter().flatten().all(|text| is_good(&text)) {
             return None;
         }
         Some(ActivityFilter {
@@ -163,7 +146,7 @@ impl ActivityQuery {
             since: self.since.map(|Moment(since)| since),
             until: self.until.map(|Moment(until)| until),
             before,
-            limit,
+            limit: page.limit,
         })
     }
 }

@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::moment::Moment;
-use super::paging::{PageQuery, location};
+use super::paging::{Page, PageQuery, location};
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, check_match, etag};
 use super::{Api, Problem};
@@ -25,16 +25,6 @@ use crate::store::{Entry, EntryKind, Record};
 struct EntryBody {
     #[schema(inline)]
     description: Option<Description>,
-}
-
-/// A page of the catalogue.
-#[derive(Serialize, ToSchema)]
-#[schema(as = EntryPage)]
-struct Page {
-    items: Vec<EntryDocument>,
-    /// Asks for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
 }
 
 /// Something that rules may name.
@@ -62,13 +52,13 @@ fn routes_of(kind: EntryKind) -> OpenApiRouter<Api> {
 
 /// Every entry, by name.
 #[utoipa::path(get, path = "/", tag = "catalogue", params(PageQuery), security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
+    responses((status = 200, description = "A page.", body = Page<EntryDocument>)))]
 async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     Extension(kind): Extension<EntryKind>,
     query: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<Page<EntryDocument>>, Problem> {
     let page = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
     let entries = api.store.entries(&actor.org, kind, &page.after, page.limit).await?;
     let next_cursor = page.next_cursor(entries.len(), entries.last().map(|last| last.name.as_str()));

@@ -7,26 +7,18 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use policy::UnixMillis;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::representation::{DraftDocument, DraftPage};
+use self::representation::DraftDocument;
 use super::name::Name;
+use super::paging::{Page, PageOf};
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, check_match, etag};
 use super::{Api, Problem};
 use crate::store::{Draft, DraftFilter, DraftPosition, DraftState, Edit, Record};
-
-/// Drafts on a page, unless asked for otherwise.
-const PAGE_DEFAULT: u32 = 50;
-
-/// Most drafts on a page.
-const PAGE_MAX: u32 = 200;
 
 /// What may be asked of the list.
 #[derive(Deserialize, IntoParams)]
@@ -63,31 +55,30 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 
 /// Drafts of the organisation, newest first. What is rejected or accepted is listed only if it is asked for.
 #[utoipa::path(get, path = "/v1/drafts", tag = "drafts", params(DraftQuery), security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = DraftPage)))]
+    responses((status = 200, description = "A page.", body = Page<DraftDocument>)))]
 async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     query: Result<Query<DraftQuery>, QueryRejection>,
-) -> Result<Json<DraftPage>, Problem> {
+) -> Result<Json<Page<DraftDocument>>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let limit = query.limit.unwrap_or(PAGE_DEFAULT);
-    if !(1..=PAGE_MAX).contains(&limit) || query.backend.as_ref().is_some_and(|name| name.contains('\0')) {
+    let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
+    if query.backend.as_ref().is_some_and(|name| name.contains('\0')) {
         return Err(Problem::QueryUnexpected);
     }
-    let before = match query.cursor {
-        Some(cursor) => Some(read_cursor(&cursor).ok_or(Problem::QueryUnexpected)?),
-        None => None,
-    };
+    // No cursor has a NUL.
+    let before = page.before()?;
+    let before = before.map(|(first_seen_at, name)| DraftPosition { first_seen_at, name: name.to_owned() });
     let state = match query.state {
         None | Some(StateName::Draft) => DraftState::Draft,
         Some(StateName::Accepted) => DraftState::Accepted,
         Some(StateName::Rejected) => DraftState::Rejected,
     };
-    let filter = DraftFilter { org: actor.org, state, backend: query.backend, before, limit };
+    let filter = DraftFilter { org: actor.org, state, backend: query.backend, before, limit: page.limit };
     let drafts = api.store.drafts(&filter).await?;
-    let is_full = u32::try_from(drafts.len()).is_ok_and(|count| count == limit);
-    let next_cursor = drafts.last().filter(|_| is_full).map(|last| write_cursor(&last.position()));
-    Ok(Json(DraftPage { items: drafts.into_iter().map(DraftDocument::from).collect(), next_cursor }))
+    let last = drafts.last().map(|last| (last.first_seen_at, last.name.as_str()));
+    let next_cursor = page.next_older(drafts.len(), last);
+    Ok(Json(Page { items: drafts.into_iter().map(DraftDocument::from).collect(), next_cursor }))
 }
 
 /// One draft.
@@ -135,15 +126,4 @@ async fn found(edit: &mut Edit, name: &str, if_match: Option<&str>) -> Result<Dr
 fn read_name(path: Result<Path<String>, PathRejection>) -> Result<Name, Problem> {
     let Path(name) = path.map_err(|_| Problem::NotFound)?;
     Name::try_from(name).map_err(|_| Problem::NotFound)
-}
-
-fn write_cursor(position: &DraftPosition) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{}.{}", position.first_seen_at.0, position.name))
-}
-
-fn read_cursor(text: &str) -> Option<DraftPosition> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let (first_seen_at, name) = text.split_once('.')?;
-    let name = Name::try_from(name.to_owned()).ok()?;
-    Some(DraftPosition { first_seen_at: UnixMillis(first_seen_at.parse().ok()?), name: name.into() })
 }

@@ -14,9 +14,9 @@ use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::document::{HolderDocument, NewAgent, NewKey, Page, Patch, Rotate, WithKey};
+use self::document::{HolderDocument, NewAgent, NewKey, Patch, Rotate, WithKey};
 use super::moment::Moment;
-use super::paging::{PageQuery, location};
+use super::paging::{Page, PageQuery, location};
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, Write, check_match, etag};
 use super::{Api, Problem};
@@ -42,13 +42,13 @@ fn routes_of(kind: HolderKind, router: OpenApiRouter<Api>) -> OpenApiRouter<Api>
 
 /// Every holder, by id: never a key.
 #[utoipa::path(get, path = "/", tag = "credentials", params(PageQuery), security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
+    responses((status = 200, description = "A page.", body = Page<HolderDocument>)))]
 async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     Extension(kind): Extension<HolderKind>,
     query: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<Page<HolderDocument>>, Problem> {
     let page = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
     let holders = api.store.credentials(&actor.org, kind, &page.after, page.limit).await?;
     let last = holders.last().map(|last| last.holder.id.as_str());

@@ -1,7 +1,8 @@
-//! Lists that are read page by page, in the order of their names.
+//! Lists that are read page by page, in the order of their names or newest first.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use policy::UnixMillis;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -35,7 +36,7 @@ pub(super) struct Page<T> {
 
 /// A page as it is read from the store.
 pub(super) struct PageOf {
-    /// The name that the page before ended with; empty for the first page.
+    /// What the page before ended with; empty for the first page.
     pub(super) after: String,
     pub(super) limit: u32,
 }
@@ -57,6 +58,22 @@ impl PageOf {
             Some(cursor) => read_cursor(cursor).ok_or(Problem::QueryUnexpected)?,
         };
         Ok(Self { after, limit })
+    }
+
+    /// Of a list that is newest first: the moment and the name that the page before ended with.
+    pub(super) fn before(&self) -> Result<Option<(UnixMillis, &str)>, Problem> {
+        if self.after.is_empty() {
+            return Ok(None);
+        }
+        let place = self.after.split_once('.');
+        let place = place.and_then(|(at, name)| Some((UnixMillis(at.parse().ok()?), name)));
+        place.map(Some).ok_or(Problem::QueryUnexpected)
+    }
+
+    /// What asks for the page after one of a list that is newest first, if that page is full: the moment and the name
+    /// that it ends with are `last`.
+    pub(super) fn next_older(&self, count: usize, last: Option<(UnixMillis, &str)>) -> Option<String> {
+        self.next_cursor(count, last.map(|(at, name)| format!("{}.{name}", at.0)).as_deref())
     }
 
     /// What asks for the page after one that ends with `last`, if that page is full.

@@ -149,11 +149,6 @@ impl Draft {
             decided_at: optional_moment(row, "decided_at_unix_ms")?,
         })
     }
-
-    /// Where it stands in the list.
-    pub(crate) fn position(&self) -> DraftPosition {
-        DraftPosition { first_seen_at: self.first_seen_at, name: self.name.clone() }
-    }
 }
 
 impl Store {
