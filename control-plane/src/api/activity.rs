@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::moment::Moment;
 use super::paging::{Page, PageOf, write_cursor};
+use super::pieces::PermissionName;
 use super::session::Reader;
 use super::{Api, Problem};
 use crate::store::{ActivityFilter, KeptActivity, StoreError};
@@ -45,14 +46,6 @@ pub(super) struct ActivityQuery {
     cursor: Option<String>,
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
-}
-
-#[derive(Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum PermissionName {
-    Allowed,
-    RequiresApproval,
-    Disabled,
 }
 
 /// A record.
@@ -160,16 +153,6 @@ fn read_action(text: &str) -> Option<(Option<String>, Option<String>)> {
         "*" if is_word(kind) => Some((None, Some(kind.to_owned()))),
         what if is_word(kind) && is_word(what) => Some((Some(text.to_owned()), None)),
         _ => None,
-    }
-}
-
-impl PermissionName {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Allowed => "allowed",
-            Self::RequiresApproval => "requires_approval",
-            Self::Disabled => "disabled",
-        }
     }
 }
 

@@ -11,16 +11,13 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::body::StrictJson;
+use super::body::{StrictJson, check_note};
 use super::paging::{Page, PageOf};
 use super::representation::ApprovalDocument;
 use super::serve::Peer;
 use super::session::{SignedIn, still_signed_in};
 use super::{Api, Problem};
 use crate::store::{Answer, Filter, NewDecision, Position};
-
-/// Longest note.
-const NOTE_BYTES_MAX: usize = 1000;
 
 /// What may be asked of the list.
 #[derive(Deserialize, IntoParams)]
@@ -117,13 +114,7 @@ async fn decide(
     StrictJson(body): StrictJson<DecideBody>,
 ) -> Result<Json<ApprovalDocument>, Problem> {
     let reference = read_reference(reference)?;
-    if body.note.as_ref().is_some_and(|note| note.len() > NOTE_BYTES_MAX) {
-        return Err(Problem::NoteTooLong);
-    }
-    // PostgreSQL keeps none.
-    if body.note.as_ref().is_some_and(|note| note.contains('\0')) {
-        return Err(Problem::BodyUnexpected);
-    }
+    check_note(body.note.as_deref())?;
     let person = still_signed_in(&headers, &api).await?;
     let decision = NewDecision {
         org: person.org,

@@ -13,15 +13,13 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::body::check_note;
 use super::name::Name;
 use super::paging::{Page, PageOf};
 use super::session::Reader;
 use super::write::{Done, Run};
 use super::{Api, Problem};
 use crate::store::{Execution, ExecutionFilter, Outcome, Record, Report, Tier};
-
-/// Longest note.
-const NOTE_BYTES_MAX: usize = 1000;
 
 /// What became of a call.
 #[derive(Deserialize, ToSchema)]
@@ -121,12 +119,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     request_body = LogBody,
     responses((status = 201, description = "It is logged.", body = ExecutionDocument)))]
 async fn log(State(api): State<Api>, Run { write, holder, body }: Run<LogBody>) -> Result<Response, Problem> {
-    if body.note.as_ref().is_some_and(|note| note.len() > NOTE_BYTES_MAX) {
-        return Err(Problem::NoteTooLong);
-    }
-    if body.note.as_ref().is_some_and(|note| note.contains('\0')) {
-        return Err(Problem::BodyUnexpected);
-    }
+    check_note(body.note.as_deref())?;
     let mut edit = match write.begin(&api).await? {
         Ok(edit) => edit,
         Err(repeated) => return Ok(repeated),

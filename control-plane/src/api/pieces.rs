@@ -65,6 +65,16 @@ pub(super) enum PermissionName {
     Disabled,
 }
 
+impl PermissionName {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::RequiresApproval => "requires_approval",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 impl ReadBody for PieceBody {
     const BYTES_MAX: usize = PIECE_BYTES_MAX;
 
