@@ -49,7 +49,7 @@ use crate::store::Store;
 use hosts::Hosts;
 use problem::Problem;
 
-pub(crate) use serve::serve;
+pub(crate) use serve::{Patience, serve};
 
 /// What requests need.
 #[derive(Clone, Debug)]

@@ -92,10 +92,12 @@ async fn list(
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
     let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
     let filter = query.filter(actor.org, &page).ok_or(Problem::QueryUnexpected)?;
-    let page = api.store.activity_page(&filter).await?;
-    let items = page.items.into_iter().map(ActivityDocument::read).collect::<Result<_, _>>()?;
-    let next_cursor = page.next.map(|id| write_cursor(&id.to_string()));
-    Ok(Json(Page { items, next_cursor }))
+    let read = api.store.activity_page(&filter).await?;
+    let records = read.items.into_iter().map(ActivityDocument::read).collect::<Result<_, _>>()?;
+    let mut page = page.fill(records, &api.metrics, |record| record.id.clone(), |record| record);
+    // It may be the end of those that could be looked at.
+    page.next_cursor = page.next_cursor.or_else(|| read.next.map(|id| write_cursor(&id.to_string())));
+    Ok(Json(page))
 }
 
 /// One record.

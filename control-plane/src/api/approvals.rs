@@ -12,12 +12,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::body::{StrictJson, check_note};
-use super::paging::{Page, PageOf};
+use super::paging::{Page, PageOf, older};
 use super::representation::ApprovalDocument;
 use super::serve::Peer;
 use super::session::{SignedIn, still_signed_in};
 use super::{Api, Problem};
-use crate::store::{Answer, Filter, NewDecision, Position};
+use crate::store::{Answer, Approval, Filter, NewDecision, Position};
 
 /// What may be asked of the list.
 #[derive(Deserialize, IntoParams)]
@@ -81,9 +81,8 @@ async fn list(
     let state = query.state.map(StateName::as_str);
     let filter = Filter { org: person.org, state, before, limit: page.limit };
     let approvals = api.store.approvals(&filter).await?;
-    let last = approvals.last().map(|last| (last.created_at, last.reference.as_str()));
-    let next_cursor = page.next_older(approvals.len(), last);
-    Ok(Json(Page { items: approvals.into_iter().map(ApprovalDocument::from).collect(), next_cursor }))
+    let place = |last: &Approval| older(last.created_at, last.reference.as_str());
+    Ok(Json(page.fill(approvals, &api.metrics, place, ApprovalDocument::from)))
 }
 
 /// One approval, with the decisions on it.

@@ -61,8 +61,8 @@ async fn list(
 ) -> Result<Json<Page<EntryDocument>>, Problem> {
     let page = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
     let entries = api.store.entries(&actor.org, kind, &page.after, page.limit).await?;
-    let next_cursor = page.next_cursor(entries.len(), entries.last().map(|last| last.name.as_str()));
-    Ok(Json(Page { items: entries.into_iter().map(EntryDocument::from).collect(), next_cursor }))
+    let place = |last: &Entry| last.name.clone();
+    Ok(Json(page.fill(entries, &api.metrics, place, EntryDocument::from)))
 }
 
 /// One entry.

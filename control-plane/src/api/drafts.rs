@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use self::representation::DraftDocument;
 use super::name::Name;
-use super::paging::{Page, PageOf};
+use super::paging::{Page, PageOf, older};
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, check_match, etag};
 use super::{Api, Problem};
@@ -76,9 +76,8 @@ async fn list(
     };
     let filter = DraftFilter { org: actor.org, state, backend: query.backend, before, limit: page.limit };
     let drafts = api.store.drafts(&filter).await?;
-    let last = drafts.last().map(|last| (last.first_seen_at, last.name.as_str()));
-    let next_cursor = page.next_older(drafts.len(), last);
-    Ok(Json(Page { items: drafts.into_iter().map(DraftDocument::from).collect(), next_cursor }))
+    let place = |last: &Draft| older(last.first_seen_at, &last.name);
+    Ok(Json(page.fill(drafts, &api.metrics, place, DraftDocument::from)))
 }
 
 /// One draft.

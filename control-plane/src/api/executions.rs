@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use super::body::check_note;
 use super::name::Name;
-use super::paging::{Page, PageOf};
+use super::paging::{Page, PageOf, older};
 use super::session::Reader;
 use super::write::{Done, Run};
 use super::{Api, Problem};
@@ -165,9 +165,8 @@ async fn list(
     let tool = query.tool.map(String::from);
     let filter = ExecutionFilter { org: actor.org, tool, outcome, before, limit: page.limit };
     let executions = api.store.executions(&filter).await?;
-    let last = executions.last().map(|last| (last.redeemed_at, last.jti.as_str()));
-    let next_cursor = page.next_older(executions.len(), last);
-    Ok(Json(Page { items: executions.into_iter().map(ExecutionDocument::from).collect(), next_cursor }))
+    let place = |last: &Execution| older(last.redeemed_at, &last.jti);
+    Ok(Json(page.fill(executions, &api.metrics, place, ExecutionDocument::from)))
 }
 
 impl From<OutcomeName> for Outcome {

@@ -51,11 +51,9 @@ async fn list(
 ) -> Result<Json<Page<HolderDocument>>, Problem> {
     let page = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
     let holders = api.store.credentials(&actor.org, kind, &page.after, page.limit).await?;
-    let last = holders.last().map(|last| last.holder.id.as_str());
-    let next_cursor = page.next_cursor(holders.len(), last);
     let now = clock::now();
-    let items = holders.into_iter().map(|holder| HolderDocument::of(holder, now)).collect();
-    Ok(Json(Page { items, next_cursor }))
+    let place = |last: &Credential| last.holder.id.clone();
+    Ok(Json(page.fill(holders, &api.metrics, place, |holder| HolderDocument::of(holder, now))))
 }
 
 /// One holder: never its key.

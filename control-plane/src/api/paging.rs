@@ -1,4 +1,6 @@
-//! Lists that are read page by page, in the order of their names or newest first.
+//! Lists that are read page by page: how long a page is, and where the next one begins.
+
+use std::io::{self, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,12 +9,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Problem;
+use crate::metrics::Metrics;
 
 /// Items on a page, unless asked for otherwise.
 const PAGE_DEFAULT: u32 = 50;
 
 /// Most items on a page.
 const PAGE_MAX: u32 = 200;
+
+/// Bytes of the items on a page. With the one that goes beyond, it ends.
+const PAGE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Which page is asked for.
 #[derive(Deserialize, IntoParams)]
@@ -70,17 +76,77 @@ impl PageOf {
         place.map(Some).ok_or(Problem::QueryUnexpected)
     }
 
-    /// What asks for the page after one of a list that is newest first, if that page is full: the moment and the name
-    /// that it ends with are `last`.
-    pub(super) fn next_older(&self, count: usize, last: Option<(UnixMillis, &str)>) -> Option<String> {
-        self.next_cursor(count, last.map(|(at, name)| format!("{}.{name}", at.0)).as_deref())
+    /// The page of what was read, as many rows at most as it may have; `place` of the row that it ends with is where the
+    /// next one begins.
+    pub(super) fn fill<R, T: Serialize>(
+        &self,
+        rows: Vec<R>,
+        metrics: &Metrics,
+        place: impl Fn(&R) -> String,
+        document: impl Fn(R) -> T,
+    ) -> Page<T> {
+        let mut filling = Filling::new(self.limit);
+        for row in rows {
+            let end = place(&row);
+            if filling.add(document(row), metrics) {
+                return filling.page(Some(&end));
+            }
+        }
+        filling.page(None)
+    }
+}
+
+/// Where a list that is newest first goes on after this moment and name.
+pub(super) fn older(at: UnixMillis, name: &str) -> String {
+    format!("{}.{name}", at.0)
+}
+
+/// Items of a page that is being filled.
+pub(super) struct Filling<T> {
+    items: Vec<T>,
+    limit: u32,
+    bytes: usize,
+}
+
+impl<T: Serialize> Filling<T> {
+    pub(super) const fn new(limit: u32) -> Self {
+        Self { items: Vec::new(), limit, bytes: 0 }
     }
 
-    /// What asks for the page after one that ends with `last`, if that page is full.
-    pub(super) fn next_cursor(&self, count: usize, last: Option<&str>) -> Option<String> {
-        let is_full = u32::try_from(count).is_ok_and(|count| count == self.limit);
-        last.filter(|_| is_full).map(write_cursor)
+    /// Adds the next item; true if it is the last one for which there is room.
+    pub(super) fn add(&mut self, item: T, metrics: &Metrics) -> bool {
+        self.bytes = self.bytes.saturating_add(bytes(&item));
+        self.items.push(item);
+        let has_all = u32::try_from(self.items.len()).is_ok_and(|count| count >= self.limit);
+        if !has_all && self.bytes >= PAGE_BYTES_MAX {
+            metrics.limit_reached("page_bytes");
+        }
+        has_all || self.bytes >= PAGE_BYTES_MAX
     }
+
+    /// The page, and where the next one begins if there may be one.
+    pub(super) fn page(self, end: Option<&str>) -> Page<T> {
+        Page { items: self.items, next_cursor: end.map(write_cursor) }
+    }
+}
+
+/// The length of an item as JSON.
+fn bytes(item: &impl Serialize) -> usize {
+    struct Count(usize);
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // What is no JSON is not answered anyway.
+    let _ = serde_json::to_writer(&mut count, item);
+    count.0
 }
 
 /// What asks for the page after one that ends there.

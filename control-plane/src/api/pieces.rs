@@ -20,7 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::body::{check_content_type, read_json};
-use super::paging::{Page, PageOf, write_cursor};
+use super::paging::{Filling, Page, PageOf};
 use super::policy::is_known;
 use super::revise::{expected, revise};
 use super::write::{Done, ReadBody, Write, etag};
@@ -36,7 +36,7 @@ const PIECE_BYTES_MAX: usize = 512 * 1024;
 const SCANNED_MAX: u32 = 10_000;
 
 /// Pieces that are read at once.
-const BATCH: u32 = 500;
+const BATCH: u32 = 200;
 
 /// A piece as somebody wants it: a JSON object, whose fields are left to the policy.
 pub(super) struct PieceBody(String);
@@ -118,7 +118,7 @@ pub(super) async fn list<D: PieceDocument>(
         "" => (api.store.newest_revision(org).await?, None),
         after => place(after)?,
     };
-    let mut items = Vec::new();
+    let mut filling = Filling::new(page.limit);
     let mut scanned = 0_u32;
     loop {
         let pieces = api.store.pieces_after(org, D::KIND, (revision, position), BATCH).await?;
@@ -126,15 +126,14 @@ pub(super) async fn list<D: PieceDocument>(
         for piece in pieces {
             position = Some(piece.position);
             scanned = scanned.saturating_add(1);
-            items.extend(Some(document::<D>(&piece)?).filter(&is_wanted));
-            let is_full = u32::try_from(items.len()).is_ok_and(|count| count >= page.limit);
+            let document = document::<D>(&piece)?;
+            let is_full = is_wanted(&document) && filling.add(document, &api.metrics);
             if is_full || scanned >= SCANNED_MAX {
-                let next_cursor = Some(write_cursor(&format!("{revision}.{}", piece.position)));
-                return Ok(Json(Page { items, next_cursor }));
+                return Ok(Json(filling.page(Some(&format!("{revision}.{}", piece.position)))));
             }
         }
         if is_last {
-            return Ok(Json(Page { items, next_cursor: None }));
+            return Ok(Json(filling.page(None)));
         }
     }
 }

@@ -60,9 +60,11 @@ pub(in crate::api) async fn list(
         after => Some(after.parse().map_err(|_| Problem::QueryUnexpected)?),
     };
     let revisions = api.store.revisions(&actor.org, before, page.limit).await?;
-    let last = revisions.last().filter(|last| last.revision > 1).map(|last| last.revision.to_string());
-    let next_cursor = page.next_cursor(revisions.len(), last.as_deref());
-    Ok(Json(Page { items: revisions.into_iter().map(RevisionDocument::from).collect(), next_cursor }))
+    let place = |last: &Revision| last.revision.to_string();
+    let mut page = page.fill(revisions, &api.metrics, place, RevisionDocument::from);
+    // There is none before the first.
+    page.next_cursor = page.next_cursor.filter(|_| page.items.last().is_some_and(|last| last.revision > 1));
+    Ok(Json(page))
 }
 
 /// Makes a new revision that says what an older one said.
