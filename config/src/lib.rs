@@ -6,6 +6,7 @@
 mod document;
 mod environment;
 pub mod header;
+mod history;
 mod keys;
 mod limits;
 mod mistake;
@@ -15,6 +16,7 @@ pub mod source;
 mod spiffe;
 
 pub use environment::Environment;
+pub use history::History;
 pub use keys::{ApiKey, KeyKind, Keys};
 pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};

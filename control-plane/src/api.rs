@@ -15,7 +15,6 @@ mod holders;
 mod hosts;
 mod jwks;
 mod moment;
-mod name;
 mod operations;
 mod paging;
 mod params;
@@ -39,6 +38,7 @@ use utoipa_axum::routes;
 
 use crate::Settings;
 use crate::approvals::Decider;
+use crate::history::History;
 use crate::metrics::Metrics;
 use crate::nonces::SharedNonces;
 use crate::people::People;
@@ -63,6 +63,7 @@ pub(crate) struct Api {
     nonces: SharedNonces,
     receipts: Option<Receipts>,
     hosts: Arc<Hosts>,
+    history: History,
 }
 
 /// What works for requests, beside the store.
@@ -81,7 +82,8 @@ impl Api {
         let people = People::new(store.clone());
         let hosts = Arc::new(Hosts::new(&settings.hosts));
         let receipts = settings.receipts.clone();
-        Self { store, policies, people, decider, metrics, recorder, nonces, receipts, hosts }
+        let history = settings.history;
+        Self { store, policies, people, decider, metrics, recorder, nonces, receipts, hosts, history }
     }
 
     fn router(self) -> Router {

@@ -9,6 +9,7 @@ mod clock;
 mod discovery;
 #[cfg(test)]
 mod fixture;
+mod history;
 mod key;
 mod link;
 mod metrics;
@@ -28,9 +29,10 @@ use policy_sync::ControlEnd;
 use tokio::net::TcpListener;
 
 pub use approvals::ApprovalRules;
+pub use history::History;
 pub use names::NameError;
 pub use nonces::{RedisPlace, RedisUrlError};
-pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError};
+pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError, Taken};
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
 pub use receipts::{ReceiptKeysError, Receipts};
 pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
@@ -56,6 +58,8 @@ pub struct Settings {
     pub receipts: Option<Receipts>,
     /// Where nonces are shared with other control planes, if they are.
     pub redis: Option<RedisPlace>,
+    /// How much of the past is kept.
+    pub history: History,
 }
 
 /// A control plane with its store open.
@@ -125,7 +129,11 @@ impl ControlPlane {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ApprovalsFailed> {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
-        let sweeping = tokio::spawn(sweep::run(self.store.clone(), self.metrics.clone()));
+        let sweeping = tokio::spawn(sweep::run(
+            self.store.clone(),
+            self.metrics.clone(),
+            self.settings.history.activity_days,
+        ));
         let (discovery, storing) = discovery::start(self.store.clone(), self.metrics.clone());
         let (decider, mut task) = approvals::start(service, link.map(|end| Link::new(end, discovery)));
         let policies = Policies::new(self.store.clone(), self.metrics.clone());

@@ -21,6 +21,8 @@ pub(crate) struct Metrics {
     decisions: IntCounterVec,
     redemptions: IntCounterVec,
     nonces_swept: IntCounter,
+    activity_swept: IntCounter,
+    revisions_pruned: IntCounter,
     drafts_stored: IntCounter,
     drafts_refused: IntCounterVec,
     live: IntGaugeVec,
@@ -65,6 +67,14 @@ impl Metrics {
             nonces_swept: new.counter(
                 "oakgate_nonces_swept_total",
                 "Nonces removed because their receipts are too old to be used.",
+            )?,
+            activity_swept: new.counter(
+                "oakgate_activity_swept_total",
+                "Records of activity removed because they are older than they are kept.",
+            )?,
+            revisions_pruned: new.counter(
+                "oakgate_revisions_pruned_total",
+                "Revisions of policies removed because there was no more room for them.",
             )?,
             drafts_stored: new.counter("oakgate_drafts_stored_total", "Tools that became drafts.")?,
             drafts_refused: new.counters(
@@ -181,6 +191,14 @@ impl Metrics {
 
     pub(crate) fn swept_nonces(&self, count: u64) {
         self.nonces_swept.inc_by(count);
+    }
+
+    pub(crate) fn swept_activity(&self, count: u64) {
+        self.activity_swept.inc_by(count);
+    }
+
+    pub(crate) fn pruned_revisions(&self, count: u64) {
+        self.revisions_pruned.inc_by(count);
     }
 
     pub(crate) fn draft_stored(&self) {

@@ -116,7 +116,7 @@ impl Policies {
         let (owner, policies) = (org.to_owned(), self.clone());
         in_background(turn, move || {
             let text = text(&owner, pieces.bodies());
-            let document = Document::parse(&text).map_err(|_| StoreError::Unreadable("policy"))?;
+            let document = Document::parse(&text).map_err(|_| StoreError::damaged("pieces", "body"))?;
             let compiled = Compiled::new(document, pieces.revision, text.len());
             policies.metrics.policy_compiled();
             // Before the turn ends: who comes next must find it.
@@ -187,8 +187,8 @@ impl Policies {
         let org = org.to_owned();
         in_background(turn, move || {
             let revision = old.revision;
-            let old =
-                Compared::parse(&text(&org, old.bodies())).map_err(|_| StoreError::Unreadable("policy"))?;
+            let old = Compared::parse(&text(&org, old.bodies()))
+                .map_err(|_| StoreError::damaged("pieces", "body"))?;
             let new = Compared::parse(&new).map_err(|errors| mistakes(&errors, ToString::to_string))?;
             let comparison = compare(&old, &new);
             let old = Snapshot::compile(old.into_document(), revision);
@@ -210,7 +210,7 @@ impl Policies {
 
     /// Leave to have pieces and the document that they are in memory, for a moment.
     pub(crate) async fn writing_permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
-        Arc::clone(&self.writing).acquire_owned().await.map_err(|_| StoreError::Unreadable("policy"))
+        Arc::clone(&self.writing).acquire_owned().await.map_err(|_| StoreError::damaged("pieces", "body"))
     }
 
     /// Leave to change the policy of an organisation: on this control plane one request after the other.
@@ -235,7 +235,7 @@ async fn in_background<T: Send + 'static>(
         drop(turn);
         done
     });
-    work.await.map_err(|_| StoreError::Unreadable("policy"))
+    work.await.map_err(|_| StoreError::Stopped)
 }
 
 fn propose(

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use config::{Environment, Settings, StorePlace};
-use control_plane::{ApprovalRules, ControlPlane, RedisPlace, StoreUrl};
+use control_plane::{ApprovalRules, ControlPlane, History, RedisPlace, StoreUrl};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -78,6 +78,11 @@ pub(crate) async fn open(
         hosts: settings.hosts.clone(),
         receipts: receipts.map(ReceiptKeys::receipts),
         redis: settings.redis.as_ref().map(redis).transpose()?,
+        history: History {
+            revisions_max: settings.history.max_revisions,
+            revision_bytes_max: settings.history.max_revision_bytes,
+            activity_days: settings.history.activity_days,
+        },
     };
     ControlPlane::open(settings)
         .await

@@ -23,6 +23,7 @@ mod proxy_command;
 mod receipt_command;
 mod receipt_keys;
 mod refusals;
+mod secret_file;
 mod signals;
 mod table;
 mod terminal;

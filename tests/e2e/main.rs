@@ -25,6 +25,7 @@ mod discovery;
 mod drain;
 mod endpoints;
 mod faults;
+mod first_credentials;
 mod framing;
 mod harness;
 mod holds;

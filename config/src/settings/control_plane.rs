@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::{address, name};
-use crate::Mistake;
 use crate::source::ControlPlaneSource;
+use crate::{History, Mistake};
 
 /// Settings of a control plane.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct ControlPlane {
     pub receipts: Option<ControlReceipts>,
     /// Where used receipts are shared.
     pub redis: Option<Redis>,
+    /// How much of the past is kept.
+    pub history: History,
 }
 
 /// Where a control plane keeps everything.
@@ -81,6 +83,7 @@ pub(super) fn control_plane(
             ttl_seconds: receipts.ttl_seconds.into(),
         }),
         redis,
+        history: source.history,
     })
 }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::default_receipt_ttl_seconds;
+use crate::History;
 
 /// The control plane.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -27,6 +28,9 @@ pub struct ControlPlaneSource {
     pub receipts: Option<ControlReceiptsSource>,
     /// Where used receipts are shared with others that serve the same tools.
     pub redis: Option<RedisSource>,
+    /// How much of the past is kept.
+    #[serde(default)]
+    pub history: History,
 }
 
 /// Receipts of the control plane.

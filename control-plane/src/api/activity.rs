@@ -1,4 +1,4 @@
-//! What was done and asked in an organisation. Records are kept for good: nothing here takes one away.
+//! What was done and asked in an organisation. Nothing here takes a record away; old ones are swept.
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -171,7 +171,7 @@ impl ActivityDocument {
             origin: record.origin,
             tenant: record.tenant,
             permission: record.permission,
-            details: details.map_err(|_| StoreError::Unreadable("details"))?,
+            details: details.map_err(|_| StoreError::damaged("activity", "details"))?,
         })
     }
 }

@@ -16,7 +16,7 @@ use super::paging::{Page, PageQuery, location};
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, check_match, etag};
 use super::{Api, Problem};
-use crate::names::{Description, EntryName};
+use crate::names::{Description, Name};
 use crate::store::{Entry, EntryKind, Record};
 
 /// An entry as it is to be.
@@ -72,7 +72,7 @@ async fn show(
     State(api): State<Api>,
     Reader(actor): Reader,
     Extension(kind): Extension<EntryKind>,
-    name: Result<Path<EntryName>, PathRejection>,
+    name: Result<Path<Name>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(name) = name.map_err(|_| Problem::NotFound)?;
     let entry = api.store.entry(&actor.org, kind, name.as_str()).await?.ok_or(Problem::NotFound)?;
@@ -86,7 +86,7 @@ async fn show(
 async fn put(
     State(api): State<Api>,
     Extension(kind): Extension<EntryKind>,
-    name: Result<Path<EntryName>, PathRejection>,
+    name: Result<Path<Name>, PathRejection>,
     change: Change<EntryBody>,
 ) -> Result<Response, Problem> {
     let Path(name) = name.map_err(|_| Problem::NameUnexpected)?;
@@ -130,7 +130,7 @@ async fn put(
 async fn delete(
     State(api): State<Api>,
     Extension(kind): Extension<EntryKind>,
-    name: Result<Path<EntryName>, PathRejection>,
+    name: Result<Path<Name>, PathRejection>,
     change: Change<NoBody>,
 ) -> Result<Response, Problem> {
     let Path(name) = name.map_err(|_| Problem::NotFound)?;

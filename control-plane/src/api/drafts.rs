@@ -13,8 +13,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::representation::DraftDocument;
-use super::name::Name;
 use super::paging::{Page, PageOf, older};
+use super::pieces::name as name_in;
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, check_match, etag};
 use super::{Api, Problem};
@@ -89,8 +89,9 @@ async fn show(
     Reader(actor): Reader,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let name = read_name(name)?;
-    let draft = api.store.draft(&actor.org, name.as_str()).await?.ok_or(Problem::NotFound)?;
+    // A tool has the name that its backend gave it, however it looks.
+    let name = name_in(name)?;
+    let draft = api.store.draft(&actor.org, &name).await?.ok_or(Problem::NotFound)?;
     let etag = etag(draft.version);
     Ok(([(axum::http::header::ETAG, etag)], Json(DraftDocument::from(draft))).into_response())
 }
@@ -104,15 +105,15 @@ async fn forget(
     name: Result<Path<String>, PathRejection>,
     change: Change<NoBody>,
 ) -> Result<Response, Problem> {
-    let name = read_name(name)?;
+    let name = name_in(name)?;
     let if_match = change.write.if_match.clone();
     let mut edit = match change.write.begin(&api).await? {
         Ok(edit) => edit,
         Err(repeated) => return Ok(repeated),
     };
-    found(&mut edit, name.as_str(), if_match.as_deref()).await?;
-    edit.forget_draft(name.as_str()).await?;
-    Ok(Done::empty().commit(edit, &Record::of("draft.forget", name.as_str())).await?.into_response())
+    found(&mut edit, &name, if_match.as_deref()).await?;
+    edit.forget_draft(&name).await?;
+    Ok(Done::empty().commit(edit, &Record::of("draft.forget", &name)).await?.into_response())
 }
 
 /// The draft of that name, if `If-Match` lets it be changed.
@@ -120,9 +121,4 @@ async fn found(edit: &mut Edit, name: &str, if_match: Option<&str>) -> Result<Dr
     let draft = edit.draft(name).await?.ok_or(Problem::NotFound)?;
     check_match(if_match, draft.version)?;
     Ok(draft)
-}
-
-fn read_name(path: Result<Path<String>, PathRejection>) -> Result<Name, Problem> {
-    let Path(name) = path.map_err(|_| Problem::NotFound)?;
-    Name::try_from(name).map_err(|_| Problem::NotFound)
 }

@@ -14,7 +14,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::body::check_note;
-use super::name::Name;
 use super::paging::{Page, PageOf, older};
 use super::session::Reader;
 use super::write::{Done, Run};
@@ -56,7 +55,7 @@ enum OutcomeName {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
-    tool: Option<Name>,
+    tool: Option<String>,
     #[param(inline)]
     outcome: Option<FilterName>,
     /// `next_cursor` of the page before.
@@ -162,7 +161,10 @@ async fn list(
     let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
     let before = page.before()?.map(position).transpose()?;
     let outcome = query.outcome.map(Outcome::from);
-    let tool = query.tool.map(String::from);
+    let tool = query.tool;
+    if tool.as_ref().is_some_and(|tool| tool.is_empty() || tool.contains('\0')) {
+        return Err(Problem::QueryUnexpected);
+    }
     let filter = ExecutionFilter { org: actor.org, tool, outcome, before, limit: page.limit };
     let executions = api.store.executions(&filter).await?;
     let place = |last: &Execution| older(last.redeemed_at, &last.jti);

@@ -22,7 +22,7 @@ use super::write::{Change, Done, NoBody, Write, check_match, etag};
 use super::{Api, Problem};
 use crate::clock;
 use crate::key::Key;
-use crate::names::{Description, EntryName, HolderId};
+use crate::names::{Description, HolderId, Name};
 use crate::store::{Credential, Edit, Holder, HolderAdded, HolderKind, Record, Secret, Tier};
 
 /// The operations on keys of programs, and on agents, each with its key.
@@ -76,6 +76,7 @@ async fn show(
     responses((status = 201, description = "Made. The key is shown only now.", body = WithKey<'_>, headers(("ETag" = String)))))]
 async fn create_key(State(api): State<Api>, change: Change<NewKey>) -> Result<Response, Problem> {
     let NewKey { id, tier, description, tenant, may_name_tenant, expires_at } = change.body;
+    let id = HolderId::parse(id)?;
     let new = NewHolder { id, tier: tier.into(), description, tenant, may_name_tenant, expires_at };
     create(&api, HolderKind::Key, new, change.write).await
 }
@@ -85,6 +86,7 @@ async fn create_key(State(api): State<Api>, change: Change<NewKey>) -> Result<Re
     responses((status = 201, description = "Made. The key is shown only now.", body = WithKey<'_>, headers(("ETag" = String)))))]
 async fn create_agent(State(api): State<Api>, change: Change<NewAgent>) -> Result<Response, Problem> {
     let NewAgent { id, description, tenant, expires_at } = change.body;
+    let id = HolderId::parse(id)?;
     let new = NewHolder { id, tier: Tier::Agent, description, tenant, may_name_tenant: false, expires_at };
     create(&api, HolderKind::Agent, new, change.write).await
 }
@@ -180,7 +182,7 @@ struct NewHolder {
     id: HolderId,
     tier: Tier,
     description: Option<Description>,
-    tenant: Option<EntryName>,
+    tenant: Option<Name>,
     may_name_tenant: bool,
     expires_at: Option<Moment>,
 }

@@ -150,7 +150,8 @@ pub(super) async fn show<D: PieceDocument>(
     if is_known(headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
     }
-    let body = serde_json::to_string(&document::<D>(&piece)?).map_err(|_| StoreError::Unreadable("piece"))?;
+    let body =
+        serde_json::to_string(&document::<D>(&piece)?).map_err(|_| StoreError::damaged("pieces", "body"))?;
     Ok(([(CONTENT_TYPE, "application/json".to_owned()), (ETAG, tag)], body).into_response())
 }
 
@@ -167,7 +168,7 @@ pub(super) async fn put<D: PieceDocument>(api: &Api, write: Write, put: Put) -> 
         Ok(revised) => revised,
         Err(repeated) => return Ok(repeated),
     };
-    let piece = edit.piece(kind, &name).await?.ok_or(StoreError::Unreadable("piece"))?;
+    let piece = edit.piece(kind, &name).await?.ok_or(StoreError::damaged("pieces", "body"))?;
     let status = if revised.proposal.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let done = Done::json(status, &document::<D>(&piece)?)?.version(piece.from_revision);
     let action = match kind {
@@ -222,7 +223,7 @@ fn body_of(kind: PieceKind, put: &Put) -> Result<String, Problem> {
 }
 
 fn document<D: PieceDocument>(piece: &Piece) -> Result<D, StoreError> {
-    serde_json::from_str(&piece.body).map_err(|_| StoreError::Unreadable("piece"))
+    serde_json::from_str(&piece.body).map_err(|_| StoreError::damaged("pieces", "body"))
 }
 
 /// The revision and position that a page ended with.

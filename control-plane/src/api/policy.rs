@@ -23,7 +23,6 @@ use super::revise::{Revised, expected, revise};
 use super::session::Reader;
 use super::write::{Change, Done, ReadBody, etag};
 use super::{Api, Problem};
-use crate::actor::Actor;
 use crate::names::Description;
 use crate::policies::{self, POLICY_BYTES_MAX, PolicyChange, Wanted};
 use crate::store::{NewPiece, PieceKind, Pieces};
@@ -58,7 +57,6 @@ pub(super) struct WrittenDocument {
 
 /// Leave to send a whole document here, for who may read the policy.
 pub(super) struct Turn {
-    reader: Actor,
     permit: Place,
 }
 
@@ -68,7 +66,7 @@ impl FromRequestParts<Api> for Turn {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let Reader(reader) = Reader::from_request_parts(parts, api).await?;
         let permit = api.policies.receive(&reader.org)?;
-        Ok(Self { reader, permit })
+        Ok(Self { permit })
     }
 }
 

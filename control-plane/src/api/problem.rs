@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::checks::CheckDocument;
 use crate::approvals::DecideError;
+use crate::names::NameError;
 use crate::nonces::NoncesUnavailable;
 use crate::policies::NotProposed;
 use crate::recorder::NotRecorded;
@@ -43,6 +44,7 @@ pub(super) enum Problem {
     ExpiryPast,
     HostNotAllowed,
     HostUnclear,
+    IdReserved,
     IdTaken,
     IdempotencyKey,
     IdempotencyKeyReused,
@@ -71,8 +73,11 @@ pub(super) enum Problem {
     /// Which rule of HTTP/1.1 it breaks.
     RequestMalformed(Malformed),
     RequesterCannotDecide,
+    RevisionPruned,
     SamePerson,
     Stopping,
+    /// Where it is.
+    StoreDamaged(String),
     StoreFailed,
     StoreFull,
     TierHasNoTenant,
@@ -165,6 +170,7 @@ impl Problem {
             Self::ExpiryPast => (StatusCode::UNPROCESSABLE_ENTITY, "expiry_past"),
             Self::HostNotAllowed => (StatusCode::MISDIRECTED_REQUEST, "host_not_allowed"),
             Self::HostUnclear => (StatusCode::BAD_REQUEST, "host_unclear"),
+            Self::IdReserved => (StatusCode::UNPROCESSABLE_ENTITY, "id_reserved"),
             Self::IdTaken => (StatusCode::CONFLICT, "id_taken"),
             Self::IdempotencyKey => (StatusCode::BAD_REQUEST, "idempotency_key"),
             Self::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
@@ -193,8 +199,10 @@ impl Problem {
             Self::ReceiptsOff => (StatusCode::SERVICE_UNAVAILABLE, "receipts_off"),
             Self::RequestMalformed(Malformed(refused)) => (status(*refused), "request_malformed"),
             Self::RequesterCannotDecide => (StatusCode::FORBIDDEN, "requester_cannot_decide"),
+            Self::RevisionPruned => (StatusCode::GONE, "revision_pruned"),
             Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            Self::StoreDamaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store_damaged"),
             Self::StoreFailed => (StatusCode::SERVICE_UNAVAILABLE, "store_failed"),
             Self::StoreFull => (StatusCode::INSUFFICIENT_STORAGE, "store_full"),
             Self::TierHasNoTenant => (StatusCode::UNPROCESSABLE_ENTITY, "tier_has_no_tenant"),
@@ -250,6 +258,9 @@ impl Problem {
             Self::ExpiryPast => "`expires_at` is not in the future; to end a key now, revoke it",
             Self::HostNotAllowed => "this server does not answer to the name in the `Host` field",
             Self::HostUnclear => "the request's target names another host than its `Host` field",
+            Self::IdReserved => {
+                "an id must not begin with `jwt:` or `spiffe:`, which callers without a key have, and not be `host`, which is whoever works on the host itself"
+            }
             Self::IdTaken => "there is or was a key or an agent of that id; ids are never used again",
             Self::IdempotencyKey => "`Idempotency-Key` must be sent once, with 1 to 255 visible characters",
             Self::IdempotencyKeyReused => "another request had the same `Idempotency-Key`; use a new one",
@@ -265,7 +276,7 @@ impl Problem {
             }
             Self::MethodNotAllowed => "the method is not allowed here",
             Self::NameUnexpected => {
-                "a name must have 1 to 256 bytes and no control characters, and can be neither `.` nor `..`"
+                "a name must have 1 to 256 bytes, an id 1 to 128, without control characters and those that do not show or that turn the direction of others, and can be neither `.` nor `..`"
             }
             Self::NoPolicy => "the organisation has no policy yet; put one with `PUT /v1/policy`",
             Self::NoncesUnavailable => {
@@ -283,8 +294,14 @@ impl Problem {
             Self::ReceiptsOff => "this control plane has no keys for receipts: set `control_plane.receipts`",
             Self::RequestMalformed(_) => "the request is not well-formed HTTP/1.1; `reason` says why",
             Self::RequesterCannotDecide => "who asked for an approval can never decide it",
+            Self::RevisionPruned => {
+                "this revision is not kept any more; `/v1/policy/revisions` lists those that are, `control_plane.history` says how many"
+            }
             Self::SamePerson => "the second yes must come from a different person than the first",
             Self::Stopping => "the control plane is stopping",
+            Self::StoreDamaged(_) => {
+                "the store holds what cannot be read, and trying again does not help: `errors` says where; restore the store from a backup"
+            }
             Self::StoreFailed => "the store does not answer; try again",
             Self::StoreFull => "the store's disk is full: nothing was written; reading goes on",
             Self::TierHasNoTenant => "a management key has no tenant, and only a standard key may name one",
@@ -324,6 +341,7 @@ impl IntoResponse for Problem {
             }
             Self::NotAllowed(verdict) => document.verdict = verdict,
             Self::PolicyRefused(mistakes) => document.errors = mistakes,
+            Self::StoreDamaged(place) => document.errors = vec![place],
             _ => {}
         }
         let mut response = (status, Json(document)).into_response();
@@ -351,16 +369,33 @@ impl From<Refused> for Problem {
     }
 }
 
+impl From<NameError> for Problem {
+    fn from(error: NameError) -> Self {
+        match error {
+            NameError::Length { .. } | NameError::Control | NameError::Hidden | NameError::Dots => {
+                Self::NameUnexpected
+            }
+            NameError::Reserved | NameError::Host => Self::IdReserved,
+        }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "a request failed at the store");
+        if !matches!(error, StoreError::Pruned) {
+            tracing::error!(%error, "a request failed at the store");
+        }
         match error {
+            StoreError::Pruned => Self::RevisionPruned,
+            StoreError::Damaged { table, what } => Self::StoreDamaged(format!("table `{table}`: {what}")),
+            StoreError::Unreadable(what) => Self::StoreDamaged(format!("unreadable {what}")),
+            StoreError::Corrupt(_) => Self::StoreDamaged("the database says that it is damaged".to_owned()),
             StoreError::Full(_) => Self::StoreFull,
             StoreError::Database(_)
             | StoreError::Migration(_)
             | StoreError::Newer(_)
             | StoreError::File(_)
-            | StoreError::Unreadable(_)
+            | StoreError::Stopped
             | StoreError::Conflict => Self::StoreFailed,
         }
     }

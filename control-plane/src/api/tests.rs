@@ -4,10 +4,12 @@ mod activity;
 mod catalogue;
 mod checks;
 mod client;
+mod damage;
 mod drafts;
 mod edge;
 mod edits;
 mod executions;
+mod history;
 mod keys;
 mod mint;
 mod openapi;
@@ -17,6 +19,7 @@ mod pieces;
 mod policy;
 mod receipts;
 mod replay;
+mod slow;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -32,7 +35,7 @@ use tokio::task::JoinHandle;
 use crate::api::Patience;
 use crate::fixture::{self, Database, ORG, approver, on_both, person, request};
 use crate::store::{HolderKind, Store, Tier};
-use crate::{ApprovalRules, ApprovalsFailed, ControlPlane, NewPerson, People, Session, Settings};
+use crate::{ApprovalRules, ApprovalsFailed, ControlPlane, History, NewPerson, People, Session, Settings};
 use client::{Answer, raw, send};
 
 /// A running control plane with some people, and the proxy's end of its link.
@@ -127,6 +130,7 @@ fn settings(database: &Database) -> Settings {
         hosts: Vec::new(),
         receipts: None,
         redis: None,
+        history: History { revisions_max: 1000, revision_bytes_max: 1 << 30, activity_days: 400 },
     }
 }
 

@@ -122,13 +122,13 @@ fn replay_until(end: Instant, old: &Snapshot, new: &Snapshot, recorded: Vec<Reco
 
 impl Recorded {
     fn checked(kept: KeptActivity) -> Result<Self, StoreError> {
-        let unreadable = || StoreError::Unreadable("record");
-        let details: Details = serde_json::from_str(kept.details.as_deref().ok_or_else(unreadable)?)
-            .map_err(|_| unreadable())?;
+        let damaged = || StoreError::damaged("activity", "details");
+        let details: Details =
+            serde_json::from_str(kept.details.as_deref().ok_or_else(damaged)?).map_err(|_| damaged())?;
         let kind = match kept.actor_kind.as_str() {
             "agent" => CallerKind::Agent,
             "standard" => CallerKind::Standard,
-            _ => return Err(unreadable()),
+            _ => return Err(damaged()),
         };
         Ok(Self {
             at: kept.at,

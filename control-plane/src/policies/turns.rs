@@ -75,7 +75,7 @@ impl Turns {
     async fn begin(&self, lane: &Lane, first: First, since: Instant) -> Result<Turn, StoreError> {
         let permit = Arc::clone(&lane.permits).acquire_owned().await;
         self.metrics.policy_waited(since.elapsed());
-        let permit = permit.map_err(|_| StoreError::Unreadable("policy"))?;
+        let permit = permit.map_err(|_| StoreError::Stopped)?;
         Ok(Turn { _first: first, _permit: permit })
     }
 }

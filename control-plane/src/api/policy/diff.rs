@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::recorded::RecordedDocument;
 use super::{PolicyText, Turn, pieces};
 use crate::api::body::read_whole;
+use crate::api::session::still_reads;
 use crate::api::write::ReadBody;
 use crate::api::{Api, Problem};
 use crate::policies::Difference;
@@ -66,7 +67,7 @@ pub(in crate::api) struct DiffDocument {
     responses((status = 200, description = "What would change.", body = DiffDocument)))]
 pub(in crate::api) async fn diff(
     State(api): State<Api>,
-    Turn { reader, permit }: Turn,
+    Turn { permit }: Turn,
     query: Result<Query<DiffQuery>, QueryRejection>,
     request: Request,
 ) -> Result<Json<DiffDocument>, Problem> {
@@ -77,6 +78,7 @@ pub(in crate::api) async fn diff(
     }
     let (head, body) = request.into_parts();
     let bytes = read_whole(body, PolicyText::BYTES_MAX).await?;
+    let reader = still_reads(&head.headers, &api).await?;
     let candidate = PolicyText::read(&head.headers, &bytes)?;
     let old = match query.against {
         Some(_) => pieces(&api, &reader.org, query.against).await?,

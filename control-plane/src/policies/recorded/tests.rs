@@ -41,6 +41,6 @@ fn a_record_that_cannot_be_read_is_no_call() {
         KeptActivity { details: None, ..kept() },
         KeptActivity { details: Some(r#"{"backend":"payments"}"#.to_owned()), ..kept() },
     ] {
-        assert!(matches!(Recorded::checked(bad), Err(StoreError::Unreadable("record"))));
+        assert!(matches!(Recorded::checked(bad), Err(StoreError::Damaged { table: "activity", .. })));
     }
 }
