@@ -3,6 +3,7 @@
 mod cases;
 mod diff;
 mod push;
+mod recorded;
 mod remote;
 
 use std::fmt::Display;

@@ -18,6 +18,7 @@ mod paging;
 mod pieces;
 mod policy;
 mod receipts;
+mod replay;
 mod slow;
 
 use std::net::SocketAddr;
