@@ -15,6 +15,7 @@ mod backends;
 mod batches;
 mod bypass;
 mod checks;
+mod command_line;
 mod commands;
 mod conformance;
 mod connections;

@@ -62,6 +62,20 @@ impl ControlPlane {
         output
     }
 
+    /// Runs a command of a shell in its folder, where `oakgate` is the program and asks this control plane, or what is
+    /// before it at that URL, as the organisation's first management key: exit status, standard output, standard error.
+    pub(crate) fn shell(&self, url: &str, command: &str) -> (i32, String, String) {
+        let program = PathBuf::from(oakgate_command().get_program());
+        let folders = [program.parent().unwrap().to_owned(), "/usr/bin".into(), "/bin".into()];
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", command]).current_dir(self.folder.path()).stdin(Stdio::null());
+        shell.env_clear().env("PATH", std::env::join_paths(folders).unwrap());
+        shell.env("OAKGATE_URL", url).env("OAKGATE_KEY_FILE", "key").env("OAKGATE_SESSION_FILE", "session");
+        let output = shell.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
     /// Runs a command in a terminal.
     pub(crate) fn in_terminal(&self, columns: u16, arguments: &[&str]) -> Terminal {
         let mut command = Command::new(tools().join("py2/bin/python"));
