@@ -3,6 +3,8 @@
 
 mod operations;
 
+use std::io::{ErrorKind, Read};
+use std::net::TcpListener;
 use std::path::PathBuf;
 
 use crate::harness::{ControlPlane, oakgate, replay, repository};
@@ -56,6 +58,30 @@ fn approvals_and_activity() {
 #[test]
 fn wrong_use() {
     session("wrong-use");
+}
+
+#[test]
+fn a_receipt_is_sent_once_even_if_the_connection_breaks() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let read = stream.read(&mut [0; 64]).unwrap();
+        assert!(read > 0);
+        drop(stream);
+        listener
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    std::fs::write(&key, "oak_live_x\n").unwrap();
+    let redeem = ["receipt", "redeem", "--backend", "files", "--url", &url, "--key-file"];
+    let (status, output, errors) =
+        oakgate(&[&redeem[..], &[key.to_str().unwrap()]].concat(), "a.receipt.of-it");
+    assert_eq!((status, output.as_str()), (70, ""), "{errors}");
+    assert!(errors.contains("nobody knows whether the receipt was redeemed"), "{errors}");
+    let listener = server.join().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "it was sent again");
 }
 
 #[test]
