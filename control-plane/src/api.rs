@@ -50,7 +50,7 @@ use hosts::Hosts;
 use pieces::{categories, rules, tools};
 use problem::Problem;
 
-pub(crate) use serve::serve;
+pub(crate) use serve::{Patience, serve};
 
 /// What requests need.
 #[derive(Clone, Debug)]

@@ -35,7 +35,7 @@ pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Se
 pub use receipts::{ReceiptKeysError, Receipts};
 pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
 
-use api::{Api, Services};
+use api::{Api, Patience, Services};
 use approvals::Approvals;
 use link::Link;
 use metrics::Metrics;
@@ -65,6 +65,7 @@ pub struct ControlPlane {
     metrics: Metrics,
     nonces: SharedNonces,
     settings: Settings,
+    patience: Patience,
 }
 
 /// Why a control plane could not start.
@@ -97,7 +98,7 @@ impl ControlPlane {
         let store = Store::open(&settings.store).await?;
         // It starts without its Redis too; then it is not ready, which the log says.
         let _not_ready = nonces.answer().await;
-        Ok(Self { store, metrics, nonces, settings })
+        Ok(Self { store, metrics, nonces, settings, patience: Patience::default() })
     }
 
     /// The people who may decide.
@@ -138,7 +139,7 @@ impl ControlPlane {
                 result = &mut task => ended = Some(result),
             }
         };
-        api::serve(listener, api, stop).await;
+        api::serve(listener, api, self.patience, stop).await;
         let ended = match ended {
             Some(result) => result,
             None => task.await,

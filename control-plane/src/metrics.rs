@@ -1,5 +1,7 @@
 //! What a control plane counts.
 
+use std::time::Duration;
+
 use policy::UnixMillis;
 use policy::approval::State;
 use policy_sync::Refusal;
@@ -29,6 +31,7 @@ pub(crate) struct Metrics {
     activity_failures: IntCounter,
     policies_compiled: IntCounter,
     policies_refused: IntCounter,
+    policy_turn_seconds: Histogram,
     unauthenticated: IntCounter,
     limits_reached: IntCounterVec,
     holders: IntGaugeVec,
@@ -93,13 +96,18 @@ impl Metrics {
                 "oakgate_policies_refused_total",
                 "Changes of a policy that were refused for mistakes in it.",
             )?,
+            policy_turn_seconds: new.histogram(
+                "oakgate_policy_turn_seconds",
+                "How long a policy waited for its turn to be compiled or compared.",
+                &[0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0],
+            )?,
             unauthenticated: new.counter(
                 "oakgate_api_unauthenticated_total",
                 "Requests to the API that came with no good credential.",
             )?,
             limits_reached: new.counters(
                 "oakgate_api_limits_reached_total",
-                "Times that an organisation had as many as it may.",
+                "Times that a limit of the API was reached.",
                 "limit",
             )?,
             holders: new.gauges("oakgate_holders", "Holders whose keys are good, by tier.", "tier")?,
@@ -188,6 +196,11 @@ impl Metrics {
         self.policies_compiled.inc();
     }
 
+    /// A policy waited for its turn.
+    pub(crate) fn policy_waited(&self, waited: Duration) {
+        self.policy_turn_seconds.observe(waited.as_secs_f64());
+    }
+
     pub(crate) fn policy_refused(&self) {
         self.policies_refused.inc();
     }
@@ -197,7 +210,12 @@ impl Metrics {
         self.unauthenticated.inc();
     }
 
-    /// An organisation has as many of something as it may.
+    /// Counts limits that are reached, by their names.
+    pub(crate) const fn limits_reached(&self) -> &IntCounterVec {
+        &self.limits_reached
+    }
+
+    /// A limit is reached.
     pub(crate) fn limit_reached(&self, limit: &str) {
         self.limits_reached.with_label_values(&[limit]).inc();
     }

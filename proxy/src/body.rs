@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use edge::refused_by;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http_body::{Frame, SizeHint};
@@ -15,7 +16,6 @@ use hyper::body::Incoming;
 use protocol::http1::FramingRefused;
 
 use crate::events::Events;
-use crate::framing::refused_by;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::state::{Room, Shared};

@@ -11,15 +11,10 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::moment::Moment;
+use super::paging::{page, read_limit};
 use super::session::Reader;
 use super::{Api, Problem};
 use crate::store::{ActivityFilter, KeptActivity, StoreError};
-
-/// Records on a page, unless asked for otherwise.
-const PAGE_DEFAULT: u32 = 50;
-
-/// Most records on a page.
-const PAGE_MAX: u32 = 200;
 
 /// Longest value of a filter.
 const FILTER_BYTES_MAX: usize = 2048;
@@ -107,10 +102,15 @@ pub(super) async fn list(
     query: Result<Query<ActivityQuery>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let filter = query.filter(actor.org).ok_or(Problem::QueryUnexpected)?;
-    let page = api.store.activity_page(&filter).await?;
-    let items = page.items.into_iter().map(ActivityDocument::read).collect::<Result<_, _>>()?;
-    let next_cursor = page.next.map(|id| URL_SAFE_NO_PAD.encode(id.as_bytes()));
+    let limit = read_limit(query.limit)?;
+    let filter = query.filter(actor.org, limit).ok_or(Problem::QueryUnexpected)?;
+    let read = api.store.activity_page(&filter).await?;
+    let records = read.items.into_iter().map(ActivityDocument::read).collect::<Result<_, _>>()?;
+    let (items, end) = page(records, limit, &api.metrics, |record| record.id.clone(), |record| record);
+    let end = end.map(|id| Uuid::parse_str(&id)).transpose().map_err(|_| StoreError::Unreadable("id"))?;
+    // It may be the end of those that could be looked at.
+    let next = end.or(read.next);
+    let next_cursor = next.map(|id| URL_SAFE_NO_PAD.encode(id.as_bytes()));
     Ok(Json(Page { items, next_cursor }))
 }
 
@@ -130,8 +130,7 @@ pub(super) async fn show(
 
 impl ActivityQuery {
     /// `None`: a parameter has a wrong form.
-    fn filter(self, org: String) -> Option<ActivityFilter> {
-        let limit = self.limit.unwrap_or(PAGE_DEFAULT);
+    fn filter(self, org: String, limit: u32) -> Option<ActivityFilter> {
         let (action, action_kind) = match self.action.as_deref().map(read_action) {
             None => (None, None),
             Some(action) => action?,
@@ -142,7 +141,7 @@ impl ActivityQuery {
         };
         let texts = [&self.actor, &self.object, &self.tenant];
         let is_good = |text: &&String| text.len() <= FILTER_BYTES_MAX && !text.contains('\0');
-        if !(1..=PAGE_MAX).contains(&limit) || !texts.into_iter().flatten().all(|text| is_good(&text)) {
+        if !texts.into_iter().flatten().all(|text| is_good(&text)) {
             return None;
         }
         Some(ActivityFilter {

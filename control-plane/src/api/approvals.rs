@@ -10,17 +10,12 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::StrictJson;
+use super::paging::{page, read_limit};
 use super::representation::{ApprovalDocument, Page};
 use super::serve::Peer;
 use super::session::{SignedIn, still_signed_in};
 use super::{Api, Problem};
-use crate::store::{Answer, Filter, NewDecision, Position};
-
-/// Approvals on a page, unless asked for otherwise.
-const PAGE_DEFAULT: u32 = 50;
-
-/// Most approvals on a page.
-const PAGE_MAX: u32 = 200;
+use crate::store::{Answer, Approval, Filter, NewDecision, Position};
 
 /// Longest note.
 const NOTE_BYTES_MAX: usize = 1000;
@@ -77,10 +72,7 @@ pub(super) async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let limit = query.limit.unwrap_or(PAGE_DEFAULT);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(Problem::QueryUnexpected);
-    }
+    let limit = read_limit(query.limit)?;
     let before = match query.cursor {
         Some(cursor) => Some(read_cursor(&cursor).ok_or(Problem::QueryUnexpected)?),
         None => None,
@@ -88,9 +80,9 @@ pub(super) async fn list(
     let state = query.state.map(StateName::as_str);
     let filter = Filter { org: person.org, state, before, limit };
     let approvals = api.store.approvals(&filter).await?;
-    let is_full = u32::try_from(approvals.len()).is_ok_and(|count| count == limit);
-    let next_cursor = approvals.last().filter(|_| is_full).map(|last| write_cursor(&last.position()));
-    Ok(Json(Page { items: approvals.into_iter().map(ApprovalDocument::from).collect(), next_cursor }))
+    let cursor = |last: &Approval| write_cursor(&last.position());
+    let (items, next_cursor) = page(approvals, limit, &api.metrics, cursor, ApprovalDocument::from);
+    Ok(Json(Page { items, next_cursor }))
 }
 
 /// One approval, with the decisions on it.

@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::moment::Moment;
-use super::paging::{PageQuery, location};
+use super::paging::{PageQuery, location, page, write_cursor};
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, check_match, etag};
 use super::{Api, Problem};
@@ -62,10 +62,11 @@ async fn list(
     Extension(kind): Extension<EntryKind>,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
-    let page = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
-    let entries = api.store.entries(&actor.org, kind, &page.after, page.limit).await?;
-    let next_cursor = page.next_cursor(entries.len(), entries.last().map(|last| last.name.as_str()));
-    Ok(Json(Page { items: entries.into_iter().map(EntryDocument::from).collect(), next_cursor }))
+    let asked = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
+    let entries = api.store.entries(&actor.org, kind, &asked.after, asked.limit).await?;
+    let cursor = |last: &Entry| write_cursor(&last.name);
+    let (items, next_cursor) = page(entries, asked.limit, &api.metrics, cursor, EntryDocument::from);
+    Ok(Json(Page { items, next_cursor }))
 }
 
 /// One entry.

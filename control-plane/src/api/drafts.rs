@@ -15,16 +15,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use self::representation::{DraftDocument, DraftPage};
 use super::name::Name;
+use super::paging::{page, read_limit};
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, check_match, etag};
 use super::{Api, Problem};
 use crate::store::{Draft, DraftFilter, DraftPosition, DraftState, Edit, Record};
-
-/// Drafts on a page, unless asked for otherwise.
-const PAGE_DEFAULT: u32 = 50;
-
-/// Most drafts on a page.
-const PAGE_MAX: u32 = 200;
 
 /// What may be asked of the list.
 #[derive(Deserialize, IntoParams)]
@@ -59,8 +54,8 @@ pub(super) async fn list(
     query: Result<Query<DraftQuery>, QueryRejection>,
 ) -> Result<Json<DraftPage>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let limit = query.limit.unwrap_or(PAGE_DEFAULT);
-    if !(1..=PAGE_MAX).contains(&limit) || query.backend.as_ref().is_some_and(|name| name.contains('\0')) {
+    let limit = read_limit(query.limit)?;
+    if query.backend.as_ref().is_some_and(|name| name.contains('\0')) {
         return Err(Problem::QueryUnexpected);
     }
     let before = match query.cursor {
@@ -74,9 +69,9 @@ pub(super) async fn list(
     };
     let filter = DraftFilter { org: actor.org, state, backend: query.backend, before, limit };
     let drafts = api.store.drafts(&filter).await?;
-    let is_full = u32::try_from(drafts.len()).is_ok_and(|count| count == limit);
-    let next_cursor = drafts.last().filter(|_| is_full).map(|last| write_cursor(&last.position()));
-    Ok(Json(DraftPage { items: drafts.into_iter().map(DraftDocument::from).collect(), next_cursor }))
+    let cursor = |last: &Draft| write_cursor(&last.position());
+    let (items, next_cursor) = page(drafts, limit, &api.metrics, cursor, DraftDocument::from);
+    Ok(Json(DraftPage { items, next_cursor }))
 }
 
 /// One draft.

@@ -14,16 +14,11 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::name::Name;
+use super::paging::{page, read_limit};
 use super::session::Reader;
 use super::write::{Done, Run};
 use super::{Api, Problem};
 use crate::store::{Execution, ExecutionFilter, Outcome, Record, Report, Tier};
-
-/// Executions on a page, unless asked for otherwise.
-const PAGE_DEFAULT: u32 = 50;
-
-/// Most executions on a page.
-const PAGE_MAX: u32 = 200;
 
 /// Longest note.
 const NOTE_BYTES_MAX: usize = 1000;
@@ -179,10 +174,7 @@ pub(super) async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let limit = query.limit.unwrap_or(PAGE_DEFAULT);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(Problem::QueryUnexpected);
-    }
+    let limit = read_limit(query.limit)?;
     let before = match query.cursor {
         Some(cursor) => Some(read_cursor(&cursor).ok_or(Problem::QueryUnexpected)?),
         None => None,
@@ -191,9 +183,8 @@ pub(super) async fn list(
     let tool = query.tool.map(String::from);
     let filter = ExecutionFilter { org: actor.org, tool, outcome, before, limit };
     let executions = api.store.executions(&filter).await?;
-    let is_full = u32::try_from(executions.len()).is_ok_and(|count| count == limit);
-    let next_cursor = executions.last().filter(|_| is_full).map(write_cursor);
-    Ok(Json(Page { items: executions.into_iter().map(ExecutionDocument::from).collect(), next_cursor }))
+    let (items, next_cursor) = page(executions, limit, &api.metrics, write_cursor, ExecutionDocument::from);
+    Ok(Json(Page { items, next_cursor }))
 }
 
 impl From<OutcomeName> for Outcome {

@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use self::document::{HolderDocument, NewAgent, NewKey, Page, Patch, Rotate, WithKey};
 use super::moment::Moment;
-use super::paging::{PageQuery, location};
+use super::paging::{PageQuery, location, page, write_cursor};
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, Write, check_match, etag};
 use super::{Api, Problem};
@@ -52,12 +52,12 @@ async fn list(
     Extension(kind): Extension<HolderKind>,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
-    let page = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
-    let holders = api.store.credentials(&actor.org, kind, &page.after, page.limit).await?;
-    let last = holders.last().map(|last| last.holder.id.as_str());
-    let next_cursor = page.next_cursor(holders.len(), last);
+    let asked = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
+    let holders = api.store.credentials(&actor.org, kind, &asked.after, asked.limit).await?;
     let now = clock::now();
-    let items = holders.into_iter().map(|holder| HolderDocument::of(holder, now)).collect();
+    let cursor = |last: &Credential| write_cursor(&last.holder.id);
+    let document = |holder| HolderDocument::of(holder, now);
+    let (items, next_cursor) = page(holders, asked.limit, &api.metrics, cursor, document);
     Ok(Json(Page { items, next_cursor }))
 }
 

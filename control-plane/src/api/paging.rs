@@ -1,17 +1,23 @@
-//! Lists that are read page by page, in the order of their names.
+//! Lists that are read page by page: how long a page is, and where the next one begins.
+
+use std::io::{self, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::Problem;
+use crate::metrics::Metrics;
 
 /// Items on a page, unless asked for otherwise.
 const PAGE_DEFAULT: u32 = 50;
 
 /// Most items on a page.
 const PAGE_MAX: u32 = 200;
+
+/// Bytes of the items on a page. With the one that goes beyond, it ends.
+const PAGE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Which page is asked for.
 #[derive(Deserialize, IntoParams)]
@@ -39,22 +45,85 @@ impl PageQuery {
 
 impl PageOf {
     pub(super) fn read(cursor: Option<&str>, limit: Option<u32>) -> Result<Self, Problem> {
-        let limit = limit.unwrap_or(PAGE_DEFAULT);
-        if !(1..=PAGE_MAX).contains(&limit) {
-            return Err(Problem::QueryUnexpected);
-        }
+        let limit = read_limit(limit)?;
         let after = match cursor {
             None => String::new(),
             Some(cursor) => read_cursor(cursor).ok_or(Problem::QueryUnexpected)?,
         };
         Ok(Self { after, limit })
     }
+}
 
-    /// What asks for the page after one that ends with `last`, if that page is full.
-    pub(super) fn next_cursor(&self, count: usize, last: Option<&str>) -> Option<String> {
-        let is_full = u32::try_from(count).is_ok_and(|count| count == self.limit);
-        last.filter(|_| is_full).map(write_cursor)
+/// Items of a page that is being filled.
+pub(super) struct Filling<T> {
+    items: Vec<T>,
+    limit: u32,
+    bytes: usize,
+}
+
+impl<T: Serialize> Filling<T> {
+    pub(super) const fn new(limit: u32) -> Self {
+        Self { items: Vec::new(), limit, bytes: 0 }
     }
+
+    /// Adds the next item; true if it is the last one for which there is room.
+    pub(super) fn add(&mut self, item: T, metrics: &Metrics) -> bool {
+        self.bytes = self.bytes.saturating_add(bytes(&item));
+        self.items.push(item);
+        let has_all = u32::try_from(self.items.len()).is_ok_and(|count| count >= self.limit);
+        if !has_all && self.bytes >= PAGE_BYTES_MAX {
+            metrics.limit_reached("page_bytes");
+        }
+        has_all || self.bytes >= PAGE_BYTES_MAX
+    }
+
+    pub(super) fn items(self) -> Vec<T> {
+        self.items
+    }
+}
+
+/// A page of what was read, `limit` rows at most, and what asks for the next page if there may be one: `cursor` of the
+/// row that it ends with.
+pub(super) fn page<R, T: Serialize>(
+    rows: Vec<R>,
+    limit: u32,
+    metrics: &Metrics,
+    cursor: impl Fn(&R) -> String,
+    document: impl Fn(R) -> T,
+) -> (Vec<T>, Option<String>) {
+    let mut filling = Filling::new(limit);
+    for row in rows {
+        let end = cursor(&row);
+        if filling.add(document(row), metrics) {
+            return (filling.items(), Some(end));
+        }
+    }
+    (filling.items(), None)
+}
+
+/// How many items are asked for.
+pub(super) fn read_limit(limit: Option<u32>) -> Result<u32, Problem> {
+    let limit = limit.unwrap_or(PAGE_DEFAULT);
+    if (1..=PAGE_MAX).contains(&limit) { Ok(limit) } else { Err(Problem::QueryUnexpected) }
+}
+
+/// The length of an item as JSON.
+fn bytes(item: &impl Serialize) -> usize {
+    struct Count(usize);
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // What is no JSON is not answered anyway.
+    let _ = serde_json::to_writer(&mut count, item);
+    count.0
 }
 
 /// What asks for the page after one that ends there.

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::body::{check_content_type, read_json};
-use super::paging::{PageOf, write_cursor};
+use super::paging::{Filling, PageOf, write_cursor};
 use super::policy::is_known;
 use super::revise::{expected, revise};
 use super::write::{Done, ReadBody, Write, etag};
@@ -33,7 +33,7 @@ const PIECE_BYTES_MAX: usize = 512 * 1024;
 const SCANNED_MAX: u32 = 10_000;
 
 /// Pieces that are read at once.
-const BATCH: u32 = 500;
+const BATCH: u32 = 200;
 
 /// A piece as somebody wants it: a JSON object, whose fields are left to the policy.
 pub(super) struct PieceBody(String);
@@ -87,7 +87,7 @@ pub(super) fn name(path: Result<Path<String>, PathRejection>) -> Result<String, 
 }
 
 /// A page of pieces, of the revision that was in force when the first page was asked for.
-pub(super) async fn list<D: DeserializeOwned>(
+pub(super) async fn list<D: DeserializeOwned + Serialize>(
     api: &Api,
     asked: Asked<'_>,
     is_wanted: impl Fn(&D) -> bool,
@@ -96,7 +96,7 @@ pub(super) async fn list<D: DeserializeOwned>(
         "" => (api.store.newest_revision(asked.org).await?, None),
         after => place(after)?,
     };
-    let mut items = Vec::new();
+    let mut filling = Filling::new(asked.page.limit);
     let mut scanned = 0_u32;
     loop {
         let pieces = api.store.pieces_after(asked.org, asked.kind, (revision, position), BATCH).await?;
@@ -104,14 +104,15 @@ pub(super) async fn list<D: DeserializeOwned>(
         for piece in pieces {
             position = Some(piece.position);
             scanned = scanned.saturating_add(1);
-            items.extend(Some(document::<D>(&piece)?).filter(&is_wanted));
-            let is_full = u32::try_from(items.len()).is_ok_and(|count| count >= asked.page.limit);
+            let document = document::<D>(&piece)?;
+            let is_full = is_wanted(&document) && filling.add(document, &api.metrics);
             if is_full || scanned >= SCANNED_MAX {
-                return Ok((items, Some(write_cursor(&format!("{revision}.{}", piece.position)))));
+                let end = write_cursor(&format!("{revision}.{}", piece.position));
+                return Ok((filling.items(), Some(end)));
             }
         }
         if is_last {
-            return Ok((items, None));
+            return Ok((filling.items(), None));
         }
     }
 }

@@ -11,8 +11,8 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use edge::Place;
 use serde::{Deserialize, Serialize};
-use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::is_of_type;
@@ -53,10 +53,10 @@ pub(super) struct WrittenDocument {
     rules: usize,
 }
 
-/// Leave to have a whole document in memory, for who may read the policy.
+/// Leave to send a whole document here, for who may read the policy.
 pub(super) struct Turn {
     reader: Actor,
-    permit: OwnedSemaphorePermit,
+    permit: Place,
 }
 
 impl FromRequestParts<Api> for Turn {
@@ -64,7 +64,8 @@ impl FromRequestParts<Api> for Turn {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let Reader(reader) = Reader::from_request_parts(parts, api).await?;
-        Ok(Self { reader, permit: api.policies.document_permit().await? })
+        let permit = api.policies.receive(&reader.org)?;
+        Ok(Self { reader, permit })
     }
 }
 
@@ -98,16 +99,23 @@ pub(super) struct ReasonQuery {
         (status = 304, description = "It is what `If-None-Match` names.")))]
 pub(super) async fn show(
     State(api): State<Api>,
-    Turn { reader, permit }: Turn,
+    Reader(reader): Reader,
     query: Result<Query<RevisionQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let pieces = pieces(&api, &reader.org, query.revision).await?;
-    let tag = etag(pieces.revision);
+    let newest = api.store.newest_revision(&reader.org).await?;
+    let revision = query.revision.unwrap_or(newest);
+    if !(1..=newest).contains(&revision) {
+        return Err(Problem::NotFound);
+    }
+    let tag = etag(revision);
     if is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
     }
+    let place = api.policies.send(&reader.org)?;
+    let permit = api.policies.writing_permit().await?;
+    let pieces = pieces(&api, &reader.org, Some(revision)).await?;
     let (media_type, text) = if wants_yaml(&headers) {
         ("application/yaml", policies::yaml(&reader.org, pieces.bodies())?)
     } else {
@@ -118,8 +126,7 @@ pub(super) async fn show(
     if text.len() <= SMALL_BYTES {
         return Ok((fields, text).into_response());
     }
-    let permit = api.policies.sending_permit().await?;
-    let body = Bytes::from_owner(Sending { text, _permit: permit });
+    let body = Bytes::from_owner(Sending { text, _place: place });
     Ok((fields, Body::from(body)).into_response())
 }
 
@@ -205,7 +212,7 @@ fn new_pieces(parts: ::policy::document::Parts) -> Vec<NewPiece> {
 /// A large document that is being sent.
 struct Sending {
     text: String,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl AsRef<[u8]> for Sending {

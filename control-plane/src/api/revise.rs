@@ -2,11 +2,10 @@
 
 use axum::response::Response;
 use serde_json::Map;
-use tokio::sync::OwnedMutexGuard;
 
 use super::write::{Done, Write, etag};
 use super::{Api, Problem};
-use crate::policies::{Expected, PolicyChange, Proposal, Wanted};
+use crate::policies::{Expected, First, PolicyChange, Proposal, Wanted};
 use crate::store::{Edit, Record, Why};
 
 /// How often a change is tried on a policy that others change at the same time.
@@ -18,7 +17,7 @@ pub(super) struct Revised {
     pub(super) revision: u64,
     pub(super) proposal: Proposal,
     /// Others on this control plane wait until this one has ended.
-    _guard: OwnedMutexGuard<()>,
+    _guard: First,
 }
 
 impl Revised {

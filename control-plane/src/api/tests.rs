@@ -5,6 +5,7 @@ mod catalogue;
 mod checks;
 mod client;
 mod drafts;
+mod edge;
 mod edits;
 mod executions;
 mod keys;
@@ -17,6 +18,7 @@ mod policy;
 mod receipts;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ::policy::approval::Approver;
 use policy_sync::{ControlMessage, FromControl, HoldId, Outcome, ProxyMessage, ToControl, link};
@@ -26,6 +28,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::api::Patience;
 use crate::fixture::{self, Database, ORG, approver, on_both, person, request};
 use crate::store::{HolderKind, Store, Tier};
 use crate::{ApprovalRules, ApprovalsFailed, ControlPlane, NewPerson, People, Session, Settings};
@@ -49,7 +52,19 @@ impl Running {
     }
 
     async fn with(settings: Settings, approvers: &[Approver]) -> Self {
-        let control_plane = ControlPlane::open(settings).await.unwrap();
+        Self::of(ControlPlane::open(settings).await.unwrap(), approvers).await
+    }
+
+    /// With clients whose time is short.
+    async fn impatient(database: &Database) -> Self {
+        let mut control_plane = ControlPlane::open(settings(database)).await.unwrap();
+        let (short, long) = (Duration::from_secs(1), Duration::from_secs(60));
+        control_plane.patience =
+            Patience { header: long, keep_alive: long, body: short, request: long, write: short };
+        Self::of(control_plane, &[]).await
+    }
+
+    async fn of(control_plane: ControlPlane, approvers: &[Approver]) -> Self {
         let mut sessions = Vec::new();
         let people = control_plane.people();
         let store = control_plane.store.clone();
@@ -347,6 +362,8 @@ fn requests_that_are_not_for_this_server_are_refused() {
             ("X: y", 421),
             ("Host: localhost\r\nHost: evil.example", 421),
             ("Host: localhost\r\nContent-Length: 1\r\nContent-Length: 2", 400),
+            ("Host: localhost\r\nContent-Length: 0\r\nTransfer-Encoding: chunked", 400),
+            ("Host: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 0", 400),
         ] {
             let answer = raw(
                 running.address,

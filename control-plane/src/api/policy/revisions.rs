@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{WrittenDocument, written};
-use crate::api::paging::PageQuery;
+use crate::api::paging::{PageQuery, page, write_cursor};
 use crate::api::revise::{expected, revise};
 use crate::api::session::Reader;
 use crate::api::write::Change;
@@ -64,15 +64,17 @@ pub(in crate::api) async fn list(
     Reader(actor): Reader,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
-    let page = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
-    let before = match page.after.as_str() {
+    let asked = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
+    let before = match asked.after.as_str() {
         "" => None,
         after => Some(after.parse().map_err(|_| Problem::QueryUnexpected)?),
     };
-    let revisions = api.store.revisions(&actor.org, before, page.limit).await?;
-    let last = revisions.last().filter(|last| last.revision > 1).map(|last| last.revision.to_string());
-    let next_cursor = page.next_cursor(revisions.len(), last.as_deref());
-    Ok(Json(Page { items: revisions.into_iter().map(RevisionDocument::from).collect(), next_cursor }))
+    let revisions = api.store.revisions(&actor.org, before, asked.limit).await?;
+    let cursor = |last: &Revision| write_cursor(&last.revision.to_string());
+    let (items, next_cursor) = page(revisions, asked.limit, &api.metrics, cursor, RevisionDocument::from);
+    // There is none before the first.
+    let next_cursor = next_cursor.filter(|_| items.last().is_some_and(|last| last.revision > 1));
+    Ok(Json(Page { items, next_cursor }))
 }
 
 /// Makes a new revision that says what an older one said.
