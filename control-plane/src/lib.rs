@@ -21,6 +21,7 @@ mod receipts;
 mod recorder;
 mod store;
 mod sweep;
+mod tls;
 
 use std::future::Future;
 
@@ -34,6 +35,7 @@ pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError};
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
 pub use receipts::{ReceiptKeysError, Receipts};
 pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
+pub use tls::ServerTls;
 
 use api::{Api, Patience, Services};
 use approvals::Approvals;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub receipts: Option<Receipts>,
     /// Where nonces are shared with other control planes, if they are.
     pub redis: Option<RedisPlace>,
+    /// TLS on the API. Without it, it speaks plain HTTP.
+    pub tls: Option<ServerTls>,
 }
 
 /// A control plane with its store open.
@@ -92,7 +96,10 @@ impl ControlPlane {
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
         let metrics = Metrics::new()?;
         if let Some(receipts) = &settings.receipts {
-            metrics.add(receipts.loads())?;
+            metrics.add(receipts.loads().clone())?;
+        }
+        if let Some(tls) = &settings.tls {
+            tls.register(&metrics)?;
         }
         let nonces = SharedNonces::new(settings.redis.clone());
         let store = Store::open(&settings.store).await?;
@@ -139,7 +146,7 @@ impl ControlPlane {
                 result = &mut task => ended = Some(result),
             }
         };
-        api::serve(listener, api, self.patience, stop).await;
+        api::serve(listener, api, (self.patience, self.settings.tls), stop).await;
         let ended = match ended {
             Some(result) => result,
             None => task.await,

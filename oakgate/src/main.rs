@@ -2,6 +2,7 @@
 
 mod activity;
 mod api;
+mod api_tls;
 mod approvals;
 mod backup;
 mod calls;

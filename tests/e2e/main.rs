@@ -20,6 +20,7 @@ mod commands;
 mod conformance;
 mod connections;
 mod control_plane;
+mod control_plane_tls;
 mod cors;
 mod credentials;
 mod discovery;

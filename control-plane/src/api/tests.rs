@@ -126,6 +126,7 @@ fn settings(database: &Database) -> Settings {
         hosts: Vec::new(),
         receipts: None,
         redis: None,
+        tls: None,
     }
 }
 
