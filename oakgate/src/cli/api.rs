@@ -9,7 +9,7 @@ use jiff::Timestamp;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Control plane")]
 pub(crate) struct ServerOptions {
-    /// Its address; `https://` if it is behind TLS
+    /// Its address; `https://` over TLS
     #[arg(
         long,
         global = true,
