@@ -45,9 +45,8 @@ use crate::people::People;
 use crate::policies::Policies;
 use crate::receipts::Receipts;
 use crate::recorder::Recorder;
-use crate::store::{EntryKind, Store};
+use crate::store::Store;
 use hosts::Hosts;
-use pieces::{categories, rules, tools};
 use problem::Problem;
 
 pub(crate) use serve::{Patience, serve};
@@ -89,40 +88,19 @@ impl Api {
 
     fn router(self) -> Router {
         let (router, document) = OpenApiRouter::with_openapi(description::head())
-            .routes(routes!(operations::healthz))
-            .routes(routes!(operations::readyz))
-            .routes(routes!(operations::metrics))
-            .routes(routes!(approvals::list))
-            .routes(routes!(approvals::show))
-            .routes(routes!(approvals::decide))
-            .routes(routes!(drafts::list))
-            .routes(routes!(drafts::show, drafts::forget))
-            .routes(routes!(drafts::decide::accept))
-            .routes(routes!(drafts::decide::reject))
-            .routes(routes!(checks::check))
-            .routes(routes!(checks::mint))
+            .merge(operations::routes())
+            .merge(approvals::routes())
+            .merge(drafts::routes())
+            .merge(checks::routes())
             .routes(routes!(params::validate))
-            .routes(routes!(activity::list))
-            .routes(routes!(activity::show))
-            .routes(routes!(policy::show, policy::replace))
-            .routes(routes!(policy::settings::show, policy::settings::replace))
-            .routes(routes!(policy::revisions::list))
-            .routes(routes!(policy::revisions::rollback))
-            .routes(routes!(policy::diff::diff))
-            .routes(routes!(tools::list))
-            .routes(routes!(tools::show, tools::put, tools::delete))
-            .routes(routes!(categories::list))
-            .routes(routes!(categories::show, categories::put, categories::delete))
-            .routes(routes!(rules::list))
-            .routes(routes!(rules::show, rules::put, rules::delete))
+            .merge(activity::routes())
+            .merge(policy::routes())
+            .merge(pieces::routes())
             .routes(routes!(redeem::redeem))
-            .routes(routes!(executions::list, executions::log))
+            .merge(executions::routes())
             .routes(routes!(jwks::jwks))
-            .nest("/v1/keys", holders::keys())
-            .nest("/v1/agents", holders::agents())
-            .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))
-            .nest("/v1/resources", catalogue::routes_of(EntryKind::Resource))
-            .nest("/v1/methods", catalogue::routes_of(EntryKind::Method))
+            .merge(holders::routes())
+            .merge(catalogue::routes())
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))

@@ -5,6 +5,7 @@
 
 mod candidate;
 mod change;
+mod recorded;
 mod turns;
 mod yaml;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use edge::{Full, Place, Places};
 use moka::sync::Cache;
-use policy::diff::{Compared, Comparison, compare};
+use policy::diff::{Compared, compare};
 use policy::document::Parts;
 use policy::{Document, Snapshot};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -24,8 +25,8 @@ use crate::store::{Pieces, Plan, Store, StoreError};
 use turns::{Locks, Turn, Turns, locks};
 
 pub(crate) use candidate::text;
-
 pub(crate) use change::{Expected, NotProposed, PolicyChange, Wanted, mistakes};
+pub(crate) use recorded::{CHECKED, Difference, MINTED, Recorded, Replay};
 pub(crate) use turns::First;
 pub(crate) use yaml::yaml;
 
@@ -172,20 +173,27 @@ impl Policies {
         read
     }
 
-    /// What a document of the organisation would change in the policy that these pieces are.
+    /// What a document of the organisation would change in the policy that these pieces are, on the newest recorded calls
+    /// too, so many at most.
     pub(crate) async fn compare(
         &self,
         org: &str,
         old: Pieces,
         new: String,
-    ) -> Result<Comparison, NotProposed> {
+        recorded_max: u32,
+    ) -> Result<Difference, NotProposed> {
+        let recorded = recorded::newest(&self.store, org, recorded_max).await?;
         let turn = self.turns.for_change(org).await?;
         let org = org.to_owned();
         in_background(turn, move || {
+            let revision = old.revision;
             let old = Compared::parse(&text(&org, old.bodies()))
                 .map_err(|_| StoreError::damaged("pieces", "body"))?;
             let new = Compared::parse(&new).map_err(|errors| mistakes(&errors, ToString::to_string))?;
-            Ok(compare(&old, &new))
+            let comparison = compare(&old, &new);
+            let old = Snapshot::compile(old.into_document(), revision);
+            let new = Snapshot::compile(new.into_document(), revision.saturating_add(1));
+            Ok(Difference { comparison, replay: recorded::replay(&old, &new, recorded) })
         })
         .await?
     }

@@ -202,6 +202,13 @@ fn a_call_is_asked_about_and_the_activity_tells_of_it_as_it_happens() {
     assert_eq!(asked.len(), 2, "{lines}");
     assert_eq!((&asked[1]["object"], &asked[1]["permission"]), (&"drop_table".into(), &"disabled".into()));
     assert!(plane.done(&["activity", "--action", "agent.*"]).contains("agent.create"));
+
+    // A push says what it would have done to them.
+    let looser = plane.file("looser.yaml", LOOSER);
+    let (_, output, errors) = plane.run(&["policy", "push", &looser, "--dry-run"]);
+    let expected = "last 2 recorded calls: 1 looser, 0 stricter, 0 not decidable\n  tool `drop_table`: disabled (org/tool, \
+                    rule `no-drop`) -> allowed (org/tool, rule `no-drop`), 1 of the last 2\n";
+    assert!(output.ends_with(expected), "{output}{errors}");
 }
 
 #[test]

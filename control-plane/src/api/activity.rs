@@ -3,15 +3,16 @@
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::moment::Moment;
-use super::paging::{page, read_limit};
+use super::paging::{Page, PageOf, write_cursor};
+use super::pieces::PermissionName;
 use super::session::Reader;
 use super::{Api, Problem};
 use crate::store::{ActivityFilter, KeptActivity, StoreError};
@@ -47,24 +48,6 @@ pub(super) struct ActivityQuery {
     limit: Option<u32>,
 }
 
-#[derive(Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum PermissionName {
-    Allowed,
-    RequiresApproval,
-    Disabled,
-}
-
-/// A page of records. It can be short, or empty, and not be the last one: one request looks at so many records only.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ActivityPage)]
-pub(super) struct Page {
-    items: Vec<ActivityDocument>,
-    /// Asks for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
-
 /// A record.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Activity)]
@@ -93,31 +76,34 @@ pub(super) struct ActivityDocument {
     details: Option<Box<RawValue>>,
 }
 
+/// What can be read of the records.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))
+}
+
 /// Every record of the organisation that fits, newest first.
 #[utoipa::path(get, path = "/v1/activity", tag = "activity", params(ActivityQuery), security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
-pub(super) async fn list(
+    responses((status = 200, description = "A page.", body = Page<ActivityDocument>)))]
+async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     query: Result<Query<ActivityQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<Page<ActivityDocument>>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let limit = read_limit(query.limit)?;
-    let filter = query.filter(actor.org, limit).ok_or(Problem::QueryUnexpected)?;
+    let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
+    let filter = query.filter(actor.org, &page).ok_or(Problem::QueryUnexpected)?;
     let read = api.store.activity_page(&filter).await?;
     let records = read.items.into_iter().map(ActivityDocument::read).collect::<Result<_, _>>()?;
-    let (items, end) = page(records, limit, &api.metrics, |record| record.id.clone(), |record| record);
-    let end = end.map(|id| Uuid::parse_str(&id)).transpose().map_err(|_| StoreError::Unreadable("id"))?;
+    let mut page = page.fill(records, &api.metrics, |record| record.id.clone(), |record| record);
     // It may be the end of those that could be looked at.
-    let next = end.or(read.next);
-    let next_cursor = next.map(|id| URL_SAFE_NO_PAD.encode(id.as_bytes()));
-    Ok(Json(Page { items, next_cursor }))
+    page.next_cursor = page.next_cursor.or_else(|| read.next.map(|id| write_cursor(&id.to_string())));
+    Ok(Json(page))
 }
 
 /// One record.
 #[utoipa::path(get, path = "/v1/activity/{id}", tag = "activity", security(("management" = []), ("session" = [])),
     params(("id" = String, Path)), responses((status = 200, description = "The record.", body = ActivityDocument)))]
-pub(super) async fn show(
+async fn show(
     State(api): State<Api>,
     Reader(actor): Reader,
     id: Result<Path<String>, PathRejection>,
@@ -130,14 +116,14 @@ pub(super) async fn show(
 
 impl ActivityQuery {
     /// `None`: a parameter has a wrong form.
-    fn filter(self, org: String, limit: u32) -> Option<ActivityFilter> {
+    fn filter(self, org: String, page: &PageOf) -> Option<ActivityFilter> {
         let (action, action_kind) = match self.action.as_deref().map(read_action) {
             None => (None, None),
             Some(action) => action?,
         };
-        let before = match self.cursor {
-            None => None,
-            Some(cursor) => Some(Uuid::from_slice(&URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?),
+        let before = match page.after.as_str() {
+            "" => None,
+            id => Some(Uuid::parse_str(id).ok()?),
         };
         let texts = [&self.actor, &self.object, &self.tenant];
         let is_good = |text: &&String| text.len() <= FILTER_BYTES_MAX && !text.contains('\0');
@@ -155,7 +141,7 @@ impl ActivityQuery {
             since: self.since.map(|Moment(since)| since),
             until: self.until.map(|Moment(until)| until),
             before,
-            limit,
+            limit: page.limit,
         })
     }
 }
@@ -169,16 +155,6 @@ fn read_action(text: &str) -> Option<(Option<String>, Option<String>)> {
         "*" if is_word(kind) => Some((None, Some(kind.to_owned()))),
         what if is_word(kind) && is_word(what) => Some((Some(text.to_owned()), None)),
         _ => None,
-    }
-}
-
-impl PermissionName {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Allowed => "allowed",
-            Self::RequiresApproval => "requires_approval",
-            Self::Disabled => "disabled",
-        }
     }
 }
 

@@ -19,6 +19,9 @@ use super::serve::Broken;
 /// Largest body of a request, except a policy's.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
 
+/// Longest note, of a decision or an execution.
+const NOTE_BYTES_MAX: usize = 1000;
+
 /// A body that is JSON, says so, and has the fields of `T` and no others.
 pub(super) struct StrictJson<T>(pub(super) T);
 
@@ -72,4 +75,13 @@ pub(super) fn read_json<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Pr
         _ if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() => Problem::BodyUnexpected,
         Category::Io | Category::Syntax | Category::Eof => Problem::BodyNotJson,
     })
+}
+
+/// Whether a note can be kept: PostgreSQL keeps no NUL.
+pub(super) fn check_note(note: Option<&str>) -> Result<(), Problem> {
+    match note {
+        Some(note) if note.len() > NOTE_BYTES_MAX => Err(Problem::NoteTooLong),
+        Some(note) if note.contains('\0') => Err(Problem::BodyUnexpected),
+        _ => Ok(()),
+    }
 }

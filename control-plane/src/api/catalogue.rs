@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::moment::Moment;
-use super::paging::{PageQuery, location, page, write_cursor};
+use super::paging::{Page, PageQuery, location};
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, check_match, etag};
 use super::{Api, Problem};
@@ -27,16 +27,6 @@ struct EntryBody {
     description: Option<Description>,
 }
 
-/// A page of the catalogue.
-#[derive(Serialize, ToSchema)]
-#[schema(as = EntryPage)]
-struct Page {
-    items: Vec<EntryDocument>,
-    /// Asks for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
-
 /// Something that rules may name.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Entry)]
@@ -48,25 +38,31 @@ struct EntryDocument {
     created_at: Moment,
 }
 
+/// The operations on tenants, resources and methods.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    [EntryKind::Tenant, EntryKind::Resource, EntryKind::Method]
+        .into_iter()
+        .fold(OpenApiRouter::new(), |router, kind| router.nest(collection(kind), routes_of(kind)))
+}
+
 /// The operations on entries of that kind.
-pub(super) fn routes_of(kind: EntryKind) -> OpenApiRouter<Api> {
+fn routes_of(kind: EntryKind) -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, put, delete)).layer(Extension(kind))
 }
 
 /// Every entry, by name.
 #[utoipa::path(get, path = "/", tag = "catalogue", params(PageQuery), security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
+    responses((status = 200, description = "A page.", body = Page<EntryDocument>)))]
 async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     Extension(kind): Extension<EntryKind>,
     query: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
-    let asked = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
-    let entries = api.store.entries(&actor.org, kind, &asked.after, asked.limit).await?;
-    let cursor = |last: &Entry| write_cursor(&last.name);
-    let (items, next_cursor) = page(entries, asked.limit, &api.metrics, cursor, EntryDocument::from);
-    Ok(Json(Page { items, next_cursor }))
+) -> Result<Json<Page<EntryDocument>>, Problem> {
+    let page = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
+    let entries = api.store.entries(&actor.org, kind, &page.after, page.limit).await?;
+    let place = |last: &Entry| last.name.clone();
+    Ok(Json(page.fill(entries, &api.metrics, place, EntryDocument::from)))
 }
 
 /// One entry.

@@ -7,14 +7,13 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use policy::UnixMillis;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use self::representation::{DraftDocument, DraftPage};
-use super::paging::{page, read_limit};
+use self::representation::DraftDocument;
+use super::paging::{Page, PageOf, older};
 use super::pieces::name as name_in;
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, check_match, etag};
@@ -45,40 +44,47 @@ enum StateName {
     Rejected,
 }
 
+/// The operations on drafts.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show, forget))
+        .routes(routes!(decide::accept))
+        .routes(routes!(decide::reject))
+}
+
 /// Drafts of the organisation, newest first. What is rejected or accepted is listed only if it is asked for.
 #[utoipa::path(get, path = "/v1/drafts", tag = "drafts", params(DraftQuery), security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = DraftPage)))]
-pub(super) async fn list(
+    responses((status = 200, description = "A page.", body = Page<DraftDocument>)))]
+async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     query: Result<Query<DraftQuery>, QueryRejection>,
-) -> Result<Json<DraftPage>, Problem> {
+) -> Result<Json<Page<DraftDocument>>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let limit = read_limit(query.limit)?;
+    let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
     if query.backend.as_ref().is_some_and(|name| name.contains('\0')) {
         return Err(Problem::QueryUnexpected);
     }
-    let before = match query.cursor {
-        Some(cursor) => Some(read_cursor(&cursor).ok_or(Problem::QueryUnexpected)?),
-        None => None,
-    };
+    // No cursor has a NUL.
+    let before = page.before()?;
+    let before = before.map(|(first_seen_at, name)| DraftPosition { first_seen_at, name: name.to_owned() });
     let state = match query.state {
         None | Some(StateName::Draft) => DraftState::Draft,
         Some(StateName::Accepted) => DraftState::Accepted,
         Some(StateName::Rejected) => DraftState::Rejected,
     };
-    let filter = DraftFilter { org: actor.org, state, backend: query.backend, before, limit };
+    let filter = DraftFilter { org: actor.org, state, backend: query.backend, before, limit: page.limit };
     let drafts = api.store.drafts(&filter).await?;
-    let cursor = |last: &Draft| write_cursor(&last.position());
-    let (items, next_cursor) = page(drafts, limit, &api.metrics, cursor, DraftDocument::from);
-    Ok(Json(DraftPage { items, next_cursor }))
+    let place = |last: &Draft| older(last.first_seen_at, &last.name);
+    Ok(Json(page.fill(drafts, &api.metrics, place, DraftDocument::from)))
 }
 
 /// One draft.
 #[utoipa::path(get, path = "/v1/drafts/{name}", tag = "drafts", security(("management" = []), ("session" = [])),
     params(("name" = String, Path, description = "The tool's name, percent-encoded.")),
     responses((status = 200, description = "The draft.", body = DraftDocument, headers(("ETag" = String)))))]
-pub(super) async fn show(
+async fn show(
     State(api): State<Api>,
     Reader(actor): Reader,
     name: Result<Path<String>, PathRejection>,
@@ -94,7 +100,7 @@ pub(super) async fn show(
 #[utoipa::path(delete, path = "/v1/drafts/{name}", tag = "drafts", security(("management" = [])),
     params(("name" = String, Path, description = "The tool's name, percent-encoded.")),
     responses((status = 204, description = "It is forgotten.")))]
-pub(super) async fn forget(
+async fn forget(
     State(api): State<Api>,
     name: Result<Path<String>, PathRejection>,
     change: Change<NoBody>,
@@ -115,15 +121,4 @@ async fn found(edit: &mut Edit, name: &str, if_match: Option<&str>) -> Result<Dr
     let draft = edit.draft(name).await?.ok_or(Problem::NotFound)?;
     check_match(if_match, draft.version)?;
     Ok(draft)
-}
-
-fn write_cursor(position: &DraftPosition) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{}.{}", position.first_seen_at.0, position.name))
-}
-
-fn read_cursor(text: &str) -> Option<DraftPosition> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let (first_seen_at, name) = text.split_once('.')?;
-    let first_seen_at = UnixMillis(first_seen_at.parse().ok()?);
-    (!name.contains('\0')).then(|| DraftPosition { first_seen_at, name: name.to_owned() })
 }

@@ -5,22 +5,20 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use policy::UnixMillis;
 use receipt::Nonce;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::paging::{page, read_limit};
+use super::body::check_note;
+use super::paging::{Page, PageOf, older};
 use super::session::Reader;
 use super::write::{Done, Run};
 use super::{Api, Problem};
 use crate::store::{Execution, ExecutionFilter, Outcome, Record, Report, Tier};
-
-/// Longest note.
-const NOTE_BYTES_MAX: usize = 1000;
 
 /// What became of a call.
 #[derive(Deserialize, ToSchema)]
@@ -78,16 +76,6 @@ enum FilterName {
     Unknown,
 }
 
-/// A page of executions, newest first.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ExecutionPage)]
-pub(super) struct Page {
-    items: Vec<ExecutionDocument>,
-    /// Asks for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
-
 /// A call whose receipt was redeemed. What it lacks is left out.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Execution)]
@@ -121,20 +109,17 @@ pub(super) struct ExecutionDocument {
     logged_at_unix_ms: Option<UnixMillis>,
 }
 
+/// The operations on executions.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list, log))
+}
+
 /// Logs what became of a call whose receipt was redeemed, once. An agent's key logs what it redeemed itself.
 #[utoipa::path(post, path = "/v1/executions", tag = "receipts", security(("standard" = []), ("agent" = [])),
     request_body = LogBody,
     responses((status = 201, description = "It is logged.", body = ExecutionDocument)))]
-pub(super) async fn log(
-    State(api): State<Api>,
-    Run { write, holder, body }: Run<LogBody>,
-) -> Result<Response, Problem> {
-    if body.note.as_ref().is_some_and(|note| note.len() > NOTE_BYTES_MAX) {
-        return Err(Problem::NoteTooLong);
-    }
-    if body.note.as_ref().is_some_and(|note| note.contains('\0')) {
-        return Err(Problem::BodyUnexpected);
-    }
+async fn log(State(api): State<Api>, Run { write, holder, body }: Run<LogBody>) -> Result<Response, Problem> {
+    check_note(body.note.as_deref())?;
     let mut edit = match write.begin(&api).await? {
         Ok(edit) => edit,
         Err(repeated) => return Ok(repeated),
@@ -167,27 +152,24 @@ pub(super) async fn log(
 /// Calls of the organisation whose receipts were redeemed in the last 30 days, newest first.
 #[utoipa::path(get, path = "/v1/executions", tag = "receipts", params(ListQuery),
     security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
-pub(super) async fn list(
+    responses((status = 200, description = "A page.", body = Page<ExecutionDocument>)))]
+async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<Page<ExecutionDocument>>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let limit = read_limit(query.limit)?;
-    let before = match query.cursor {
-        Some(cursor) => Some(read_cursor(&cursor).ok_or(Problem::QueryUnexpected)?),
-        None => None,
-    };
+    let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
+    let before = page.before()?.map(position).transpose()?;
     let outcome = query.outcome.map(Outcome::from);
     let tool = query.tool;
     if tool.as_ref().is_some_and(|tool| tool.is_empty() || tool.contains('\0')) {
         return Err(Problem::QueryUnexpected);
     }
-    let filter = ExecutionFilter { org: actor.org, tool, outcome, before, limit };
+    let filter = ExecutionFilter { org: actor.org, tool, outcome, before, limit: page.limit };
     let executions = api.store.executions(&filter).await?;
-    let (items, next_cursor) = page(executions, limit, &api.metrics, write_cursor, ExecutionDocument::from);
-    Ok(Json(Page { items, next_cursor }))
+    let place = |last: &Execution| older(last.redeemed_at, &last.jti);
+    Ok(Json(page.fill(executions, &api.metrics, place, ExecutionDocument::from)))
 }
 
 impl From<OutcomeName> for Outcome {
@@ -236,14 +218,8 @@ impl From<Execution> for ExecutionDocument {
     }
 }
 
-fn write_cursor(last: &Execution) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{}.{}", last.redeemed_at.0, last.jti))
-}
-
-fn read_cursor(text: &str) -> Option<(UnixMillis, String)> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let (at, jti) = text.split_once('.')?;
+fn position((redeemed_at, jti): (UnixMillis, &str)) -> Result<(UnixMillis, String), Problem> {
     let is_jti =
         jti.len() == 22 && jti.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    Some((UnixMillis(at.parse().ok()?), jti.to_owned())).filter(|_| is_jti)
+    if is_jti { Ok((redeemed_at, jti.to_owned())) } else { Err(Problem::QueryUnexpected) }
 }

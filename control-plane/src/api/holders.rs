@@ -14,9 +14,9 @@ use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::document::{HolderDocument, NewAgent, NewKey, Page, Patch, Rotate, WithKey};
+use self::document::{HolderDocument, NewAgent, NewKey, Patch, Rotate, WithKey};
 use super::moment::Moment;
-use super::paging::{PageQuery, location, page, write_cursor};
+use super::paging::{Page, PageQuery, location};
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, Write, check_match, etag};
 use super::{Api, Problem};
@@ -25,14 +25,11 @@ use crate::key::Key;
 use crate::names::{Description, HolderId, Name};
 use crate::store::{Credential, Edit, Holder, HolderAdded, HolderKind, Record, Secret, Tier};
 
-/// Keys of programs.
-pub(super) fn keys() -> OpenApiRouter<Api> {
-    routes_of(HolderKind::Key, OpenApiRouter::new().routes(routes!(list, create_key)))
-}
-
-/// Agents, each with its key.
-pub(super) fn agents() -> OpenApiRouter<Api> {
-    routes_of(HolderKind::Agent, OpenApiRouter::new().routes(routes!(list, create_agent)))
+/// The operations on keys of programs, and on agents, each with its key.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    let keys = routes_of(HolderKind::Key, OpenApiRouter::new().routes(routes!(list, create_key)));
+    let agents = routes_of(HolderKind::Agent, OpenApiRouter::new().routes(routes!(list, create_agent)));
+    OpenApiRouter::new().nest("/v1/keys", keys).nest("/v1/agents", agents)
 }
 
 fn routes_of(kind: HolderKind, router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
@@ -45,20 +42,18 @@ fn routes_of(kind: HolderKind, router: OpenApiRouter<Api>) -> OpenApiRouter<Api>
 
 /// Every holder, by id: never a key.
 #[utoipa::path(get, path = "/", tag = "credentials", params(PageQuery), security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
+    responses((status = 200, description = "A page.", body = Page<HolderDocument>)))]
 async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     Extension(kind): Extension<HolderKind>,
     query: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
-    let asked = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
-    let holders = api.store.credentials(&actor.org, kind, &asked.after, asked.limit).await?;
+) -> Result<Json<Page<HolderDocument>>, Problem> {
+    let page = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
+    let holders = api.store.credentials(&actor.org, kind, &page.after, page.limit).await?;
     let now = clock::now();
-    let cursor = |last: &Credential| write_cursor(&last.holder.id);
-    let document = |holder| HolderDocument::of(holder, now);
-    let (items, next_cursor) = page(holders, asked.limit, &api.metrics, cursor, document);
-    Ok(Json(Page { items, next_cursor }))
+    let place = |last: &Credential| last.holder.id.clone();
+    Ok(Json(page.fill(holders, &api.metrics, place, |holder| HolderDocument::of(holder, now))))
 }
 
 /// One holder: never its key.

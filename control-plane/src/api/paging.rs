@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use policy::UnixMillis;
 use serde::{Deserialize, Serialize};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Problem;
 use crate::metrics::Metrics;
@@ -30,9 +31,18 @@ pub(super) struct PageQuery {
     limit: Option<u32>,
 }
 
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    /// Asks for the next page; absent on the last one. A page may be short, or even empty, and not be the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next_cursor: Option<String>,
+}
+
 /// A page as it is read from the store.
 pub(super) struct PageOf {
-    /// The name that the page before ended with; empty for the first page.
+    /// What the page before ended with; empty for the first page.
     pub(super) after: String,
     pub(super) limit: u32,
 }
@@ -45,13 +55,50 @@ impl PageQuery {
 
 impl PageOf {
     pub(super) fn read(cursor: Option<&str>, limit: Option<u32>) -> Result<Self, Problem> {
-        let limit = read_limit(limit)?;
+        let limit = limit.unwrap_or(PAGE_DEFAULT);
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(Problem::QueryUnexpected);
+        }
         let after = match cursor {
             None => String::new(),
             Some(cursor) => read_cursor(cursor).ok_or(Problem::QueryUnexpected)?,
         };
         Ok(Self { after, limit })
     }
+
+    /// Of a list that is newest first: the moment and the name that the page before ended with.
+    pub(super) fn before(&self) -> Result<Option<(UnixMillis, &str)>, Problem> {
+        if self.after.is_empty() {
+            return Ok(None);
+        }
+        let place = self.after.split_once('.');
+        let place = place.and_then(|(at, name)| Some((UnixMillis(at.parse().ok()?), name)));
+        place.map(Some).ok_or(Problem::QueryUnexpected)
+    }
+
+    /// The page of what was read, as many rows at most as it may have; `place` of the row that it ends with is where the
+    /// next one begins.
+    pub(super) fn fill<R, T: Serialize>(
+        &self,
+        rows: Vec<R>,
+        metrics: &Metrics,
+        place: impl Fn(&R) -> String,
+        document: impl Fn(R) -> T,
+    ) -> Page<T> {
+        let mut filling = Filling::new(self.limit);
+        for row in rows {
+            let end = place(&row);
+            if filling.add(document(row), metrics) {
+                return filling.page(Some(&end));
+            }
+        }
+        filling.page(None)
+    }
+}
+
+/// Where a list that is newest first goes on after this moment and name.
+pub(super) fn older(at: UnixMillis, name: &str) -> String {
+    format!("{}.{name}", at.0)
 }
 
 /// Items of a page that is being filled.
@@ -77,34 +124,10 @@ impl<T: Serialize> Filling<T> {
         has_all || self.bytes >= PAGE_BYTES_MAX
     }
 
-    pub(super) fn items(self) -> Vec<T> {
-        self.items
+    /// The page, and where the next one begins if there may be one.
+    pub(super) fn page(self, end: Option<&str>) -> Page<T> {
+        Page { items: self.items, next_cursor: end.map(write_cursor) }
     }
-}
-
-/// A page of what was read, `limit` rows at most, and what asks for the next page if there may be one: `cursor` of the
-/// row that it ends with.
-pub(super) fn page<R, T: Serialize>(
-    rows: Vec<R>,
-    limit: u32,
-    metrics: &Metrics,
-    cursor: impl Fn(&R) -> String,
-    document: impl Fn(R) -> T,
-) -> (Vec<T>, Option<String>) {
-    let mut filling = Filling::new(limit);
-    for row in rows {
-        let end = cursor(&row);
-        if filling.add(document(row), metrics) {
-            return (filling.items(), Some(end));
-        }
-    }
-    (filling.items(), None)
-}
-
-/// How many items are asked for.
-pub(super) fn read_limit(limit: Option<u32>) -> Result<u32, Problem> {
-    let limit = limit.unwrap_or(PAGE_DEFAULT);
-    if (1..=PAGE_MAX).contains(&limit) { Ok(limit) } else { Err(Problem::QueryUnexpected) }
 }
 
 /// The length of an item as JSON.

@@ -1,6 +1,7 @@
 //! The policy as one document.
 
 pub(super) mod diff;
+mod recorded;
 pub(super) mod revisions;
 pub(super) mod settings;
 
@@ -14,6 +15,8 @@ use axum::response::{IntoResponse, Response};
 use edge::Place;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::body::is_of_type;
 use super::revise::{Revised, expected, revise};
@@ -89,13 +92,23 @@ pub(super) struct ReasonQuery {
     pub(super) reason: Option<Description>,
 }
 
+/// The operations on the policy as a whole.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(show, replace))
+        .routes(routes!(settings::show, settings::replace))
+        .routes(routes!(revisions::list))
+        .routes(routes!(revisions::rollback))
+        .routes(routes!(diff::diff))
+}
+
 /// The policy as one document: JSON, or YAML if `Accept` names `application/yaml`.
 #[utoipa::path(get, path = "/v1/policy", tag = "policy", params(RevisionQuery), security(("management" = []), ("session" = [])),
     responses(
         (status = 200, description = "The document. `ETag` is its revision.",
             content((serde_json::Value = "application/json"), (String = "application/yaml")), headers(("ETag" = String))),
         (status = 304, description = "It is what `If-None-Match` names.")))]
-pub(super) async fn show(
+async fn show(
     State(api): State<Api>,
     Reader(reader): Reader,
     query: Result<Query<RevisionQuery>, QueryRejection>,
@@ -132,7 +145,7 @@ pub(super) async fn show(
 #[utoipa::path(put, path = "/v1/policy", tag = "policy", params(ReasonQuery), security(("management" = [])),
     request_body(content((serde_json::Value = "application/json"), (String = "application/yaml"))),
     responses((status = 200, description = "It is in force.", body = WrittenDocument, headers(("ETag" = String)))))]
-pub(super) async fn replace(
+async fn replace(
     State(api): State<Api>,
     turn: Turn,
     query: Result<Query<ReasonQuery>, QueryRejection>,

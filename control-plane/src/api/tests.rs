@@ -18,6 +18,7 @@ mod paging;
 mod pieces;
 mod policy;
 mod receipts;
+mod replay;
 mod slow;
 
 use std::net::SocketAddr;
@@ -130,6 +131,7 @@ fn settings(database: &Database) -> Settings {
         receipts: None,
         redis: None,
         history: History { revisions_max: 1000, revision_bytes_max: 1 << 30, activity_days: 400 },
+        tls: None,
     }
 }
 

@@ -152,11 +152,6 @@ impl Draft {
             })
         })
     }
-
-    /// Where it stands in the list.
-    pub(crate) fn position(&self) -> DraftPosition {
-        DraftPosition { first_seen_at: self.first_seen_at, name: self.name.clone() }
-    }
 }
 
 impl Store {

@@ -122,11 +122,6 @@ impl Approval {
             | State::Lapsed => None,
         }
     }
-
-    /// Where it stands in the list.
-    pub(crate) fn position(&self) -> Position {
-        Position { created_at: self.created_at, reference: self.reference.clone() }
-    }
 }
 
 impl Decision {

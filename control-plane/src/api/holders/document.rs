@@ -98,16 +98,6 @@ pub(super) struct Rotate {
 #[schema(value_type = u32, minimum = 0, maximum = 604_800, default = 86_400)]
 pub(super) struct Overlap(u32);
 
-/// A holder's page.
-#[derive(Serialize, ToSchema)]
-#[schema(as = HolderPage)]
-pub(super) struct Page {
-    pub(super) items: Vec<HolderDocument>,
-    /// Asks for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) next_cursor: Option<String>,
-}
-
 /// A holder of keys. What it lacks is left out.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Holder)]

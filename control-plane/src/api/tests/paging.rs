@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::paging::{PageOf, write_cursor};
 use super::*;
 
 const NAMES: [&str; 18] = [
@@ -70,12 +71,13 @@ fn a_page_of_large_items_ends_early_and_the_next_goes_on() {
 fn every_list_ends_a_page_by_its_bytes() {
     let metrics = crate::metrics::Metrics::new().unwrap();
     let page = |rows: Vec<usize>, limit| {
-        let cursor = |row: &usize| format!("after {row}");
-        let (items, next) = super::super::paging::page(rows, limit, &metrics, cursor, |row| "x".repeat(row));
-        (items.iter().map(String::len).collect::<Vec<_>>(), next)
+        let place = |row: &usize| format!("after {row}");
+        let asked = PageOf::read(None, Some(limit)).unwrap_or_else(|_| panic!("{limit}"));
+        let page = asked.fill(rows, &metrics, place, |row| "x".repeat(row));
+        (page.items.iter().map(String::len).collect::<Vec<_>>(), page.next_cursor)
     };
     let mib = 1024 * 1024;
-    let after = |row: usize| Some(format!("after {row}"));
+    let after = |row: usize| Some(write_cursor(&format!("after {row}")));
     for (rows, limit, expected) in [
         (vec![], 2, (vec![], None)),
         (vec![1], 2, (vec![1], None)),
