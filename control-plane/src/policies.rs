@@ -210,7 +210,7 @@ impl Policies {
 
     /// Leave to have pieces and the document that they are in memory, for a moment.
     pub(crate) async fn writing_permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
-        Arc::clone(&self.writing).acquire_owned().await.map_err(|_| StoreError::damaged("pieces", "body"))
+        Arc::clone(&self.writing).acquire_owned().await.map_err(|_| StoreError::Stopped)
     }
 
     /// Leave to change the policy of an organisation: on this control plane one request after the other.
