@@ -22,6 +22,7 @@ mod receipts;
 mod recorder;
 mod store;
 mod sweep;
+mod tls;
 
 use std::future::Future;
 
@@ -36,6 +37,7 @@ pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError, Taken};
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
 pub use receipts::{ReceiptKeysError, Receipts};
 pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
+pub use tls::ServerTls;
 
 use api::{Api, Patience, Services};
 use approvals::Approvals;
@@ -60,6 +62,8 @@ pub struct Settings {
     pub redis: Option<RedisPlace>,
     /// How much of the past is kept.
     pub history: History,
+    /// TLS on the API. Without it, it speaks plain HTTP.
+    pub tls: Option<ServerTls>,
 }
 
 /// A control plane with its store open.
@@ -96,7 +100,10 @@ impl ControlPlane {
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
         let metrics = Metrics::new()?;
         if let Some(receipts) = &settings.receipts {
-            metrics.add(receipts.loads())?;
+            metrics.add(receipts.loads().clone())?;
+        }
+        if let Some(tls) = &settings.tls {
+            tls.register(&metrics)?;
         }
         let nonces = SharedNonces::new(settings.redis.clone());
         let store = Store::open(&settings.store).await?;
@@ -147,7 +154,7 @@ impl ControlPlane {
                 result = &mut task => ended = Some(result),
             }
         };
-        api::serve(listener, api, self.patience, stop).await;
+        api::serve(listener, api, (self.patience, self.settings.tls), stop).await;
         let ended = match ended {
             Some(result) => result,
             None => task.await,

@@ -130,9 +130,9 @@ impl Metrics {
         })
     }
 
-    /// Adds a counter that its owner keeps.
-    pub(crate) fn add(&self, counter: &IntCounterVec) -> Result<(), prometheus::Error> {
-        self.registry.register(Box::new(counter.clone()))
+    /// Adds a metric that its owner keeps.
+    pub(crate) fn add(&self, metric: impl Collector + 'static) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(metric))
     }
 
     pub(crate) fn entered(&self, state: &State) {

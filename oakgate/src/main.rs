@@ -2,8 +2,10 @@
 
 mod activity;
 mod api;
+mod api_tls;
 mod approvals;
 mod backup;
+mod calls;
 mod catalogue;
 mod cli;
 mod completion;
@@ -11,12 +13,13 @@ mod config_command;
 mod control_plane_command;
 mod demo;
 mod drafts;
+mod executions;
 mod exit;
 mod holders;
+mod input;
 mod keys;
 mod log;
 mod orgs;
-mod permissions;
 mod pieces;
 mod policy_command;
 mod proxy_command;
@@ -34,7 +37,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, PermissionsCommand};
+use cli::{Cli, Command, ParamsCommand, PermissionsCommand, TokensCommand};
 use pieces::Kind;
 
 #[global_allocator]
@@ -65,7 +68,10 @@ fn main() -> ExitCode {
         Command::Drafts(options) => drafts::run(&options),
         Command::Keys(options) => keys::run(&options.command),
         Command::Agents(options) => holders::run_agents(&options.command),
-        Command::Permissions(PermissionsCommand::Check(options)) => permissions::check(&options),
+        Command::Permissions(PermissionsCommand::Check(options)) => calls::check(&options),
+        Command::Tokens(TokensCommand::Mint(options)) => calls::mint(&options),
+        Command::Params(ParamsCommand::Validate(options)) => calls::validate(&options),
+        Command::Executions(options) => executions::run(&options.command),
         Command::Activity(options) => activity::run(&options),
         Command::Refusals(options) => refusals::run(&options),
         Command::Config(command) => config_command::run(&command),

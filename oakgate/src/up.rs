@@ -9,6 +9,7 @@ use std::path::Path;
 use config::{Environment, Settings, StorePlace};
 use tokio::sync::oneshot;
 
+use crate::api_tls::ApiTls;
 use crate::cli::UpOptions;
 use crate::control_plane_command::{listen, open, watch};
 use crate::exit::{Done, Failure};
@@ -70,8 +71,9 @@ async fn serve(plan: Plan) -> Done {
     let listener = listen(&plan.control_plane).await?;
     let api = listener.local_addr().map_err(|error| Failure::Fault(error.to_string()))?;
     let keys = ReceiptKeys::load(&plan.control_plane.name, &receipts(&plan))?;
-    let control_plane = open(&plan.control_plane, Some(&keys)).await?;
-    let reread = watch(Some(keys));
+    let tls = ApiTls::load(&plan.control_plane)?;
+    let control_plane = open(&plan.control_plane, Some(&keys), tls.as_ref()).await?;
+    let reread = watch(Some(keys), tls);
     let (people, orgs) = (control_plane.people(), control_plane.orgs());
     let (proxy_end, control_end) = policy_sync::link(LINK_MESSAGES);
     let (stop_control, stopped) = oneshot::channel::<()>();

@@ -32,7 +32,6 @@ mod listen;
 mod listings;
 mod metrics;
 mod open_files;
-mod pem;
 mod protected;
 mod rates;
 mod recognise;
@@ -49,6 +48,6 @@ mod upstream;
 mod websocket;
 mod worker;
 
-pub use files::FileError;
 pub use refusal::{RefusalRow, refusals};
 pub use running::{Running, StartError, start};
+pub use watched_files::FileError;

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use watched_files::FileError;
 
 use crate::admin;
 use crate::approvals::Approvals;
@@ -24,7 +25,7 @@ use crate::caller::Issuers;
 use crate::candidate::Samples;
 use crate::definitions::Definitions;
 use crate::discovery::Discovery;
-use crate::files::{self, FileError};
+use crate::files;
 use crate::http_sse::HttpSse;
 use crate::listen::{self, Listening};
 use crate::listings::Listings;

@@ -7,16 +7,29 @@ use crate::harness::{oakgate, repository};
 /// Lines of a source file beyond which it holds more than one idea.
 const FILE_MAX_LINES: usize = 500;
 /// Which crates may use which of ours: arrows run one way.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("policy", &[]),
     ("receipt", &[]),
     ("protocol", &[]),
     ("edge", &["protocol"]),
+    ("watched-files", &[]),
     ("config", &["policy", "protocol"]),
     ("policy-sync", &["policy"]),
-    ("proxy", &["config", "edge", "policy", "policy-sync", "protocol", "receipt"]),
+    ("proxy", &["config", "edge", "policy", "policy-sync", "protocol", "receipt", "watched-files"]),
     ("control-plane", &["edge", "policy", "policy-sync", "protocol", "receipt"]),
-    ("oakgate", &["config", "control-plane", "policy", "policy-sync", "protocol", "proxy", "receipt"]),
+    (
+        "oakgate",
+        &[
+            "config",
+            "control-plane",
+            "policy",
+            "policy-sync",
+            "protocol",
+            "proxy",
+            "receipt",
+            "watched-files",
+        ],
+    ),
 ];
 /// What a pure crate must not know.
 const IMPURE: [&str; 9] =

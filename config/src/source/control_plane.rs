@@ -17,6 +17,8 @@ pub struct ControlPlaneSource {
     pub name: String,
     /// Address of its API.
     pub address: String,
+    /// TLS on its API; without it the API speaks plain HTTP.
+    pub tls: Option<ControlTlsSource>,
     /// `sqlite://FILE`, or `postgres://USER@HOST/DATABASE`.
     pub store: String,
     /// The password of PostgreSQL's user, in a file of its own.
@@ -31,6 +33,16 @@ pub struct ControlPlaneSource {
     /// How much of the past is kept.
     #[serde(default)]
     pub history: History,
+}
+
+/// TLS on the control plane's API. The files are read again when they change.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ControlTlsSource {
+    /// The certificate and its chain, in PEM.
+    pub cert_file: PathBuf,
+    /// Its private key, in PEM.
+    pub key_file: PathBuf,
 }
 
 /// Receipts of the control plane.

@@ -19,6 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -27,6 +28,7 @@ use tokio::time::{sleep, timeout};
 use super::problem::Malformed;
 use super::{Api, Problem};
 use crate::metrics::Metrics;
+use crate::tls::ServerTls;
 pub(super) use arriving::Broken;
 use arriving::arriving;
 
@@ -96,6 +98,7 @@ pub(super) struct Peer {
 struct Serving {
     router: Router,
     patience: Patience,
+    tls: Option<ServerTls>,
     limits: Arc<edge::Limits>,
 }
 
@@ -103,13 +106,13 @@ struct Serving {
 pub(crate) async fn serve(
     listener: TcpListener,
     api: Api,
-    patience: Patience,
+    (patience, tls): (Patience, Option<ServerTls>),
     shutdown: impl Future<Output = ()>,
 ) {
     let places = Places::new(CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX);
     let metrics = api.metrics.clone();
     let limits = Arc::new(limits(patience, &metrics));
-    let serving = Serving { router: api.router(), patience, limits };
+    let serving = Serving { router: api.router(), patience, tls, limits };
     let (stop, stopping) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -124,7 +127,7 @@ pub(crate) async fn serve(
         });
         match accepted {
             Ok((stream, peer, Ok(place))) => {
-                let connection = connection(stream, peer, serving.clone(), stopping.clone());
+                let connection = opened(stream, peer, serving.clone(), stopping.clone());
                 connections.spawn(holding(place, connection));
             }
             Ok((_, _, Err(Full::All))) => metrics.limit_reached("max_connections"),
@@ -173,8 +176,25 @@ fn note(ended: Result<(), JoinError>) {
     }
 }
 
+/// Serves one connection, over TLS where there is any.
+async fn opened(stream: TcpStream, peer: Peer, serving: Serving, mut stopping: watch::Receiver<()>) {
+    let Some(tls) = serving.tls.clone() else { return connection(stream, peer, serving, stopping).await };
+    let shaken = tokio::select! {
+        shaken = tls.handshake(stream) => shaken,
+        _ = stopping.changed() => None,
+    };
+    if let Some(stream) = shaken {
+        connection(stream, peer, serving, stopping).await;
+    }
+}
+
 /// Serves one connection until it ends, is too old, or the server stops.
-async fn connection(stream: TcpStream, peer: Peer, serving: Serving, mut stopping: watch::Receiver<()>) {
+async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    stream: S,
+    peer: Peer,
+    serving: Serving,
+    mut stopping: watch::Receiver<()>,
+) {
     let progress = Arc::<Progress>::default();
     let stream = Watched::new(stream, Arc::clone(&progress), Arc::clone(&serving.limits));
     let service = service_fn(|request| {

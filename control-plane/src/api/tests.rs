@@ -131,6 +131,7 @@ fn settings(database: &Database) -> Settings {
         receipts: None,
         redis: None,
         history: History { revisions_max: 1000, revision_bytes_max: 1 << 30, activity_days: 400 },
+        tls: None,
     }
 }
 
