@@ -6,7 +6,7 @@ use policy::diff::{Compared, compare};
 use serde_json::Value;
 use ureq::http::Method;
 
-use super::{json, parse, read};
+use super::{json, parse, read, recorded};
 use crate::api::{Api, ApiError, Body, query};
 use crate::cli::DiffOptions;
 use crate::exit::{Done, Failure};
@@ -55,6 +55,7 @@ fn in_force(options: &DiffOptions) -> Done {
             revision => complain(format!("compared with revision {revision}")),
         }
         list("lines")?.iter().filter_map(Value::as_str).map(visible).for_each(say);
+        recorded::print(&answer)?;
     }
     end(is_complete, has_differences)
 }
