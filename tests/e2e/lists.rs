@@ -321,7 +321,7 @@ tools:
         // Nothing is checked of what nobody has to approve.
         assert_eq!(client.call(&gate, "echo", &json!({"payload": 1}))["is_error"], false, "{client:?}");
     }
-    assert_eq!(gate.approvals(&["list", "--all"]), (0, "nothing waits for a person\n".to_owned()));
+    assert_eq!(gate.approvals(&["list", "--all"]), (0, "no approvals\n".to_owned()));
     let refused = gate.metric("oakgate_refusals_total{reason=\"arguments-invalid\"}");
     assert_eq!(refused as usize, Client::all().len());
     assert!(gate.records().iter().any(|record| record["reason"] == "arguments-invalid"));
