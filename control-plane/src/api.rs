@@ -22,6 +22,7 @@ mod params;
 mod pieces;
 mod policy;
 mod problem;
+mod proxies;
 mod redeem;
 mod representation;
 mod revise;
@@ -64,6 +65,7 @@ pub(crate) struct Api {
     nonces: SharedNonces,
     receipts: Option<Receipts>,
     hosts: Arc<Hosts>,
+    policy_public_key: Option<Arc<str>>,
 }
 
 /// What works for requests, beside the store.
@@ -82,7 +84,19 @@ impl Api {
         let people = People::new(store.clone());
         let hosts = Arc::new(Hosts::new(&settings.hosts));
         let receipts = settings.receipts.clone();
-        Self { store, policies, people, decider, metrics, recorder, nonces, receipts, hosts }
+        let policy_public_key = settings.policy_public_key.as_deref().map(Arc::from);
+        Self {
+            store,
+            policies,
+            people,
+            decider,
+            metrics,
+            recorder,
+            nonces,
+            receipts,
+            hosts,
+            policy_public_key,
+        }
     }
 
     fn router(self) -> Router {
@@ -118,6 +132,7 @@ impl Api {
             .routes(routes!(jwks::jwks))
             .nest("/v1/keys", holders::keys())
             .nest("/v1/agents", holders::agents())
+            .nest("/v1/proxies", proxies::routes())
             .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))
             .nest("/v1/resources", catalogue::routes_of(EntryKind::Resource))
             .nest("/v1/methods", catalogue::routes_of(EntryKind::Method))

@@ -56,6 +56,8 @@ pub struct Settings {
     pub receipts: Option<Receipts>,
     /// Where nonces are shared with other control planes, if they are.
     pub redis: Option<RedisPlace>,
+    /// The public half of the key that signs what proxies are sent, as text. Without it no proxy can be told whom to trust.
+    pub policy_public_key: Option<String>,
 }
 
 /// A control plane with its store open.
