@@ -6,6 +6,7 @@
 mod document;
 mod environment;
 pub mod header;
+mod join;
 mod keys;
 mod limits;
 mod mistake;
@@ -15,6 +16,7 @@ pub mod source;
 mod spiffe;
 
 pub use environment::Environment;
+pub use join::{JoinLine, JoinLineError, RelayToken};
 pub use keys::{ApiKey, KeyKind, Keys};
 pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};

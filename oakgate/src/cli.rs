@@ -11,6 +11,7 @@ mod orgs;
 mod permissions;
 mod pieces;
 mod policy;
+mod proxies;
 mod receipt;
 mod run;
 mod tools;
@@ -30,6 +31,7 @@ pub(crate) use self::orgs::{OrgsCommand, OrgsOptions, PeopleCommand, PeopleOptio
 pub(crate) use self::permissions::{CheckOptions, PermissionsCommand};
 pub(crate) use self::pieces::{CatalogueCommand, CatalogueOptions, OnlyOptions, PieceCommand, PieceOptions};
 pub(crate) use self::policy::{AgreeOptions, PolicyCommand, PullOptions, PushOptions, RollbackOptions};
+pub(crate) use self::proxies::{LineOptions, ProxiesCommand, ProxiesOptions};
 pub(crate) use self::receipt::{ReceiptCommand, ReceiptUse};
 pub(crate) use self::run::{BackupOptions, ControlPlaneOptions, ProxyOptions, UpOptions};
 pub(crate) use self::tools::{ToolsCommand, ToolsOptions};
@@ -104,6 +106,8 @@ pub(crate) enum Command {
     Keys(KeysOptions),
     /// Agents and their keys in the control plane
     Agents(AgentsOptions),
+    /// Proxies that follow the control plane: joined, listed, revoked
+    Proxies(ProxiesOptions),
     /// Ask the control plane whether a call may be made
     #[command(subcommand)]
     Permissions(PermissionsCommand),

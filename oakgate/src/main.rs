@@ -13,12 +13,15 @@ mod demo;
 mod drafts;
 mod exit;
 mod holders;
+#[cfg_attr(not(test), expect(dead_code, reason = "a proxy that joins reads it"))]
+mod join;
 mod keys;
 mod log;
 mod orgs;
 mod permissions;
 mod pieces;
 mod policy_command;
+mod proxies;
 mod proxy_command;
 mod receipt_command;
 mod receipt_keys;
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Drafts(options) => drafts::run(&options),
         Command::Keys(options) => keys::run(&options.command),
         Command::Agents(options) => holders::run_agents(&options.command),
+        Command::Proxies(options) => proxies::run(&options.command),
         Command::Permissions(PermissionsCommand::Check(options)) => permissions::check(&options),
         Command::Activity(options) => activity::run(&options),
         Command::Refusals(options) => refusals::run(&options),

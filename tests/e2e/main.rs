@@ -39,6 +39,7 @@ mod mtls;
 mod openapi;
 mod orgs;
 mod policies;
+mod proxies;
 mod rates;
 mod redis;
 mod refusals;
