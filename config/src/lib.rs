@@ -6,6 +6,7 @@
 mod document;
 mod environment;
 pub mod header;
+mod history;
 mod join;
 mod keys;
 mod limits;
@@ -16,6 +17,7 @@ pub mod source;
 mod spiffe;
 
 pub use environment::Environment;
+pub use history::History;
 pub use join::{JoinLine, JoinLineError, RelayToken};
 pub use keys::{ApiKey, KeyKind, Keys};
 pub use limits::Limits;
@@ -23,9 +25,9 @@ pub use mistake::{Mistake, Mistakes};
 pub use rates::{Rate, Rates};
 pub use settings::{
     AgentWhen, Algorithm, Audit, Auth, Authorization, Backend, BackendKind, BackendTls, BackendUrl,
-    ClientCertificate, ControlPlane, ControlReceipts, Cors, Credential, Drain, Durability, Ejection,
-    EndpointName, FetchUrl, Health, Hop, Http, JwksPlace, Jwt, ListMode, Listener, Mapping, Mtls, OnFull,
-    Proxy, Receipts, Redis, Route, Settings, StorePlace, Tls,
+    ClientCertificate, ControlPlane, ControlReceipts, ControlTls, Cors, Credential, Drain, Durability,
+    Ejection, EndpointName, FetchUrl, Health, Hop, Http, JwksPlace, Jwt, ListMode, Listener, Mapping, Mtls,
+    OnFull, Proxy, Receipts, Redis, Route, Settings, StorePlace, Tls,
 };
 
 pub use spiffe::{NotSpiffeId, SpiffeId, TrustDomain};

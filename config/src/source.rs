@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{Limits, Rates};
-pub use control_plane::{ControlPlaneSource, ControlReceiptsSource, RedisSource};
+pub use control_plane::{ControlPlaneSource, ControlReceiptsSource, ControlTlsSource, RedisSource};
 use endpoints::{EjectionSource, EndpointSource, HealthSource};
 pub use hop::{BackendTlsSource, CredentialSource, HttpSource};
 pub use jwt::{AgentWhenSource, AlgorithmSource, JwtSource, TextsSource};

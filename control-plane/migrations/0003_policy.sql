@@ -17,6 +17,8 @@ CREATE TABLE revisions (
     reason TEXT,
     -- The revision whose contents came back, if it was a rollback.
     rolled_back_to BIGINT,
+    -- About what it takes on the disk: for the budget of the history, whose oldest revisions go first.
+    bytes BIGINT NOT NULL,
     PRIMARY KEY (org, revision)
 );
 

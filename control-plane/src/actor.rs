@@ -2,6 +2,8 @@
 
 use policy::approval::PersonId;
 
+use crate::names::HOST_ID;
+
 /// Somebody or something that the API knows by a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Actor {
@@ -33,7 +35,7 @@ pub(crate) enum ActorKind {
 impl Actor {
     /// The host's own operator.
     pub(crate) fn host(org: &str) -> Self {
-        Self { org: org.to_owned(), id: "host".to_owned(), kind: ActorKind::Host }
+        Self { org: org.to_owned(), id: HOST_ID.to_owned(), kind: ActorKind::Host }
     }
 
     /// A proxy, by its configured name.

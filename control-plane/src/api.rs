@@ -15,7 +15,6 @@ mod holders;
 mod hosts;
 mod jwks;
 mod moment;
-mod name;
 mod operations;
 mod paging;
 mod params;
@@ -40,18 +39,18 @@ use utoipa_axum::routes;
 
 use crate::Settings;
 use crate::approvals::Decider;
+use crate::history::History;
 use crate::metrics::Metrics;
 use crate::nonces::SharedNonces;
 use crate::people::People;
 use crate::policies::Policies;
 use crate::receipts::Receipts;
 use crate::recorder::Recorder;
-use crate::store::{EntryKind, Store};
+use crate::store::Store;
 use hosts::Hosts;
-use pieces::{categories, rules, tools};
 use problem::Problem;
 
-pub(crate) use serve::serve;
+pub(crate) use serve::{Patience, serve};
 
 /// What requests need.
 #[derive(Clone, Debug)]
@@ -66,6 +65,7 @@ pub(crate) struct Api {
     receipts: Option<Receipts>,
     hosts: Arc<Hosts>,
     policy_public_key: Option<Arc<str>>,
+    history: History,
 }
 
 /// What works for requests, beside the store.
@@ -84,6 +84,7 @@ impl Api {
         let people = People::new(store.clone());
         let hosts = Arc::new(Hosts::new(&settings.hosts));
         let receipts = settings.receipts.clone();
+        let history = settings.history;
         let policy_public_key = settings.policy_public_key.as_deref().map(Arc::from);
         Self {
             store,
@@ -96,46 +97,26 @@ impl Api {
             receipts,
             hosts,
             policy_public_key,
+            history,
         }
     }
 
     fn router(self) -> Router {
         let (router, document) = OpenApiRouter::with_openapi(description::head())
-            .routes(routes!(operations::healthz))
-            .routes(routes!(operations::readyz))
-            .routes(routes!(operations::metrics))
-            .routes(routes!(approvals::list))
-            .routes(routes!(approvals::show))
-            .routes(routes!(approvals::decide))
-            .routes(routes!(drafts::list))
-            .routes(routes!(drafts::show, drafts::forget))
-            .routes(routes!(drafts::decide::accept))
-            .routes(routes!(drafts::decide::reject))
-            .routes(routes!(checks::check))
-            .routes(routes!(checks::mint))
+            .merge(operations::routes())
+            .merge(approvals::routes())
+            .merge(drafts::routes())
+            .merge(checks::routes())
             .routes(routes!(params::validate))
-            .routes(routes!(activity::list))
-            .routes(routes!(activity::show))
-            .routes(routes!(policy::show, policy::replace))
-            .routes(routes!(policy::settings::show, policy::settings::replace))
-            .routes(routes!(policy::revisions::list))
-            .routes(routes!(policy::revisions::rollback))
-            .routes(routes!(policy::diff::diff))
-            .routes(routes!(tools::list))
-            .routes(routes!(tools::show, tools::put, tools::delete))
-            .routes(routes!(categories::list))
-            .routes(routes!(categories::show, categories::put, categories::delete))
-            .routes(routes!(rules::list))
-            .routes(routes!(rules::show, rules::put, rules::delete))
+            .merge(activity::routes())
+            .merge(policy::routes())
+            .merge(pieces::routes())
             .routes(routes!(redeem::redeem))
-            .routes(routes!(executions::list, executions::log))
+            .merge(executions::routes())
             .routes(routes!(jwks::jwks))
-            .nest("/v1/keys", holders::keys())
-            .nest("/v1/agents", holders::agents())
-            .nest("/v1/proxies", proxies::routes())
-            .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))
-            .nest("/v1/resources", catalogue::routes_of(EntryKind::Resource))
-            .nest("/v1/methods", catalogue::routes_of(EntryKind::Method))
+            .merge(holders::routes())
+            .merge(proxies::routes())
+            .merge(catalogue::routes())
             .split_for_parts();
         router
             .route("/openapi.json", get(description::serve(document)))

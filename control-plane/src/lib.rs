@@ -9,6 +9,7 @@ mod clock;
 mod discovery;
 #[cfg(test)]
 mod fixture;
+mod history;
 mod key;
 mod link;
 mod metrics;
@@ -21,6 +22,7 @@ mod receipts;
 mod recorder;
 mod store;
 mod sweep;
+mod tls;
 
 use std::future::Future;
 
@@ -28,14 +30,16 @@ use policy_sync::ControlEnd;
 use tokio::net::TcpListener;
 
 pub use approvals::ApprovalRules;
+pub use history::History;
 pub use names::NameError;
 pub use nonces::{RedisPlace, RedisUrlError};
-pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError};
+pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError, Taken};
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
 pub use receipts::{ReceiptKeysError, Receipts};
 pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
+pub use tls::ServerTls;
 
-use api::{Api, Services};
+use api::{Api, Patience, Services};
 use approvals::Approvals;
 use link::Link;
 use metrics::Metrics;
@@ -58,6 +62,10 @@ pub struct Settings {
     pub redis: Option<RedisPlace>,
     /// The public half of the key that signs what proxies are sent, as text. Without it no proxy can be told whom to trust.
     pub policy_public_key: Option<String>,
+    /// How much of the past is kept.
+    pub history: History,
+    /// TLS on the API. Without it, it speaks plain HTTP.
+    pub tls: Option<ServerTls>,
 }
 
 /// A control plane with its store open.
@@ -67,6 +75,7 @@ pub struct ControlPlane {
     metrics: Metrics,
     nonces: SharedNonces,
     settings: Settings,
+    patience: Patience,
 }
 
 /// Why a control plane could not start.
@@ -93,13 +102,16 @@ impl ControlPlane {
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
         let metrics = Metrics::new()?;
         if let Some(receipts) = &settings.receipts {
-            metrics.add(receipts.loads())?;
+            metrics.add(receipts.loads().clone())?;
+        }
+        if let Some(tls) = &settings.tls {
+            tls.register(&metrics)?;
         }
         let nonces = SharedNonces::new(settings.redis.clone());
         let store = Store::open(&settings.store).await?;
         // It starts without its Redis too; then it is not ready, which the log says.
         let _not_ready = nonces.answer().await;
-        Ok(Self { store, metrics, nonces, settings })
+        Ok(Self { store, metrics, nonces, settings, patience: Patience::default() })
     }
 
     /// The people who may decide.
@@ -126,7 +138,11 @@ impl ControlPlane {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ApprovalsFailed> {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
-        let sweeping = tokio::spawn(sweep::run(self.store.clone(), self.metrics.clone()));
+        let sweeping = tokio::spawn(sweep::run(
+            self.store.clone(),
+            self.metrics.clone(),
+            self.settings.history.activity_days,
+        ));
         let (discovery, storing) = discovery::start(self.store.clone(), self.metrics.clone());
         let (decider, mut task) = approvals::start(service, link.map(|end| Link::new(end, discovery)));
         let policies = Policies::new(self.store.clone(), self.metrics.clone());
@@ -140,7 +156,7 @@ impl ControlPlane {
                 result = &mut task => ended = Some(result),
             }
         };
-        api::serve(listener, api, stop).await;
+        api::serve(listener, api, (self.patience, self.settings.tls), stop).await;
         let ended = match ended {
             Some(result) => result,
             None => task.await,

@@ -1,5 +1,7 @@
 //! What a control plane counts.
 
+use std::time::Duration;
+
 use policy::UnixMillis;
 use policy::approval::State;
 use policy_sync::Refusal;
@@ -19,6 +21,8 @@ pub(crate) struct Metrics {
     decisions: IntCounterVec,
     redemptions: IntCounterVec,
     nonces_swept: IntCounter,
+    activity_swept: IntCounter,
+    revisions_pruned: IntCounter,
     drafts_stored: IntCounter,
     drafts_refused: IntCounterVec,
     live: IntGaugeVec,
@@ -29,6 +33,7 @@ pub(crate) struct Metrics {
     activity_failures: IntCounter,
     policies_compiled: IntCounter,
     policies_refused: IntCounter,
+    policy_turn_seconds: Histogram,
     unauthenticated: IntCounter,
     limits_reached: IntCounterVec,
     holders: IntGaugeVec,
@@ -63,6 +68,14 @@ impl Metrics {
                 "oakgate_nonces_swept_total",
                 "Nonces removed because their receipts are too old to be used.",
             )?,
+            activity_swept: new.counter(
+                "oakgate_activity_swept_total",
+                "Records of activity removed because they are older than they are kept.",
+            )?,
+            revisions_pruned: new.counter(
+                "oakgate_revisions_pruned_total",
+                "Revisions of policies removed because there was no more room for them.",
+            )?,
             drafts_stored: new.counter("oakgate_drafts_stored_total", "Tools that became drafts.")?,
             drafts_refused: new.counters(
                 "oakgate_drafts_refused_total",
@@ -93,13 +106,18 @@ impl Metrics {
                 "oakgate_policies_refused_total",
                 "Changes of a policy that were refused for mistakes in it.",
             )?,
+            policy_turn_seconds: new.histogram(
+                "oakgate_policy_turn_seconds",
+                "How long a policy waited for its turn to be compiled or compared.",
+                &[0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0],
+            )?,
             unauthenticated: new.counter(
                 "oakgate_api_unauthenticated_total",
                 "Requests to the API that came with no good credential.",
             )?,
             limits_reached: new.counters(
                 "oakgate_api_limits_reached_total",
-                "Times that an organisation had as many as it may.",
+                "Times that a limit of the API was reached.",
                 "limit",
             )?,
             holders: new.gauges("oakgate_holders", "Holders whose keys are good, by tier.", "tier")?,
@@ -112,9 +130,9 @@ impl Metrics {
         })
     }
 
-    /// Adds a counter that its owner keeps.
-    pub(crate) fn add(&self, counter: &IntCounterVec) -> Result<(), prometheus::Error> {
-        self.registry.register(Box::new(counter.clone()))
+    /// Adds a metric that its owner keeps.
+    pub(crate) fn add(&self, metric: impl Collector + 'static) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(metric))
     }
 
     pub(crate) fn entered(&self, state: &State) {
@@ -175,6 +193,14 @@ impl Metrics {
         self.nonces_swept.inc_by(count);
     }
 
+    pub(crate) fn swept_activity(&self, count: u64) {
+        self.activity_swept.inc_by(count);
+    }
+
+    pub(crate) fn pruned_revisions(&self, count: u64) {
+        self.revisions_pruned.inc_by(count);
+    }
+
     pub(crate) fn draft_stored(&self) {
         self.drafts_stored.inc();
     }
@@ -188,6 +214,11 @@ impl Metrics {
         self.policies_compiled.inc();
     }
 
+    /// A policy waited for its turn.
+    pub(crate) fn policy_waited(&self, waited: Duration) {
+        self.policy_turn_seconds.observe(waited.as_secs_f64());
+    }
+
     pub(crate) fn policy_refused(&self) {
         self.policies_refused.inc();
     }
@@ -197,7 +228,12 @@ impl Metrics {
         self.unauthenticated.inc();
     }
 
-    /// An organisation has as many of something as it may.
+    /// Counts limits that are reached, by their names.
+    pub(crate) const fn limits_reached(&self) -> &IntCounterVec {
+        &self.limits_reached
+    }
+
+    /// A limit is reached.
     pub(crate) fn limit_reached(&self, limit: &str) {
         self.limits_reached.with_label_values(&[limit]).inc();
     }

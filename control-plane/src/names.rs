@@ -11,7 +11,7 @@ const HOLDER_ID_BYTES_MAX: usize = 128;
 /// Longest name of a proxy.
 const PROXY_NAME_BYTES_MAX: usize = 64;
 
-/// Longest name of an organisation, or of something in the catalogue.
+/// Longest name.
 const NAME_BYTES_MAX: usize = 256;
 
 /// Longest description.
@@ -20,23 +20,25 @@ const DESCRIPTION_BYTES_MAX: usize = 1000;
 /// How the ids of callers begin that are known without a key: no holder of a key may pass for one of them.
 const RESERVED_IDS: [&str; 2] = ["jwt:", "spiffe:"];
 
+/// Who works on the host itself, in records.
+pub(crate) const HOST_ID: &str = "host";
+
 /// The id of a holder of keys.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, min_length = 1, max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$")]
+#[schema(value_type = String, min_length = 1, max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f\\u00ad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\u{e0000}-\u{e007f}]+$")]
 pub(crate) struct HolderId(String);
 
 /// The name of a proxy: the id of a holder that can be `proxy.name` of a settings file.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, pattern = "^[A-Za-z0-9._-]{1,64}$")]
 pub(crate) struct ProxyName(HolderId);
 
-/// The name of an organisation, a tenant, a resource or a method.
+/// What people read as the name of something: an organisation, a backend, a tool, an entry of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, min_length = 1, max_length = 256, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$")]
-pub(crate) struct EntryName(String);
+#[schema(value_type = String, min_length = 1, max_length = 256, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f\\u00ad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\u{e0000}-\u{e007f}]+$")]
+pub(crate) struct Name(String);
 
 /// A word for people.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
@@ -56,12 +58,18 @@ pub enum NameError {
     /// It has a control character.
     #[error("must have no control characters")]
     Control,
+    /// It would not show as what it is.
+    #[error("must have no characters that do not show, or that turn the direction of others")]
+    Hidden,
     /// No URL could name it.
     #[error("must not be `.` or `..`, which no URL can name")]
     Dots,
     /// It would pass for a caller that is known without a key.
     #[error("must not begin with `jwt:` or `spiffe:`, which callers without a key have")]
     Reserved,
+    /// It would pass for the host's own operator.
+    #[error("must not be `host`, which is whoever works on the host itself")]
+    Host,
     /// It could not be in a file's name, or in a metric.
     #[error("must have nothing but letters, digits, `-`, `_` and `.`")]
     Plain,
@@ -71,6 +79,9 @@ impl HolderId {
     /// Reads an id.
     pub(crate) fn parse(text: String) -> Result<Self, NameError> {
         check(&text, HOLDER_ID_BYTES_MAX)?;
+        if text == HOST_ID {
+            return Err(NameError::Host);
+        }
         if RESERVED_IDS.iter().any(|prefix| text.starts_with(prefix)) {
             return Err(NameError::Reserved);
         }
@@ -82,7 +93,7 @@ impl HolderId {
     }
 }
 
-impl EntryName {
+impl Name {
     /// Reads a name.
     pub(crate) fn parse(text: String) -> Result<Self, NameError> {
         check(&text, NAME_BYTES_MAX)?;
@@ -117,7 +128,7 @@ impl TryFrom<String> for ProxyName {
     }
 }
 
-impl TryFrom<String> for EntryName {
+impl TryFrom<String> for Name {
     type Error = NameError;
 
     fn try_from(text: String) -> Result<Self, NameError> {
@@ -148,8 +159,8 @@ impl From<ProxyName> for HolderId {
     }
 }
 
-impl From<EntryName> for String {
-    fn from(name: EntryName) -> Self {
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
         name.0
     }
 }
@@ -166,12 +177,24 @@ impl fmt::Display for HolderId {
     }
 }
 
+/// Whether a character is none to be seen, or hides or reorders what stands beside it (Unicode's format characters, and
+/// its separators of lines and paragraphs).
+pub(crate) fn misleads(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 fn check(text: &str, bytes_max: usize) -> Result<(), NameError> {
     if !(1..=bytes_max).contains(&text.len()) {
         return Err(NameError::Length { max: bytes_max });
     }
     if text.chars().any(char::is_control) {
         return Err(NameError::Control);
+    }
+    if text.contains(misleads) {
+        return Err(NameError::Hidden);
     }
     if matches!(text, "." | "..") { Err(NameError::Dots) } else { Ok(()) }
 }
@@ -189,7 +212,17 @@ mod tests {
             ("a\0b", Some(NameError::Control)),
             ("a\nb", Some(NameError::Control)),
             ("a\u{85}b", Some(NameError::Control)),
+            ("a\u{202e}b", Some(NameError::Hidden)),
+            ("a\u{2066}b", Some(NameError::Hidden)),
+            ("a\u{200b}b", Some(NameError::Hidden)),
+            ("a\u{200d}b", Some(NameError::Hidden)),
+            ("a\u{2028}b", Some(NameError::Hidden)),
+            ("a\u{2029}b", Some(NameError::Hidden)),
+            ("\u{feff}ab", Some(NameError::Hidden)),
+            ("ab\u{e0041}", Some(NameError::Hidden)),
             ("..", Some(NameError::Dots)),
+            ("host", Some(NameError::Host)),
+            ("hosts", None),
             ("jwt:ada", Some(NameError::Reserved)),
             ("spiffe://x/y", Some(NameError::Reserved)),
         ] {
@@ -207,8 +240,11 @@ mod tests {
         ] {
             assert_eq!(ProxyName::try_from(text.to_owned()).err(), expected, "{text:?}");
         }
-        assert!(EntryName::parse("jwt:x".to_owned()).is_ok());
-        assert_eq!(EntryName::parse("x".repeat(257)), Err(NameError::Length { max: 256 }));
+        for name in ["jwt:x", "host", "payments.refund", "größe/1 *"] {
+            assert_eq!(Name::parse(name.to_owned()).unwrap().as_str(), name);
+        }
+        assert_eq!(Name::parse("a\u{202e}b".to_owned()), Err(NameError::Hidden));
+        assert_eq!(Name::parse("x".repeat(257)), Err(NameError::Length { max: 256 }));
         assert!(Description::try_from("two\nlines".to_owned()).is_ok());
         assert!(Description::try_from("x".repeat(1000)).is_ok());
         for text in ["x".repeat(1001), "\0".to_owned()] {

@@ -2,6 +2,7 @@
 //! a lost one. Every other key comes from the API.
 
 use std::fmt;
+use std::io;
 
 use policy::UnixMillis;
 use serde_json::json;
@@ -9,7 +10,7 @@ use serde_json::json;
 use crate::actor::Actor;
 use crate::clock;
 use crate::key::Key;
-use crate::names::{EntryName, HolderId, NameError};
+use crate::names::{HolderId, Name, NameError};
 use crate::store::{
     Begun, Edit, Holder, HolderAdded, HolderKind, Kept, OrgAdded, OrgRow, Record, Store, StoreError, Tier,
 };
@@ -37,6 +38,15 @@ pub struct Org {
 /// A management key, to be shown once. Wiped when it is dropped.
 pub struct ManagementKey(Key);
 
+/// What becomes of a good management key that has the id already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The new one takes its place, and it ends at once: it is lost.
+    Replace,
+    /// It stays, and there is no new one: somebody else may hold it.
+    Refuse,
+}
+
 /// Why an organisation or its key could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum OrgsError {
@@ -52,6 +62,9 @@ pub enum OrgsError {
     /// The organisation has as many keys as it may.
     #[error("the organisation has too many keys")]
     TooManyKeys,
+    /// That id belongs to a good management key, which was not to be replaced.
+    #[error("there is a good management key of that id")]
+    KeyHeld,
     /// That id belongs to something else than a good management key.
     #[error(
         "that id belongs to another key or agent, or to a key that was revoked or has expired; choose another"
@@ -63,6 +76,9 @@ pub enum OrgsError {
     /// A bad id.
     #[error("a key's id {0}")]
     KeyId(NameError),
+    /// The key could not be put where it lasts, so it is not good.
+    #[error("it can't be kept: {0}")]
+    Keep(#[source] io::Error),
     /// The system gives no random numbers.
     #[error("no random numbers: {0}")]
     Entropy(#[from] getrandom::Error),
@@ -89,7 +105,7 @@ impl Orgs {
     /// # Errors
     /// [`OrgsError`]; nothing was added.
     pub async fn add(&self, name: &str, key_id: &str) -> Result<ManagementKey, OrgsError> {
-        let name = EntryName::parse(name.to_owned()).map_err(OrgsError::Name)?;
+        let name = Name::parse(name.to_owned()).map_err(OrgsError::Name)?;
         let id = HolderId::parse(key_id.to_owned()).map_err(OrgsError::KeyId)?;
         let mut edit = self.edit(name.as_str()).await?;
         match edit.add_org().await? {
@@ -109,27 +125,49 @@ impl Orgs {
     /// [`OrgsError`]; everything stays as it was.
     pub async fn new_key(&self, name: &str, key_id: &str) -> Result<ManagementKey, OrgsError> {
         let id = HolderId::parse(key_id.to_owned()).map_err(OrgsError::KeyId)?;
-        if EntryName::parse(name.to_owned()).is_err() || !self.store.has_org(name).await? {
+        if Name::parse(name.to_owned()).is_err() || !self.store.has_org(name).await? {
             return Err(OrgsError::Unknown);
         }
         let mut edit = self.edit(name).await?;
         let key = Key::mint(Tier::Management)?;
-        let action = match edit.credential(HolderKind::Key, id.as_str()).await? {
-            None => {
-                add_holder(&mut edit, &id, &key).await?;
-                "key.create"
-            }
-            Some(known) => {
-                let mut holder = known.holder;
-                if holder.tier != Tier::Management || !holder.is_good(edit.now) {
-                    return Err(OrgsError::KeyTaken);
-                }
-                edit.replace_secret(&mut holder, &key, 0).await?;
-                "key.rotate"
-            }
-        };
+        let action = put_key(&mut edit, (&id, Taken::Replace), &key).await?;
         commit(edit, action, id.as_str(), &id, &key).await?;
         Ok(ManagementKey(key))
+    }
+
+    /// A new management key of an organisation, which is added if it is missing. `keep` puts the key where it lasts,
+    /// before it is good and the one that it replaces has ended.
+    ///
+    /// # Errors
+    /// [`OrgsError`]; in the store everything stays as it was.
+    pub async fn own_key(
+        &self,
+        name: &str,
+        (key_id, taken): (&str, Taken),
+        keep: impl FnOnce(&ManagementKey) -> io::Result<()>,
+    ) -> Result<(), OrgsError> {
+        let name = Name::parse(name.to_owned()).map_err(OrgsError::Name)?;
+        let id = HolderId::parse(key_id.to_owned()).map_err(OrgsError::KeyId)?;
+        let has_org = self.store.has_org(name.as_str()).await?;
+        let mut edit = self.edit(name.as_str()).await?;
+        let key = ManagementKey(Key::mint(Tier::Management)?);
+        if !has_org && edit.add_org().await? == OrgAdded::TooMany {
+            return Err(OrgsError::TooMany);
+        }
+        let action = put_key(&mut edit, (&id, taken), &key.0).await?;
+        keep(&key).map_err(OrgsError::Keep)?;
+        let (action, object) = if has_org { (action, id.as_str()) } else { ("org.add", name.as_str()) };
+        Ok(commit(edit, action, object, &id, &key.0).await?)
+    }
+
+    /// Whether that is a management key of the organisation, and good.
+    ///
+    /// # Errors
+    /// [`OrgsError::Store`].
+    pub async fn is_good_key(&self, name: &str, key: &str) -> Result<bool, OrgsError> {
+        let Some(key) = Key::parse(key) else { return Ok(false) };
+        let holder = self.store.holder_of_key(&key.sha256(), clock::now()).await?;
+        Ok(holder.is_some_and(|holder| holder.tier == Tier::Management && holder.org == name))
     }
 
     async fn edit(&self, org: &str) -> Result<Edit, StoreError> {
@@ -139,6 +177,27 @@ impl Orgs {
             Begun::Repeated(_) | Begun::KeyReused => Err(StoreError::Conflict),
         }
     }
+}
+
+/// Gives a key to the holder of that id, who is added if there is none; returns the word for the record.
+async fn put_key(
+    edit: &mut Edit,
+    (id, taken): (&HolderId, Taken),
+    key: &Key,
+) -> Result<&'static str, OrgsError> {
+    let Some(known) = edit.credential(HolderKind::Key, id.as_str()).await? else {
+        add_holder(edit, id, key).await?;
+        return Ok("key.create");
+    };
+    let mut holder = known.holder;
+    if holder.tier != Tier::Management || !holder.is_good(edit.now) {
+        return Err(OrgsError::KeyTaken);
+    }
+    if taken == Taken::Refuse {
+        return Err(OrgsError::KeyHeld);
+    }
+    edit.replace_secret(&mut holder, key, 0).await?;
+    Ok("key.rotate")
 }
 
 async fn add_holder(edit: &mut Edit, id: &HolderId, key: &Key) -> Result<(), OrgsError> {

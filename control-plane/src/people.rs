@@ -3,6 +3,7 @@
 //! A session is a secret of 256 random bits that a person holds. It is shown once; its SHA-256 is kept.
 
 use std::fmt;
+use std::io;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,6 +14,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::clock;
+use crate::names::{HOST_ID, Name, NameError};
 use crate::store::{Added, PersonRow, Store, StoreError};
 
 /// How every session begins.
@@ -26,9 +28,6 @@ const SESSION_CHARS: usize = 43;
 
 /// The longest life of a session: 90 days.
 pub const SESSION_SECONDS_MAX: u64 = 90 * 24 * 60 * 60;
-
-/// Longest name of a person or an org.
-const NAME_BYTES_MAX: usize = 256;
 
 /// The people of a control plane.
 #[derive(Clone, Debug)]
@@ -78,12 +77,18 @@ pub enum PeopleError {
     /// The org has as many people as it may.
     #[error("the organisation has too many people")]
     TooMany,
-    /// A name is empty or too long.
-    #[error("a name must have 1 to 256 bytes")]
-    Name,
+    /// A bad name of a person or an org.
+    #[error("a name {0}")]
+    Name(NameError),
+    /// A bad id.
+    #[error("a person's id {0}")]
+    Id(NameError),
     /// A session of no time, or longer than 90 days.
     #[error("a session must last from 1 second to 90 days")]
     SessionLength,
+    /// The session could not be put where it lasts, so it is not good.
+    #[error("it can't be kept: {0}")]
+    Keep(#[source] io::Error),
     /// The system gives no random numbers.
     #[error("no random numbers: {0}")]
     Entropy(#[from] getrandom::Error),
@@ -102,9 +107,23 @@ impl People {
     /// # Errors
     /// [`PeopleError`]; nobody was added.
     pub async fn create(&self, person: NewPerson) -> Result<Session, PeopleError> {
-        let is_name = |name: &str| (1..=NAME_BYTES_MAX).contains(&name.len());
-        if !is_name(&person.name) || !is_name(&person.org) {
-            return Err(PeopleError::Name);
+        self.create_kept(person, |_| Ok(())).await
+    }
+
+    /// The same. `keep` puts the session where it lasts, before it is good.
+    ///
+    /// # Errors
+    /// [`PeopleError`]; nobody was added.
+    pub async fn create_kept(
+        &self,
+        person: NewPerson,
+        keep: impl FnOnce(&Session) -> io::Result<()>,
+    ) -> Result<Session, PeopleError> {
+        for name in [&person.name, &person.org] {
+            Name::parse(name.clone()).map_err(PeopleError::Name)?;
+        }
+        if person.approver.id.as_str() == HOST_ID {
+            return Err(PeopleError::Id(NameError::Host));
         }
         let now = clock::now();
         let row = PersonRow {
@@ -114,6 +133,7 @@ impl People {
             approver: person.approver,
         };
         let session = Session::mint()?;
+        keep(&session).map_err(PeopleError::Keep)?;
         match self.store.add_person(&row, &session.sha256(), now).await? {
             Added::Done => Ok(session),
             Added::Exists => Err(PeopleError::Exists),
@@ -131,9 +151,24 @@ impl People {
         id: &PersonId,
         seconds: u64,
     ) -> Result<Session, PeopleError> {
+        self.renew_session_kept(org, id, seconds, |_| Ok(())).await
+    }
+
+    /// The same. `keep` puts the session where it lasts, before it is good and the old one has ended.
+    ///
+    /// # Errors
+    /// [`PeopleError`]; the old session stays.
+    pub async fn renew_session_kept(
+        &self,
+        org: &str,
+        id: &PersonId,
+        seconds: u64,
+        keep: impl FnOnce(&Session) -> io::Result<()>,
+    ) -> Result<Session, PeopleError> {
         let now = clock::now();
         let expires_at = expiry(seconds, now)?;
         let session = Session::mint()?;
+        keep(&session).map_err(PeopleError::Keep)?;
         let found = self.store.replace_session(org, id, Some(&session.sha256()), expires_at, now).await?;
         if found { Ok(session) } else { Err(PeopleError::Unknown) }
     }

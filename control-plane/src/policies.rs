@@ -5,36 +5,44 @@
 
 mod candidate;
 mod change;
+mod recorded;
+mod turns;
 mod yaml;
 
 use std::fmt;
 use std::sync::Arc;
 
+use edge::{Full, Place, Places};
 use moka::sync::Cache;
-use policy::diff::{Compared, Comparison, compare};
+use policy::diff::{Compared, compare};
 use policy::document::Parts;
 use policy::{Document, Snapshot};
-use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use crate::metrics::Metrics;
 use crate::store::{Pieces, Plan, Store, StoreError};
+use turns::{Locks, Turn, Turns, locks};
 
 pub(crate) use candidate::text;
 pub(crate) use change::{Expected, NotProposed, PolicyChange, Wanted, mistakes};
+pub(crate) use recorded::{CHECKED, Difference, MINTED, Recorded, Replay};
+pub(crate) use turns::First;
 pub(crate) use yaml::yaml;
 
 /// Largest policy of an organisation, as a JSON document.
 pub(crate) const POLICY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// Policies that are compiled at once.
-const COMPILING_MAX: usize = 2;
+/// Whole documents that come at once, or came and are worked on; and those of one organisation.
+const RECEIVING_MAX: usize = 16;
+const RECEIVING_PER_ORG_MAX: u32 = 4;
 
-/// Whole documents that requests have in memory at once.
-const DOCUMENTS_MAX: usize = 4;
-
-/// Large documents that are being sent at once.
+/// Documents that are sent at once, large ones until their readers have them; and those of one organisation.
 const SENDING_MAX: usize = 16;
+const SENDING_PER_ORG_MAX: u32 = 8;
+
+/// Documents that are written at once, to be sent.
+const WRITING_MAX: usize = 4;
 
 /// Compiled policies that are kept, by the bytes of their documents. Others are compiled again when they are needed.
 const COMPILED_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -42,24 +50,18 @@ const COMPILED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// A small policy weighs as much.
 const COMPILED_BYTES_MIN: usize = 4096;
 
-/// Organisations of whose requests one waits for another.
-const LOCKS_MAX: u64 = 4096;
-
 /// The policies of all organisations.
 #[derive(Clone)]
 pub(crate) struct Policies {
     store: Store,
     metrics: Metrics,
     compiled: Cache<String, Compiled>,
-    loading: Locks,
     changing: Locks,
-    compiling: Arc<Semaphore>,
-    documents: Arc<Semaphore>,
-    sending: Arc<Semaphore>,
+    turns: Turns,
+    receiving: Arc<Places>,
+    sending: Arc<Places>,
+    writing: Arc<Semaphore>,
 }
-
-/// A lock for each organisation that was busy lately. That one is forgotten costs time and nothing else.
-type Locks = Cache<String, Arc<Mutex<()>>>;
 
 #[derive(Clone)]
 struct Compiled {
@@ -83,16 +85,16 @@ impl Policies {
     pub(crate) fn new(store: Store, metrics: Metrics) -> Self {
         Self {
             store,
+            turns: Turns::new(metrics.clone()),
             metrics,
             compiled: Cache::builder()
                 .max_capacity(COMPILED_BYTES_MAX)
                 .weigher(|_, compiled: &Compiled| compiled.weight)
                 .build(),
-            loading: Cache::new(LOCKS_MAX),
-            changing: Cache::new(LOCKS_MAX),
-            compiling: Arc::new(Semaphore::new(COMPILING_MAX)),
-            documents: Arc::new(Semaphore::new(DOCUMENTS_MAX)),
-            sending: Arc::new(Semaphore::new(SENDING_MAX)),
+            changing: locks(),
+            receiving: Arc::new(Places::new(RECEIVING_MAX, RECEIVING_PER_ORG_MAX)),
+            sending: Arc::new(Places::new(SENDING_MAX, SENDING_PER_ORG_MAX)),
+            writing: Arc::new(Semaphore::new(WRITING_MAX)),
         }
     }
 
@@ -105,28 +107,28 @@ impl Policies {
         if let Some(snapshot) = self.known(org, newest) {
             return Ok(Some(snapshot));
         }
-        let loading = self.loading.get_with_by_ref(org, Arc::default);
-        let _loading = loading.lock().await;
+        let first = self.turns.next_check(org).await;
         if let Some(snapshot) = self.known(org, newest) {
             return Ok(Some(snapshot));
         }
-        let turn = self.turn().await?;
+        let turn = self.turns.for_check(first).await?;
         let pieces = self.store.pieces_in_force(org).await?;
-        let owner = org.to_owned();
-        let compiled = in_background(turn, move || {
+        let (owner, policies) = (org.to_owned(), self.clone());
+        in_background(turn, move || {
             let text = text(&owner, pieces.bodies());
-            let document = Document::parse(&text).map_err(|_| StoreError::Unreadable("policy"))?;
-            Ok::<_, StoreError>(Compiled::new(document, pieces.revision, text.len()))
+            let document = Document::parse(&text).map_err(|_| StoreError::damaged("pieces", "body"))?;
+            let compiled = Compiled::new(document, pieces.revision, text.len());
+            policies.metrics.policy_compiled();
+            // Before the turn ends: who comes next must find it.
+            policies.compiled.insert(owner, compiled.clone());
+            Ok(Some(compiled.snapshot))
         })
-        .await??;
-        self.metrics.policy_compiled();
-        self.compiled.insert(org.to_owned(), compiled.clone());
-        Ok(Some(compiled.snapshot))
+        .await?
     }
 
     /// The revision that a change of the newest one would make.
     pub(crate) async fn propose(&self, org: &str, wanted: &Wanted) -> Result<Proposal, NotProposed> {
-        let turn = self.turn().await?;
+        let turn = self.turns.for_change(org).await?;
         let base = self.store.pieces_in_force(org).await?;
         let restored = match wanted.change {
             PolicyChange::Restore(revision) => {
@@ -154,8 +156,9 @@ impl Policies {
 
     /// Reads a document of the organisation, and takes it apart.
     pub(crate) async fn read(&self, org: &str, text: String) -> Result<Parts, NotProposed> {
+        let turn = self.turns.for_change(org).await?;
         let org = org.to_owned();
-        let read = in_background(self.turn().await?, move || {
+        let read = in_background(turn, move || {
             let (_, parts) = Parts::parse(&text).map_err(|errors| mistakes(&errors, ToString::to_string))?;
             if parts.org == org {
                 Ok(parts)
@@ -170,41 +173,49 @@ impl Policies {
         read
     }
 
-    /// What a document of the organisation would change in the policy that these pieces are.
+    /// What a document of the organisation would change in the policy that these pieces are, on the newest recorded calls
+    /// too, so many at most.
     pub(crate) async fn compare(
         &self,
         org: &str,
         old: Pieces,
         new: String,
-    ) -> Result<Comparison, NotProposed> {
+        recorded_max: u32,
+    ) -> Result<Difference, NotProposed> {
+        let recorded = recorded::newest(&self.store, org, recorded_max).await?;
+        let turn = self.turns.for_change(org).await?;
         let org = org.to_owned();
-        in_background(self.turn().await?, move || {
-            let old =
-                Compared::parse(&text(&org, old.bodies())).map_err(|_| StoreError::Unreadable("policy"))?;
+        in_background(turn, move || {
+            let revision = old.revision;
+            let old = Compared::parse(&text(&org, old.bodies()))
+                .map_err(|_| StoreError::damaged("pieces", "body"))?;
             let new = Compared::parse(&new).map_err(|errors| mistakes(&errors, ToString::to_string))?;
-            Ok(compare(&old, &new))
+            let comparison = compare(&old, &new);
+            let old = Snapshot::compile(old.into_document(), revision);
+            let new = Snapshot::compile(new.into_document(), revision.saturating_add(1));
+            Ok(Difference { comparison, replay: recorded::replay(&old, &new, recorded) })
         })
         .await?
     }
 
-    /// Leave to have a whole document in memory for a moment.
-    pub(crate) async fn document_permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
-        acquire(&self.documents).await
+    /// A place for a document that comes from an organisation, until it is dealt with.
+    pub(crate) fn receive(&self, org: &str) -> Result<Place, Full> {
+        self.receiving.take(org).inspect_err(|_| self.metrics.limit_reached("documents_received"))
     }
 
-    /// Leave to have a large document in memory for as long as its reader takes.
-    pub(crate) async fn sending_permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
-        acquire(&self.sending).await
+    /// A place for a document that an organisation reads, until it has it.
+    pub(crate) fn send(&self, org: &str) -> Result<Place, Full> {
+        self.sending.take(org).inspect_err(|_| self.metrics.limit_reached("documents_sent"))
+    }
+
+    /// Leave to have pieces and the document that they are in memory, for a moment.
+    pub(crate) async fn writing_permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        Arc::clone(&self.writing).acquire_owned().await.map_err(|_| StoreError::Stopped)
     }
 
     /// Leave to change the policy of an organisation: on this control plane one request after the other.
-    pub(crate) async fn change_guard(&self, org: &str) -> OwnedMutexGuard<()> {
-        self.changing.get_with_by_ref(org, Arc::default).lock_owned().await
-    }
-
-    /// Leave to have a policy in memory, and work on it.
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
-        acquire(&self.compiling).await
+    pub(crate) async fn change_guard(&self, org: &str) -> First {
+        First::of(&self.changing, org).await
     }
 
     fn known(&self, org: &str, newest: u64) -> Option<Arc<Snapshot>> {
@@ -213,14 +224,10 @@ impl Policies {
     }
 }
 
-async fn acquire(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, StoreError> {
-    Arc::clone(permits).acquire_owned().await.map_err(|_| StoreError::Unreadable("policy"))
-}
-
 /// Does what takes long where it keeps no other request waiting. The turn lasts as long as the work, also if nobody
 /// waits for it any more.
 async fn in_background<T: Send + 'static>(
-    turn: OwnedSemaphorePermit,
+    turn: Turn,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, StoreError> {
     let work = spawn_blocking(move || {
@@ -228,7 +235,7 @@ async fn in_background<T: Send + 'static>(
         drop(turn);
         done
     });
-    work.await.map_err(|_| StoreError::Unreadable("policy"))
+    work.await.map_err(|_| StoreError::Stopped)
 }
 
 fn propose(

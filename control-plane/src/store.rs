@@ -88,9 +88,26 @@ pub enum StoreError {
     /// The file can't be used.
     #[error("the store's file can't be used: {0}")]
     File(#[from] std::io::Error),
-    /// A row holds what this program never writes.
-    #[error("the store holds an unreadable {0}")]
+    /// What was read is nothing that this program writes. Where it stands is said by [`Self::Damaged`].
+    #[error("unreadable {0}")]
     Unreadable(&'static str),
+    /// A row of a table holds what this program never writes.
+    #[error("the store is damaged: table `{table}` holds a row with an {what}; restore it from a backup")]
+    Damaged {
+        /// The table.
+        table: &'static str,
+        /// What is wrong with the row.
+        what: String,
+    },
+    /// The database says itself that it is damaged.
+    #[error("the store is damaged: {0}; restore it from a backup")]
+    Corrupt(#[source] sqlx::Error),
+    /// The work was broken off: the program is stopping, or has a fault.
+    #[error("the work was broken off")]
+    Stopped,
+    /// The revision was removed, for there was no more room.
+    #[error("the revision is not kept any more")]
+    Pruned,
     /// Another writer changed the same approval at the same time.
     #[error("the approval was changed by another writer at the same time")]
     Conflict,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::api::{Api, ApiError, query};
-use crate::cli::{ActivityOptions, PermissionName};
+use crate::api::{Api, ApiError, query, segment};
+use crate::cli::{ActivityCommand, ActivityOptions, PermissionName};
 use crate::exit::Done;
 use crate::table;
 
@@ -25,6 +25,10 @@ const FOLLOWED_MAX: usize = 5000;
 
 pub(crate) fn run(options: &ActivityOptions) -> Done {
     let api = Api::open(&options.api)?;
+    if let Some(ActivityCommand::Show { id, json }) = &options.command {
+        table::show_one(&api.show(&format!("/v1/activity/{}", segment(id)))?, *json);
+        return Ok(());
+    }
     let path = query(
         "/v1/activity",
         &[
@@ -38,7 +42,8 @@ pub(crate) fn run(options: &ActivityOptions) -> Done {
     if options.follow {
         return follow(&api, &path, options);
     }
-    let range = [("since", options.since.as_deref()), ("until", options.until.as_deref())];
+    let [since, until] = [options.since, options.until].map(|moment| moment.map(|moment| moment.to_string()));
+    let range = [("since", since.as_deref()), ("until", until.as_deref())];
     let items = api.list(&query(&path, &range), options.list.limit)?;
     table::show(&items, options.list.json, &COLUMNS, "nothing");
     Ok(())
@@ -49,7 +54,8 @@ fn follow(api: &Api, path: &str, options: &ActivityOptions) -> Done {
     // Where no record fits the filters, what is new is what comes after the newest of all.
     let mut newest = latest(None, &api.list("/v1/activity", 1)?);
     let mut known = ids(&since(api, path, newest)?);
-    let mut items = api.list(&query(path, &[("since", options.since.as_deref())]), options.list.limit)?;
+    let first = options.since.map(|since| since.to_string());
+    let mut items = api.list(&query(path, &[("since", first.as_deref())]), options.list.limit)?;
     known.extend(ids(&items));
     let mut is_first = true;
     loop {

@@ -3,6 +3,7 @@
 mod connection;
 mod refusal;
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
@@ -13,8 +14,9 @@ use serde_json::Value;
 use ureq::http::{Method, Request};
 use zeroize::Zeroizing;
 
-pub(crate) use self::refusal::{ApiError, Refusal};
-use crate::cli::{ApiOptions, ServerOptions};
+pub(crate) use self::refusal::ApiError;
+use self::refusal::Refusal;
+use crate::cli::{ApiOptions, RunnerOptions, ServerOptions};
 use crate::exit::Failure;
 use crate::terminal::{complain, visible};
 
@@ -31,7 +33,8 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Api {
     url: String,
-    bearer: Bearer,
+    /// `None` for what anybody may read.
+    bearer: Option<Bearer>,
     agent: ureq::Agent,
 }
 
@@ -40,6 +43,8 @@ pub(crate) struct Api {
 pub(crate) enum Body<'b> {
     None,
     Json(&'b Value),
+    /// JSON, letter for letter.
+    Text(&'b str),
     Yaml(&'b str),
 }
 
@@ -69,6 +74,23 @@ impl Api {
         }
     }
 
+    /// With the key of a program or an agent.
+    pub(crate) fn runner(options: &RunnerOptions) -> Result<Self, Failure> {
+        Self::with(&options.server, &options.key_file, "name the file of a standard or an agent's key")
+    }
+
+    /// Without a credential.
+    pub(crate) fn open_to_all(server: &ServerOptions) -> Result<Self, Failure> {
+        let url = server.url.trim_end_matches('/').to_owned();
+        if !connection::is_url(&url) {
+            let url = visible(&url);
+            return Err(Failure::Input(format!(
+                "--url: must begin with `http://` or `https://`, not `{url}`"
+            )));
+        }
+        Ok(Self { url, bearer: None, agent: connection::agent(server)? })
+    }
+
     /// With the credential in `file`; `hint` says what to do if it can't be read.
     pub(crate) fn with(server: &ServerOptions, file: &Path, hint: &str) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(file).map(Zeroizing::new);
@@ -79,11 +101,8 @@ impl Api {
             let file = file.display();
             return Err(Failure::Input(format!("{file}: must hold one key or session, and nothing else")));
         }
-        Ok(Self {
-            url: server.url.trim_end_matches('/').to_owned(),
-            bearer: Bearer(Zeroizing::new(format!("Bearer {secret}"))),
-            agent: connection::agent(server)?,
-        })
+        let bearer = Some(Bearer(Zeroizing::new(format!("Bearer {secret}"))));
+        Ok(Self { bearer, ..Self::open_to_all(server)? })
     }
 
     /// Reads something.
@@ -130,24 +149,8 @@ impl Api {
         if_match: Option<&str>,
     ) -> Result<Answer, ApiError> {
         let key = idempotency_key()?;
-        let (media_type, text) = match body {
-            Body::None => (None, String::new()),
-            Body::Json(value) => (Some("application/json"), value.to_string()),
-            Body::Yaml(text) => (Some("application/yaml"), text.to_owned()),
-        };
-        let send = || {
-            let fields = [("content-type", media_type), ("if-match", if_match)];
-            let request = self.request(method.clone(), path);
-            let request = request.header("accept", "application/json").header("idempotency-key", &key);
-            let request = fields.into_iter().fold(request, |request, (name, value)| match value {
-                Some(value) => request.header(name, value),
-                None => request,
-            });
-            match media_type {
-                Some(_) => self.send(request.body(text.as_str()).map_err(ureq::Error::from)),
-                None => self.send(request.body(()).map_err(ureq::Error::from)),
-            }
-        };
+        let fields = [("idempotency-key", Some(key.as_str())), ("if-match", if_match)];
+        let send = || self.send_body(method, path, body, &fields);
         match send() {
             Err(ApiError::Unreachable { error, .. }) if connection::is_broken(&error) => {
                 complain(format!("{}: {error}; trying once more", self.url));
@@ -158,9 +161,43 @@ impl Api {
         }
     }
 
+    /// Posts something that the API does once, whoever repeats it: it is never sent again.
+    pub(crate) fn post_once(&self, path: &str, body: Body<'_>) -> Result<Answer, ApiError> {
+        self.send_body(&Method::POST, path, body, &[])
+    }
+
+    /// Sends a request with those fields that have a value.
+    fn send_body(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Body<'_>,
+        fields: &[(&str, Option<&str>)],
+    ) -> Result<Answer, ApiError> {
+        let (media_type, text) = match body {
+            Body::None => (None, Cow::Borrowed("")),
+            Body::Json(value) => (Some("application/json"), Cow::Owned(value.to_string())),
+            Body::Text(text) => (Some("application/json"), Cow::Borrowed(text)),
+            Body::Yaml(text) => (Some("application/yaml"), Cow::Borrowed(text)),
+        };
+        let own = [("accept", Some("application/json")), ("content-type", media_type)];
+        let request = self.request(method.clone(), path);
+        let request = own.iter().chain(fields).fold(request, |request, (name, value)| match value {
+            Some(value) => request.header(*name, *value),
+            None => request,
+        });
+        match media_type {
+            Some(_) => self.send(request.body(&*text).map_err(ureq::Error::from)),
+            None => self.send(request.body(()).map_err(ureq::Error::from)),
+        }
+    }
+
     fn request(&self, method: Method, path: &str) -> ureq::http::request::Builder {
         let request = Request::builder().method(method).uri(format!("{}{path}", self.url));
-        request.header("authorization", self.bearer.0.as_str())
+        match &self.bearer {
+            Some(bearer) => request.header("authorization", bearer.0.as_str()),
+            None => request,
+        }
     }
 
     fn send(&self, request: Result<Request<impl ureq::AsSendBody>, ureq::Error>) -> Result<Answer, ApiError> {
@@ -169,7 +206,8 @@ impl Api {
         let reader = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
         let text = reader.read_to_string().map_err(unreachable)?;
         if !response.status().is_success() {
-            return Err(ApiError::Refused(Refusal::read(response.status().as_u16(), &text)));
+            let refusal = Refusal::read(response.status().as_u16(), &text);
+            return Err(ApiError::Refused(Box::new(refusal)));
         }
         let field = |name: &str| response.headers().get(name).and_then(|field| field.to_str().ok());
         Ok(Answer {

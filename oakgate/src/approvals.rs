@@ -3,14 +3,11 @@
 use serde_json::{Map, Value};
 use ureq::http::Method;
 
-use crate::api::{Api, Body, segment, text_of};
-use crate::cli::{ApprovalsCommand, ApprovalsOptions};
+use crate::api::{Api, Body, query, segment, text_of};
+use crate::cli::{ApprovalState, ApprovalsCommand, ApprovalsOptions};
 use crate::exit::Done;
 use crate::table;
 use crate::terminal::say;
-
-/// Most approvals that are listed.
-const LISTED_MAX: usize = 1000;
 
 const COLUMNS: [&str; 6] = ["reference", "state", "tool", "caller", "resource", "arguments"];
 
@@ -19,13 +16,16 @@ pub(crate) fn run(options: &ApprovalsOptions) -> Done {
                 --session-file";
     let api = Api::with(&options.server, &options.session_file, hint)?;
     match &options.command {
-        ApprovalsCommand::List { all, json } => {
-            let path = if *all { "/v1/approvals" } else { "/v1/approvals?state=pending" };
-            let items = api.list(path, LISTED_MAX)?;
-            table::show(&items, *json, &COLUMNS, "nothing waits for a person");
+        ApprovalsCommand::List { all, state, list } => {
+            let state = state.or((!all).then_some(ApprovalState::Pending));
+            let path = query("/v1/approvals", &[("state", state.map(ApprovalState::as_str))]);
+            let items = api.list(&path, list.limit)?;
+            let is_waiting = state == Some(ApprovalState::Pending);
+            let none = if is_waiting { "nothing waits for a person" } else { "no approvals" };
+            table::show(&items, list.json, &COLUMNS, none);
         }
-        ApprovalsCommand::Show { reference } => {
-            table::show_one(&api.show(&format!("/v1/approvals/{}", segment(reference)))?, false);
+        ApprovalsCommand::Show { reference, json } => {
+            table::show_one(&api.show(&format!("/v1/approvals/{}", segment(reference)))?, *json);
         }
         ApprovalsCommand::Approve { reference, note } => decide(&api, reference, "approve", note.as_deref())?,
         ApprovalsCommand::Deny { reference, note } => decide(&api, reference, "deny", note.as_deref())?,

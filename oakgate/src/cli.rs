@@ -3,12 +3,13 @@
 mod activity;
 mod api;
 mod approvals;
+mod calls;
 mod completion;
 mod config;
 mod drafts;
+mod executions;
 mod keys;
 mod orgs;
-mod permissions;
 mod pieces;
 mod policy;
 mod proxies;
@@ -18,21 +19,30 @@ mod tools;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::activity::ActivityOptions;
-pub(crate) use self::api::{ApiOptions, ListOptions, PermissionName, ServerOptions};
-pub(crate) use self::approvals::{ApprovalsCommand, ApprovalsOptions};
+pub(crate) use self::activity::{ActivityCommand, ActivityOptions};
+pub(crate) use self::api::{ApiOptions, ListOptions, PermissionName, RunnerOptions, ServerOptions};
+pub(crate) use self::approvals::{ApprovalState, ApprovalsCommand, ApprovalsOptions};
+pub(crate) use self::calls::{
+    ArgumentsOptions, CallOptions, ParamsCommand, PermissionsCommand, TokensCommand, ValidateOptions,
+};
 pub(crate) use self::completion::CompletionOptions;
 pub(crate) use self::config::{ConfigCommand, RefusalsOptions};
 pub(crate) use self::drafts::{AcceptOptions, DraftState, DraftsCommand, DraftsOptions};
+pub(crate) use self::executions::{ExecutionsCommand, ExecutionsOptions, ListedOutcome, LogOptions};
 pub(crate) use self::keys::{
-    AgentsCommand, AgentsOptions, Algorithm, HeldCommand, KeyKind, KeysCommand, KeysOptions, NewHolder,
+    AgentsCommand, AgentsOptions, Algorithm, ChangeOptions, HeldCommand, KeyKind, KeysCommand, KeysOptions,
+    NewHolder,
 };
 pub(crate) use self::orgs::{OrgsCommand, OrgsOptions, PeopleCommand, PeopleOptions};
-pub(crate) use self::permissions::{CheckOptions, PermissionsCommand};
-pub(crate) use self::pieces::{CatalogueCommand, CatalogueOptions, OnlyOptions, PieceCommand, PieceOptions};
-pub(crate) use self::policy::{AgreeOptions, PolicyCommand, PullOptions, PushOptions, RollbackOptions};
+pub(crate) use self::pieces::{
+    CatalogueCommand, CatalogueOptions, OnlyOptions, PieceCommand, PieceOptions, SettingsCommand,
+    SettingsOptions,
+};
+pub(crate) use self::policy::{
+    AgreeOptions, DiffOptions, PolicyCommand, PullOptions, PushOptions, RollbackOptions,
+};
 pub(crate) use self::proxies::{LineOptions, ProxiesCommand, ProxiesOptions};
-pub(crate) use self::receipt::{ReceiptCommand, ReceiptUse};
+pub(crate) use self::receipt::{ReceiptCommand, ReceiptUse, RedeemOptions};
 pub(crate) use self::run::{BackupOptions, ControlPlaneOptions, ProxyOptions, UpOptions};
 pub(crate) use self::tools::{ToolsCommand, ToolsOptions};
 use crate::log::LogFormat;
@@ -78,8 +88,8 @@ pub(crate) enum Command {
     /// Check a policy, ask it for verdicts, and put it in force
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Verify receipts
-    #[command(subcommand)]
+    /// Verify receipts, and redeem them
+    #[command(subcommand, visible_alias = "receipts")]
     Receipt(ReceiptCommand),
     /// See and decide what waits for a person
     Approvals(ApprovalsOptions),
@@ -111,6 +121,14 @@ pub(crate) enum Command {
     /// Ask the control plane whether a call may be made
     #[command(subcommand)]
     Permissions(PermissionsCommand),
+    /// Mint the grant of a call that the control plane allows
+    #[command(subcommand)]
+    Tokens(TokensCommand),
+    /// Ask the control plane whether a tool would take some arguments
+    #[command(subcommand)]
+    Params(ParamsCommand),
+    /// What became of calls whose receipts were redeemed
+    Executions(ExecutionsOptions),
     /// Who changed and asked what in the control plane
     Activity(ActivityOptions),
     /// Check a settings file

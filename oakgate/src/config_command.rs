@@ -15,13 +15,18 @@ pub(crate) fn run(command: &ConfigCommand) -> Done {
             let parts =
                 [("proxy", settings.proxy.is_some()), ("control_plane", settings.control_plane.is_some())];
             let parts: Vec<&str> = parts.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
-            let unreadable: Vec<_> =
-                settings.proxy.iter().flat_map(config::Proxy::unreadable_files).collect();
+            let (proxy, control_plane) = (settings.proxy.iter(), settings.control_plane.iter());
+            let unreadable: Vec<_> = proxy
+                .clone()
+                .flat_map(config::Proxy::unreadable_files)
+                .chain(control_plane.clone().flat_map(config::ControlPlane::unreadable_files))
+                .collect();
             if !unreadable.is_empty() {
                 let mistakes = Mistakes { file: file.display().to_string(), list: unreadable };
                 return Err(Failure::Configuration(mistakes.to_string()));
             }
-            for warning in settings.proxy.iter().flat_map(config::Proxy::warnings) {
+            let warnings = proxy.flat_map(config::Proxy::warnings);
+            for warning in warnings.chain(control_plane.flat_map(config::ControlPlane::warnings)) {
                 say(format!("{}: warning: {warning}", file.display()));
             }
             say(format!("{}: good ({})", file.display(), parts.join(", ")));

@@ -4,10 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use config::{Environment, Settings, StorePlace};
-use control_plane::{ApprovalRules, ControlPlane, RedisPlace, StoreUrl};
+use control_plane::{ApprovalRules, ControlPlane, History, RedisPlace, StoreUrl};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::time::sleep;
+use watched_files::WATCH_INTERVAL;
 
+use crate::api_tls::ApiTls;
 use crate::cli::ControlPlaneOptions;
 use crate::exit::{Done, Failure};
 use crate::proxy_command::runtime;
@@ -22,13 +25,14 @@ pub(crate) fn run(options: &ControlPlaneOptions) -> Done {
         let address = listener.local_addr().map_err(|error| Failure::Fault(error.to_string()))?;
         let receipts = settings.receipts.as_ref();
         let keys = receipts.map(|receipts| ReceiptKeys::load(&settings.name, receipts)).transpose()?;
-        let control_plane = open(&settings, keys.as_ref()).await?;
-        tracing::info!(%address, store = %store(&settings)?, "control plane");
+        let tls = ApiTls::load(&settings)?;
+        let control_plane = open(&settings, keys.as_ref(), tls.as_ref()).await?;
+        tracing::info!(%address, tls = tls.is_some(), store = %store(&settings)?, "control plane");
         if control_plane.orgs().list().await.is_ok_and(|orgs| orgs.is_empty()) {
             let next = format!("oakgate orgs add NAME --config {}", options.config.display());
             tracing::warn!(next, "there is no organisation yet: add one, with its first management key");
         }
-        let reread = watch(keys);
+        let reread = watch(keys, tls);
         let shutdown = async move {
             while signals.next().await == Asked::Reread {
                 reread.notify_one();
@@ -49,19 +53,32 @@ pub(crate) fn settings(file: &Path) -> Result<config::ControlPlane, Failure> {
 
 /// Takes the address of the API.
 pub(crate) async fn listen(settings: &config::ControlPlane) -> Result<TcpListener, Failure> {
+    for warning in settings.warnings() {
+        tracing::warn!(%warning, "the settings are good, and probably not what is meant");
+    }
     let address = settings.address;
     TcpListener::bind(address).await.map_err(|error| {
         Failure::Configuration(format!("the control plane can't listen on {address}: {error}"))
     })
 }
 
-/// Watches the receipt keys for as long as the program runs; what it returns demands that they are read again.
-pub(crate) fn watch(keys: Option<ReceiptKeys>) -> Arc<Notify> {
+/// Watches the files for as long as the program runs; what it returns demands that they are read again.
+pub(crate) fn watch(mut keys: Option<ReceiptKeys>, mut tls: Option<ApiTls>) -> Arc<Notify> {
     let reread = Arc::new(Notify::new());
-    if let Some(keys) = keys {
-        let asked = Arc::clone(&reread);
-        tokio::spawn(async move { keys.watch(&asked).await });
-    }
+    let asked = Arc::clone(&reread);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = sleep(WATCH_INTERVAL) => {}
+                () = asked.notified() => {
+                    keys.iter_mut().for_each(ReceiptKeys::demand);
+                    tls.iter_mut().for_each(ApiTls::demand);
+                }
+            }
+            keys.iter_mut().for_each(ReceiptKeys::look);
+            tls.iter_mut().for_each(ApiTls::look);
+        }
+    });
     reread
 }
 
@@ -69,6 +86,7 @@ pub(crate) fn watch(keys: Option<ReceiptKeys>) -> Arc<Notify> {
 pub(crate) async fn open(
     settings: &config::ControlPlane,
     receipts: Option<&ReceiptKeys>,
+    tls: Option<&ApiTls>,
 ) -> Result<ControlPlane, Failure> {
     let store = store(settings)?;
     let shown = store.to_string();
@@ -79,6 +97,12 @@ pub(crate) async fn open(
         receipts: receipts.map(ReceiptKeys::receipts),
         redis: settings.redis.as_ref().map(redis).transpose()?,
         policy_public_key: None,
+        history: History {
+            revisions_max: settings.history.max_revisions,
+            revision_bytes_max: settings.history.max_revision_bytes,
+            activity_days: settings.history.activity_days,
+        },
+        tls: tls.map(ApiTls::tls),
     };
     ControlPlane::open(settings)
         .await

@@ -34,8 +34,8 @@ pub(crate) fn run(options: &DraftsOptions) -> Done {
             decide(name, "reject", json!({"disable": disable}), only)?;
             say(format!("{} is rejected", visible(name)));
         }
-        DraftsCommand::Forget { name } => {
-            api.write(&Method::DELETE, &path(name), Body::None, None)?;
+        DraftsCommand::Forget { name, only } => {
+            api.write(&Method::DELETE, &path(name), Body::None, if_match(only).as_deref())?;
             say(format!("{} is forgotten", visible(name)));
         }
     }

@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
 use crate::api::{Answer, Api, ApiError, Body, segment};
-use crate::cli::{AgentsCommand, ApiOptions, HeldCommand, NewHolder};
+use crate::cli::{AgentsCommand, ApiOptions, ChangeOptions, HeldCommand, NewHolder};
 use crate::exit::{Done, Failure};
+use crate::pieces::{self, if_match};
 use crate::table;
 use crate::terminal::{complain, say, visible};
 
@@ -52,12 +53,12 @@ pub(crate) fn create(
     api: &ApiOptions,
 ) -> Done {
     let texts = [
-        ("id", Some(&new.id)),
-        ("description", new.description.as_ref()),
-        ("tenant", new.tenant.as_ref()),
-        ("expires_at", new.expires_at.as_ref()),
+        ("id", Some(new.id.clone())),
+        ("description", new.description.clone()),
+        ("tenant", new.tenant.clone()),
+        ("expires_at", new.expires_at.map(|moment| moment.to_string())),
     ];
-    let texts = texts.into_iter().filter_map(|(name, text)| Some((name, Value::from(text?.as_str()))));
+    let texts = texts.into_iter().filter_map(|(name, text)| Some((name, Value::from(text?))));
     let body: Map<String, Value> =
         texts.chain(special).map(|(name, value)| (name.to_owned(), value)).collect();
     let answer = Api::open(api)?.write(&Method::POST, kind.path(), Body::Json(&body.into()), None)?;
@@ -72,20 +73,45 @@ pub(crate) fn run(kind: Kind, command: &HeldCommand) -> Done {
             let columns: &[&str] = if kind == Kind::Key { &KEY_COLUMNS } else { &AGENT_COLUMNS };
             table::show(&items, list.json, columns, &format!("no {}", kind.command()));
         }
-        HeldCommand::Show { id, json, api } => table::show_one(&Api::open(api)?.show(&place(id))?, *json),
-        HeldCommand::Rotate { id, overlap_seconds, api } => {
+        HeldCommand::Show { id, json, api } => pieces::show(&Api::open(api)?, &place(id), *json)?,
+        HeldCommand::Change { id, change, only, api } => {
+            let body = Body::Json(&changed(change));
+            Api::open(api)?.write(&Method::PATCH, &place(id), body, if_match(only).as_deref())?;
+            say(format!("{} is changed", visible(id)));
+        }
+        HeldCommand::Rotate { id, overlap_seconds, only, api } => {
             let body =
                 overlap_seconds.map_or_else(|| json!({}), |seconds| json!({"overlap_seconds": seconds}));
             let path = format!("{}/rotate", place(id));
-            let answer = Api::open(api)?.write(&Method::POST, &path, Body::Json(&body), None)?;
+            let if_match = if_match(only);
+            let answer =
+                Api::open(api)?.write(&Method::POST, &path, Body::Json(&body), if_match.as_deref())?;
             return show_secret(kind, id, &answer);
         }
-        HeldCommand::Revoke { id, api } => {
-            Api::open(api)?.write(&Method::POST, &format!("{}/revoke", place(id)), Body::None, None)?;
+        HeldCommand::Revoke { id, only, api } => {
+            let path = format!("{}/revoke", place(id));
+            Api::open(api)?.write(&Method::POST, &path, Body::None, if_match(only).as_deref())?;
             say(format!("{} is revoked", visible(id)));
         }
     }
     Ok(())
+}
+
+/// What is to be another; `null` takes it away (RFC 7396).
+fn changed(change: &ChangeOptions) -> Value {
+    let text = |text: Option<String>, no: bool| match text {
+        Some(text) => Some(Value::from(text)),
+        None => no.then_some(Value::Null),
+    };
+    let expires_at = change.expires_at.map(|moment| moment.to_string());
+    let members = [
+        ("description", text(change.description.clone(), change.no_description)),
+        ("tenant", text(change.tenant.clone(), change.no_tenant)),
+        ("may_name_tenant", change.may_name_tenant.map(Value::from)),
+        ("expires_at", text(expires_at, change.no_expires_at)),
+    ];
+    let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    members.collect::<Map<_, _>>().into()
 }
 
 /// The secret alone on standard output, so that it can go to a file.

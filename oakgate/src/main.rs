@@ -2,8 +2,10 @@
 
 mod activity;
 mod api;
+mod api_tls;
 mod approvals;
 mod backup;
+mod calls;
 mod catalogue;
 mod cli;
 mod completion;
@@ -11,14 +13,15 @@ mod config_command;
 mod control_plane_command;
 mod demo;
 mod drafts;
+mod executions;
 mod exit;
 mod holders;
+mod input;
 #[cfg_attr(not(test), expect(dead_code, reason = "a proxy that joins reads it"))]
 mod join;
 mod keys;
 mod log;
 mod orgs;
-mod permissions;
 mod pieces;
 mod policy_command;
 mod proxies;
@@ -26,6 +29,7 @@ mod proxy_command;
 mod receipt_command;
 mod receipt_keys;
 mod refusals;
+mod secret_file;
 mod signals;
 mod table;
 mod terminal;
@@ -36,7 +40,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, PermissionsCommand};
+use cli::{Cli, Command, ParamsCommand, PermissionsCommand, TokensCommand};
 use pieces::Kind;
 
 #[global_allocator]
@@ -68,7 +72,10 @@ fn main() -> ExitCode {
         Command::Keys(options) => keys::run(&options.command),
         Command::Agents(options) => holders::run_agents(&options.command),
         Command::Proxies(options) => proxies::run(&options.command),
-        Command::Permissions(PermissionsCommand::Check(options)) => permissions::check(&options),
+        Command::Permissions(PermissionsCommand::Check(options)) => calls::check(&options),
+        Command::Tokens(TokensCommand::Mint(options)) => calls::mint(&options),
+        Command::Params(ParamsCommand::Validate(options)) => calls::validate(&options),
+        Command::Executions(options) => executions::run(&options.command),
         Command::Activity(options) => activity::run(&options),
         Command::Refusals(options) => refusals::run(&options),
         Command::Config(command) => config_command::run(&command),

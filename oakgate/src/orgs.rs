@@ -108,7 +108,7 @@ async fn list_people(people: &control_plane::People, org: &str, json: bool) -> D
 }
 
 async fn opened(config: &Path) -> Result<ControlPlane, Failure> {
-    open(&settings(config)?, None).await
+    open(&settings(config)?, None, None).await
 }
 
 /// Nobody is put into an organisation that is only a slip of the finger.

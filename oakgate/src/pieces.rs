@@ -1,19 +1,16 @@
 //! `oakgate rules`, `categories` and `policy tools`: the policy in force, piece by piece.
 
-use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
 use ureq::http::Method;
 
 use crate::api::{Api, ApiError, Body, query, segment};
-use crate::cli::{OnlyOptions, PieceCommand, PieceOptions};
+use crate::cli::{OnlyOptions, PieceCommand, PieceOptions, SettingsCommand, SettingsOptions};
 use crate::exit::{Done, Failure};
+use crate::input;
 use crate::table;
 use crate::terminal::{complain, say, visible};
-
-/// Largest piece that is read from a file.
-const PIECE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Kinds of pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +66,25 @@ pub(crate) fn run(kind: Kind, options: &PieceOptions) -> Done {
     Ok(())
 }
 
+/// What the policy in force says of no one rule, category or tool.
+pub(crate) fn run_settings(options: &SettingsOptions) -> Done {
+    let api = Api::open(&options.api)?;
+    let path = "/v1/policy/settings";
+    match &options.command {
+        SettingsCommand::Show { json } => match show(&api, path, *json) {
+            Err(error) if error.is("not_found") => {
+                return Err(Failure::Input("no policy is in force yet; push one".to_owned()));
+            }
+            shown => shown?,
+        },
+        SettingsCommand::Put { file, reason, only } => {
+            let path = query(path, &[("reason", reason.as_deref())]);
+            put(&api, &path, "the policy with these settings", &document(file)?, only)?;
+        }
+    }
+    Ok(())
+}
+
 /// Prints what is at `path`, and on standard error its version, for `--if-version`.
 pub(crate) fn show(api: &Api, path: &str, json: bool) -> Result<(), ApiError> {
     let answer = api.get(path)?;
@@ -108,13 +124,6 @@ pub(crate) fn if_match(only: &OnlyOptions) -> Option<String> {
 
 /// A piece from a file or, for `-`, from standard input.
 fn document(file: &Path) -> Result<Value, Failure> {
-    let fail = |why: String| Failure::Input(format!("{}: {why}", file.display()));
-    let mut text = String::new();
-    let read = if file.as_os_str() == "-" {
-        std::io::stdin().lock().take(PIECE_BYTES_MAX).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(file).and_then(|file| file.take(PIECE_BYTES_MAX).read_to_string(&mut text))
-    };
-    read.map_err(|error| fail(format!("can't be read: {error}")))?;
-    serde_saphyr::from_str(&text).map_err(|error| fail(format!("neither YAML nor JSON: {error}")))
+    serde_saphyr::from_str(&input::read(file)?)
+        .map_err(|error| Failure::Input(format!("{}: neither YAML nor JSON: {error}", input::name(file))))
 }

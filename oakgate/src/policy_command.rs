@@ -3,6 +3,7 @@
 mod cases;
 mod diff;
 mod push;
+mod recorded;
 mod remote;
 
 use std::fmt::Display;
@@ -41,7 +42,7 @@ pub(crate) fn run(command: &PolicyCommand) -> Done {
                 Ok(answer.to_string())
             })
         }
-        PolicyCommand::Diff { old, new, json } => diff::run(old, new, *json),
+        PolicyCommand::Diff(options) => diff::run(options),
         PolicyCommand::Test { policy, cases, json } => cases::run(policy, cases, *json),
         PolicyCommand::Schema => {
             say(policy::SCHEMA.trim_end());
@@ -52,6 +53,7 @@ pub(crate) fn run(command: &PolicyCommand) -> Done {
         PolicyCommand::Rollback(options) => push::rollback(options),
         PolicyCommand::Revisions { list, api } => remote::revisions(list, api),
         PolicyCommand::Tools(options) => pieces::run(pieces::Kind::Tool, options),
+        PolicyCommand::Settings(options) => pieces::run_settings(options),
     }
 }
 

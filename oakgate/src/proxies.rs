@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::api::{Answer, Api, ApiError, Body, segment};
 use crate::cli::{ApiOptions, LineOptions, ProxiesCommand};
 use crate::exit::{Done, Failure};
+use crate::pieces::{self, if_match};
 use crate::table;
 use crate::terminal::{complain, say, visible};
 
@@ -55,13 +56,12 @@ pub(crate) fn run(command: &ProxiesCommand) -> Done {
         ProxiesCommand::Add { name, description, expires_at, line, api } => {
             let line = Unfinished::new(name, line, api)?;
             let texts = [
-                ("id", Some(name)),
-                ("description", description.as_ref()),
-                ("expires_at", expires_at.as_ref()),
+                ("id", Some(name.clone())),
+                ("description", description.clone()),
+                ("expires_at", expires_at.map(|moment| moment.to_string())),
             ];
-            let texts = texts
-                .into_iter()
-                .filter_map(|(member, text)| Some((member.to_owned(), text?.as_str().into())));
+            let texts =
+                texts.into_iter().filter_map(|(member, text)| Some((member.to_owned(), text?.into())));
             let body = Value::Object(texts.collect::<Map<_, _>>());
             line.finish(&Api::open(api)?.write(&Method::POST, COLLECTION, Body::Json(&body), None)?)
         }
@@ -70,20 +70,23 @@ pub(crate) fn run(command: &ProxiesCommand) -> Done {
             table::show(&items, list.json, &COLUMNS, "no proxies");
             Ok(())
         }
-        ProxiesCommand::Show { name, json, api } => {
-            table::show_one(&Api::open(api)?.show(&place(name))?, *json);
-            Ok(())
-        }
-        ProxiesCommand::Rotate { name, overlap_seconds, line, api } => {
+        ProxiesCommand::Show { name, json, api } => Ok(pieces::show(&Api::open(api)?, &place(name), *json)?),
+        ProxiesCommand::Rotate { name, overlap_seconds, only, line, api } => {
             let line = Unfinished::new(name, line, api)?;
             let body =
                 overlap_seconds.map_or_else(|| json!({}), |seconds| json!({"overlap_seconds": seconds}));
             let path = format!("{}/rotate", place(name));
-            line.finish(&Api::open(api)?.write(&Method::POST, &path, Body::Json(&body), None)?)
+            let if_match = if_match(only);
+            line.finish(&Api::open(api)?.write(
+                &Method::POST,
+                &path,
+                Body::Json(&body),
+                if_match.as_deref(),
+            )?)
         }
-        ProxiesCommand::Revoke { name, api } => {
+        ProxiesCommand::Revoke { name, only, api } => {
             let path = format!("{}/revoke", place(name));
-            Api::open(api)?.write(&Method::POST, &path, Body::None, None)?;
+            Api::open(api)?.write(&Method::POST, &path, Body::None, if_match(only).as_deref())?;
             say(format!("{} is revoked", visible(name)));
             Ok(())
         }

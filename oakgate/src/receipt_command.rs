@@ -1,14 +1,17 @@
 //! `oakgate receipt`: is a receipt genuine, and is it about this call?
 
+mod redeem;
+
 use std::io::BufRead;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use receipt::{Expected, KeySet, Use, inspect, verify};
 
+use crate::api::Api;
 use crate::cli::{ReceiptCommand, ReceiptUse};
 use crate::exit::{Done, Failure};
-use crate::terminal::{complain, say};
+use crate::terminal::{complain, say, visible_json};
 
 pub(crate) fn run(command: &ReceiptCommand) -> Done {
     match command {
@@ -31,6 +34,11 @@ pub(crate) fn run(command: &ReceiptCommand) -> Done {
                     .map_err(|refusal| refusal.name().to_owned())
                     .and_then(|claims| serde_json::to_string(&claims).map_err(|error| error.to_string()))
             })
+        }
+        ReceiptCommand::Redeem(options) => redeem::run(options),
+        ReceiptCommand::Jwks(server) => {
+            say(visible_json(Api::open_to_all(server)?.get("/.well-known/jwks.json")?.text.trim_end()));
+            Ok(())
         }
         ReceiptCommand::Inspect => {
             complain("decoded only, NOT verified:");

@@ -14,6 +14,7 @@ pub use self::observer::{Observer, Outcome, Silent};
 pub use self::seen::{Seen, SeenValue, VALUE_BYTES_MAX};
 use crate::condition::Inputs;
 use crate::document::UnlistedTools;
+use crate::replay::Assumptions;
 use crate::snapshot::{Ids, Key, Listed, Matches, Reach, Rule};
 use crate::{Call, Coordinates, Definition, Level, Permission, Scope, Snapshot, Status, UnixMillis, Verdict};
 
@@ -26,6 +27,17 @@ pub fn verdict(
     now: UnixMillis,
     observer: &mut impl Observer,
 ) -> Verdict {
+    verdict_assuming(None, snapshot, call, now, observer)
+}
+
+/// The same of a call that is not known whole, if conditions are to say what is assumed.
+pub(crate) fn verdict_assuming(
+    assumptions: Option<&Assumptions>,
+    snapshot: &Snapshot,
+    call: &Call<'_>,
+    now: UnixMillis,
+    observer: &mut impl Observer,
+) -> Verdict {
     let tool = snapshot.tools.matches(Some(call.tool));
     let listed = tool.exact.and_then(|symbol| snapshot.listed(symbol));
     observer.begins(snapshot.walk.all(call.tenant.is_some()));
@@ -33,14 +45,9 @@ pub fn verdict(
         let found = Found::fallback(Permission::Disabled, Level::ToolDisabled);
         return found.verdict(snapshot, call, Clamp::No, Vec::new(), observer);
     }
-    let mut cascade = Cascade {
-        snapshot,
-        call,
-        inputs: Inputs::new(call, now),
-        observer,
-        faults: Vec::new(),
-        set_aside: None,
-    };
+    let inputs = Inputs::new(call, now);
+    let mut cascade =
+        Cascade { snapshot, call, inputs, assumptions, observer, faults: Vec::new(), set_aside: None };
     let found = cascade.rules(tool, listed).unwrap_or_else(|| cascade.fallback(listed));
     let found = match cascade.set_aside {
         Some(fault) if fault.permission > found.permission => {
@@ -141,6 +148,7 @@ struct Cascade<'s, 'c, 'o, O> {
     snapshot: &'s Snapshot,
     call: &'c Call<'c>,
     inputs: Inputs<'c>,
+    assumptions: Option<&'c Assumptions>,
     observer: &'o mut O,
     faults: Vec<Arc<str>>,
     /// The strictest of the rules whose condition could not be evaluated, the first among equals.
@@ -225,7 +233,10 @@ impl<'s, O: Observer> Cascade<'s, '_, '_, O> {
             self.observer.rule(&rule.id, rule.permission, Outcome::Always);
             return true;
         };
-        let holds = condition.holds(&self.inputs);
+        let holds = match self.assumptions {
+            None => condition.holds(&self.inputs),
+            Some(assumptions) => assumptions.holds(condition, || condition.holds(&self.inputs)),
+        };
         let outcome = match &holds {
             Ok(true) => Outcome::Holds,
             Ok(false) => Outcome::DoesNotHold,

@@ -52,6 +52,8 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
 
 /// A compiled condition.
 pub(crate) struct Condition {
+    /// As it was written.
+    source: Box<str>,
     expression: Expression,
     patterns: Vec<Pattern>,
     /// What it reads of a call.
@@ -117,7 +119,7 @@ impl Condition {
         let patterns = matches::compile(&mut expression.expr)?;
         let paths = metering::meter(&mut expression).into_boxed_slice();
         let reads_arguments = paths.iter().any(|path| path.variable == "args");
-        Ok(Self { expression, patterns, paths, reads_arguments })
+        Ok(Self { source: source.into(), expression, patterns, paths, reads_arguments })
     }
 
     /// Whether it holds for a call.
@@ -143,6 +145,11 @@ impl Condition {
             return Err(Fault::TooCostly);
         }
         evaluated.unwrap_or(Err(Fault::Panicked))
+    }
+
+    /// The text that was compiled.
+    pub(crate) const fn source(&self) -> &str {
+        &self.source
     }
 
     /// The parts of a call that it reads.

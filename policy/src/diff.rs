@@ -148,6 +148,12 @@ impl Compared {
         };
         Ok(Self { document, conditions })
     }
+
+    /// The document, once it has been compared.
+    #[must_use]
+    pub fn into_document(self) -> Document {
+        self.document
+    }
 }
 
 /// Compares two documents.

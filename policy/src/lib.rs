@@ -18,6 +18,7 @@ mod load_error;
 pub mod mask;
 mod permission;
 mod query;
+pub mod replay;
 mod schema;
 mod snapshot;
 mod time;

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use config::Durability;
+use edge::KeyCounted;
 use policy::{Permission, Verdict};
 use serde::Serialize;
 
 use crate::clock;
-use crate::keyed_count::KeyCounted;
 use crate::state::UnderWay;
 pub(crate) use spool::{AuditFailed, Spool, SpoolError, Total};
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Limits;
+use edge::KeyCounted;
 use http::{HeaderMap, HeaderValue, Response};
 use moka::notification::RemovalCause;
 use moka::sync::Cache;
@@ -23,7 +24,6 @@ use crate::clock;
 use crate::exchange::Exchange;
 use crate::forward::{check_length, forward, recorded, target};
 use crate::header::values;
-use crate::keyed_count::KeyCounted;
 use crate::listings::Owed;
 use crate::metrics::Metrics;
 use crate::recognise::{Arrival, Passing, ReplyTo, ToolCall, Transparent};

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use edge::refused_by;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http_body::{Frame, SizeHint};
@@ -15,13 +16,12 @@ use hyper::body::Incoming;
 use protocol::http1::FramingRefused;
 
 use crate::events::Events;
-use crate::framing::refused_by;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::state::{Room, Shared};
 
 /// Of a body that is refused, this much is still read, for this long.
-const DISCARD_MAX_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const DISCARD_MAX_BYTES: usize = 64 * 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A response's body.

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge::Place;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -20,7 +21,6 @@ use tokio::sync::watch;
 use self::preface::{Spoken, spoken};
 use crate::listen::Listening;
 use crate::metrics::Gauged;
-use crate::places::Place;
 use crate::state::{Phase, Shared};
 use crate::tls;
 use crate::worker::Worker;

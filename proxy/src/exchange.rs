@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Durability, ListMode};
+use edge::KeyCounted;
 use http::header::WWW_AUTHENTICATE;
 use http::request::Parts;
 use http::{HeaderValue, Response};
@@ -21,7 +22,6 @@ use crate::connection::Peer;
 use crate::events::EventStream;
 use crate::hold::Held;
 use crate::http_sse::Session;
-use crate::keyed_count::KeyCounted;
 use crate::listen::Listening;
 use crate::recognise::{ReplyTo, ToolCall};
 use crate::refusal::Refusal;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Listener;
+use edge::{Full, Places, network};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
@@ -14,7 +15,6 @@ use crate::authorization;
 use crate::connection::{reached, serve};
 use crate::cors::Cors;
 use crate::host::Hosts;
-use crate::places::Places;
 use crate::protected::Protected;
 use crate::state::{Phase, Shared};
 use crate::worker::Worker;
@@ -105,12 +105,16 @@ pub(crate) async fn accept(
             () = draining.as_mut() => return,
         };
         match accepted {
-            Ok((stream, address)) => match places.take(address.ip()) {
+            Ok((stream, address)) => match places.take(network(address.ip())) {
                 Ok(place) => {
                     let serving = serve(Rc::clone(&worker), Rc::clone(&listening), stream, place);
                     tokio::task::spawn_local(serving);
                 }
-                Err(limit) => {
+                Err(full) => {
+                    let limit = match full {
+                        Full::All => "max_connections",
+                        Full::Each => "max_connections_per_address",
+                    };
                     worker.shared.metrics.limits_reached.with_label_values(&[limit]).inc();
                     worker.shared.metrics.connections.refused.inc();
                 }

@@ -7,29 +7,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use edge::{KeyedCount, Places};
 use policy_sync::ProxyEnd;
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use watched_files::FileError;
 
 use crate::admin;
 use crate::approvals::Approvals;
 use crate::audit::{Spool, SpoolError, Total};
 use crate::authorization::Announced;
 use crate::batch::BatchSessions;
+use crate::body::DISCARD_MAX_BYTES;
 use crate::caller::Issuers;
 use crate::candidate::Samples;
 use crate::definitions::Definitions;
 use crate::discovery::Discovery;
-use crate::files::{self, FileError};
+use crate::files;
 use crate::http_sse::HttpSse;
-use crate::keyed_count::KeyedCount;
 use crate::listen::{self, Listening};
 use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::open_files;
-use crate::places::Places;
 use crate::rates::Rates;
 use crate::state::{Buffered, Phase, Shared};
 use crate::upstream::{self, Endpoints, Sessions};
@@ -121,6 +122,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         approvals,
         endpoints,
         sessions: Sessions::new(&settings.limits, &metrics),
+        client_limits: Arc::new(client_limits(&settings.limits, &metrics)),
         metrics,
         settings,
     });
@@ -138,11 +140,30 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     let files = open_files::raise_limit(max_connections);
     shared.metrics.connections.open_files_limit.set(files.try_into().unwrap_or(i64::MAX));
     let max_connections = open_files::connections(max_connections, files);
-    let places = Arc::new(Places::new(max_connections, &shared.settings.limits));
+    let of_address = shared.settings.limits.max_connections_per_address;
+    let places = Arc::new(Places::new(max_connections, of_address));
     let addresses = sockets.iter().map(|(address, _)| *address).collect();
     let mut workers = start_workers(&shared, &places, (sockets, spools), &running)?;
     workers.push(upstream::start_watching(Arc::clone(&shared)).map_err(StartError::Worker)?);
     Ok(Running { shared, addresses, admin, reread, workers, ended, tasks })
+}
+
+/// What a client connection may take up.
+fn client_limits(limits: &config::Limits, metrics: &Metrics) -> edge::Limits {
+    let bytes = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+    let seconds = |limit: u32| Duration::from_secs(limit.into());
+    edge::Limits {
+        head: protocol::http1::Limits {
+            max_head_bytes: bytes(limits.max_header_bytes),
+            max_headers: bytes(limits.max_headers),
+            max_target_bytes: bytes(limits.max_target_bytes),
+        },
+        header_timeout: seconds(limits.header_timeout_seconds),
+        keep_alive: seconds(limits.keep_alive_seconds),
+        write_timeout: seconds(limits.write_timeout_seconds),
+        linger_bytes: DISCARD_MAX_BYTES,
+        reached: metrics.limits_reached.clone(),
+    }
 }
 
 /// Starts a thread for each worker, with a socket of each listener.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use edge::{KeyCounted, KeyedCount};
 use policy::{Snapshot, UnixMillis};
 use receipt::KeySet;
 use tokio::sync::watch;
@@ -18,7 +19,6 @@ use crate::candidate::Samples;
 use crate::definitions::Definitions;
 use crate::discovery::Discovery;
 use crate::http_sse::HttpSse;
-use crate::keyed_count::{KeyCounted, KeyedCount};
 use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
@@ -32,6 +32,8 @@ const HELD_MIN_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: config::Proxy,
+    /// Of each client connection.
+    pub(crate) client_limits: Arc<edge::Limits>,
     /// Loaded once per call and kept for as long as that call looks at it.
     pub(crate) in_force: ArcSwap<InForce>,
     /// Moves on each time that another policy, other keys, or other authorities of client certificates are in force.

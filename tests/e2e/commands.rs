@@ -301,11 +301,15 @@ fn every_example_is_good() {
     // Files that are the reader's own, there and elsewhere.
     for name in [
         "bundle.pem",
+        "control.key",
+        "control.pem",
+        "db-password",
         "gate.key",
         "gate.pem",
         "internal-ca.pem",
         "keys.yaml",
         "receipts.jwks",
+        "redis-password",
         "search-token",
         "server.key",
         "server.pem",

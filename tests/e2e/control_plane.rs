@@ -202,18 +202,25 @@ fn a_call_is_asked_about_and_the_activity_tells_of_it_as_it_happens() {
     assert_eq!(asked.len(), 2, "{lines}");
     assert_eq!((&asked[1]["object"], &asked[1]["permission"]), (&"drop_table".into(), &"disabled".into()));
     assert!(plane.done(&["activity", "--action", "agent.*"]).contains("agent.create"));
+
+    // A push says what it would have done to them.
+    let looser = plane.file("looser.yaml", LOOSER);
+    let (_, output, errors) = plane.run(&["policy", "push", &looser, "--dry-run"]);
+    let expected = "last 2 recorded calls: 1 looser, 0 stricter, 0 not decidable\n  tool `drop_table`: disabled (org/tool, \
+                    rule `no-drop`) -> allowed (org/tool, rule `no-drop`), 1 of the last 2\n";
+    assert!(output.ends_with(expected), "{output}{errors}");
 }
 
 #[test]
 fn tables_are_no_wider_than_the_terminal() {
     let plane = ControlPlane::start();
     let long = "a description that goes on and on ".repeat(6);
-    for name in ["north", "south/../x y", "\u{202e}east"] {
-        plane.done(&["tenants", "put", name, "--description", &long]);
+    for (name, mark) in [("north", ""), ("south/../x y", ""), ("east", "\u{202e}")] {
+        plane.done(&["tenants", "put", name, "--description", &format!("{mark}{long}")]);
     }
     let piped = plane.done(&["tenants", "list"]);
     assert_eq!(piped.lines().count(), 4, "a row is a line: {piped}");
-    assert!(piped.contains(long.trim()) && piped.contains(r"\u{202e}east"), "{piped}");
+    assert!(piped.contains(long.trim()) && piped.contains(r"\u{202e}a description"), "{piped}");
     assert!(!piped.contains('\u{1b}'), "no colours: {piped}");
     for columns in [60, 100] {
         let (status, screen) = plane.in_terminal(columns, &["tenants", "list"]).end();

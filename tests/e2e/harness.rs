@@ -9,7 +9,9 @@ mod description;
 mod gate;
 mod http;
 mod program;
+mod relay;
 mod rust_client;
+mod shell_session;
 pub(crate) mod tls;
 
 pub(crate) use api::{Api, Database};
@@ -21,7 +23,9 @@ pub(crate) use description::{Operation, percent_encoded};
 pub(crate) use gate::{Gate, GateOptions, KEY};
 pub(crate) use http::{Answer, Connection, Stream, request};
 pub(crate) use program::{Backend, Program, oakgate, oakgate_command, repository, tools};
+pub(crate) use relay::Relay;
 pub(crate) use rust_client::{connect, modern};
+pub(crate) use shell_session::replay;
 
 use std::time::{Duration, Instant};
 

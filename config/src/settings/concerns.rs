@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::listener::is_loopback;
-use super::{Backend, JwksPlace, Listener, Proxy};
+use super::{Backend, ControlPlane, JwksPlace, Listener, Proxy, StorePlace};
 use crate::Mistake;
 
 impl Proxy {
@@ -44,6 +44,34 @@ impl Proxy {
         ];
         let own = under("proxy".to_owned(), own.into());
         listeners.chain(backends).chain(own).filter_map(|(path, file)| unreadable(path, file)).collect()
+    }
+}
+
+impl ControlPlane {
+    /// What is allowed, and probably not meant; each with its path.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Mistake> {
+        let is_open = self.tls.is_none() && !is_loopback(self.address.ip());
+        let what = "missing: keys and sessions arrive unencrypted, unless something before it ends TLS";
+        is_open.then(|| Mistake::at("control_plane.tls", what)).into_iter().collect()
+    }
+
+    /// The files that can't be read, each with the path of the setting that names it.
+    #[must_use]
+    pub fn unreadable_files(&self) -> Vec<Mistake> {
+        let store_password = match &self.store {
+            StorePlace::Postgres { password_file, .. } => password_file.as_deref(),
+            StorePlace::File(_) => None,
+        };
+        let files = [
+            ("tls.cert_file", self.tls.as_ref().map(|tls| tls.cert_file.as_path())),
+            ("tls.key_file", self.tls.as_ref().map(|tls| tls.key_file.as_path())),
+            ("store_password_file", store_password),
+            ("receipts.keys_file", self.receipts.as_ref().map(|receipts| receipts.keys_file.as_path())),
+            ("redis.password_file", self.redis.as_ref().and_then(|redis| redis.password_file.as_deref())),
+        ];
+        let files = under("control_plane".to_owned(), files.into());
+        files.filter_map(|(path, file)| unreadable(path, file)).collect()
     }
 }
 

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::{address, name};
-use crate::Mistake;
 use crate::source::ControlPlaneSource;
+use crate::{History, Mistake};
 
 /// Settings of a control plane.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct ControlPlane {
     pub name: String,
     /// Where its API is served.
     pub address: SocketAddr,
+    /// TLS on it.
+    pub tls: Option<ControlTls>,
     /// Where it keeps everything.
     pub store: StorePlace,
     /// Further host names that its API answers to.
@@ -22,6 +24,17 @@ pub struct ControlPlane {
     pub receipts: Option<ControlReceipts>,
     /// Where used receipts are shared.
     pub redis: Option<Redis>,
+    /// How much of the past is kept.
+    pub history: History,
+}
+
+/// The files of the API's TLS. They are loaded together, and again when any of them changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlTls {
+    /// The certificate and its chain, in PEM.
+    pub cert_file: PathBuf,
+    /// Its private key, in PEM.
+    pub key_file: PathBuf,
 }
 
 /// Where a control plane keeps everything.
@@ -56,6 +69,14 @@ pub struct Redis {
     pub password_file: Option<PathBuf>,
 }
 
+impl ControlTls {
+    /// Every file of it.
+    #[must_use]
+    pub fn files(&self) -> [&Path; 2] {
+        [&self.cert_file, &self.key_file]
+    }
+}
+
 pub(super) fn control_plane(
     source: ControlPlaneSource,
     folder: &Path,
@@ -74,6 +95,10 @@ pub(super) fn control_plane(
     Some(ControlPlane {
         name: source.name,
         address: address?,
+        tls: source.tls.map(|tls| ControlTls {
+            cert_file: folder.join(tls.cert_file),
+            key_file: folder.join(tls.key_file),
+        }),
         store: store?,
         hosts: source.hosts,
         receipts: source.receipts.map(|receipts| ControlReceipts {
@@ -81,6 +106,7 @@ pub(super) fn control_plane(
             ttl_seconds: receipts.ttl_seconds.into(),
         }),
         redis,
+        history: source.history,
     })
 }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::default_receipt_ttl_seconds;
+use crate::History;
 
 /// The control plane.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -16,6 +17,8 @@ pub struct ControlPlaneSource {
     pub name: String,
     /// Address of its API.
     pub address: String,
+    /// TLS on its API; without it the API speaks plain HTTP.
+    pub tls: Option<ControlTlsSource>,
     /// `sqlite://FILE`, or `postgres://USER@HOST/DATABASE`.
     pub store: String,
     /// The password of PostgreSQL's user, in a file of its own.
@@ -27,6 +30,19 @@ pub struct ControlPlaneSource {
     pub receipts: Option<ControlReceiptsSource>,
     /// Where used receipts are shared with others that serve the same tools.
     pub redis: Option<RedisSource>,
+    /// How much of the past is kept.
+    #[serde(default)]
+    pub history: History,
+}
+
+/// TLS on the control plane's API. The files are read again when they change.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ControlTlsSource {
+    /// The certificate and its chain, in PEM.
+    pub cert_file: PathBuf,
+    /// Its private key, in PEM.
+    pub key_file: PathBuf,
 }
 
 /// Receipts of the control plane.

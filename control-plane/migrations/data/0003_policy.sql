@@ -2,9 +2,9 @@
 
 INSERT INTO orgs (name, revision, created_at_unix_ms) VALUES ('acme', 2, 1000), ('empty', 0, 1000);
 
-INSERT INTO revisions (org, revision, at_unix_ms, actor, origin, reason, rolled_back_to) VALUES
-('acme', 1, 2000, 'deploy', '192.0.2.1:5000', 'first', NULL),
-('acme', 2, 3000, 'deploy', '192.0.2.1:5000', NULL, 1);
+INSERT INTO revisions (org, revision, at_unix_ms, actor, origin, reason, rolled_back_to, bytes) VALUES
+('acme', 1, 2000, 'deploy', '192.0.2.1:5000', 'first', NULL, 900),
+('acme', 2, 3000, 'deploy', '192.0.2.1:5000', NULL, 1, 600);
 
 INSERT INTO pieces (org, kind, name, position, body, from_revision, to_revision) VALUES
 ('acme', 'settings', '', 0, '{}', 1, NULL),

@@ -1,25 +1,21 @@
-//! What was done and asked in an organisation. Records are kept for good: nothing here takes one away.
+//! What was done and asked in an organisation. Nothing here takes a record away; old ones are swept.
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::moment::Moment;
+use super::paging::{Page, PageOf, write_cursor};
+use super::pieces::PermissionName;
 use super::session::Reader;
 use super::{Api, Problem};
 use crate::store::{ActivityFilter, KeptActivity, StoreError};
-
-/// Records on a page, unless asked for otherwise.
-const PAGE_DEFAULT: u32 = 50;
-
-/// Most records on a page.
-const PAGE_MAX: u32 = 200;
 
 /// Longest value of a filter.
 const FILTER_BYTES_MAX: usize = 2048;
@@ -52,24 +48,6 @@ pub(super) struct ActivityQuery {
     limit: Option<u32>,
 }
 
-#[derive(Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum PermissionName {
-    Allowed,
-    RequiresApproval,
-    Disabled,
-}
-
-/// A page of records. It can be short, or empty, and not be the last one: one request looks at so many records only.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ActivityPage)]
-pub(super) struct Page {
-    items: Vec<ActivityDocument>,
-    /// Asks for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
-
 /// A record.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Activity)]
@@ -98,26 +76,34 @@ pub(super) struct ActivityDocument {
     details: Option<Box<RawValue>>,
 }
 
+/// What can be read of the records.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))
+}
+
 /// Every record of the organisation that fits, newest first.
 #[utoipa::path(get, path = "/v1/activity", tag = "activity", params(ActivityQuery), security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
-pub(super) async fn list(
+    responses((status = 200, description = "A page.", body = Page<ActivityDocument>)))]
+async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     query: Result<Query<ActivityQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<Page<ActivityDocument>>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let filter = query.filter(actor.org).ok_or(Problem::QueryUnexpected)?;
-    let page = api.store.activity_page(&filter).await?;
-    let items = page.items.into_iter().map(ActivityDocument::read).collect::<Result<_, _>>()?;
-    let next_cursor = page.next.map(|id| URL_SAFE_NO_PAD.encode(id.as_bytes()));
-    Ok(Json(Page { items, next_cursor }))
+    let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
+    let filter = query.filter(actor.org, &page).ok_or(Problem::QueryUnexpected)?;
+    let read = api.store.activity_page(&filter).await?;
+    let records = read.items.into_iter().map(ActivityDocument::read).collect::<Result<_, _>>()?;
+    let mut page = page.fill(records, &api.metrics, |record| record.id.clone(), |record| record);
+    // It may be the end of those that could be looked at.
+    page.next_cursor = page.next_cursor.or_else(|| read.next.map(|id| write_cursor(&id.to_string())));
+    Ok(Json(page))
 }
 
 /// One record.
 #[utoipa::path(get, path = "/v1/activity/{id}", tag = "activity", security(("management" = []), ("session" = [])),
     params(("id" = String, Path)), responses((status = 200, description = "The record.", body = ActivityDocument)))]
-pub(super) async fn show(
+async fn show(
     State(api): State<Api>,
     Reader(actor): Reader,
     id: Result<Path<String>, PathRejection>,
@@ -130,19 +116,18 @@ pub(super) async fn show(
 
 impl ActivityQuery {
     /// `None`: a parameter has a wrong form.
-    fn filter(self, org: String) -> Option<ActivityFilter> {
-        let limit = self.limit.unwrap_or(PAGE_DEFAULT);
+    fn filter(self, org: String, page: &PageOf) -> Option<ActivityFilter> {
         let (action, action_kind) = match self.action.as_deref().map(read_action) {
             None => (None, None),
             Some(action) => action?,
         };
-        let before = match self.cursor {
-            None => None,
-            Some(cursor) => Some(Uuid::from_slice(&URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?),
+        let before = match page.after.as_str() {
+            "" => None,
+            id => Some(Uuid::parse_str(id).ok()?),
         };
         let texts = [&self.actor, &self.object, &self.tenant];
         let is_good = |text: &&String| text.len() <= FILTER_BYTES_MAX && !text.contains('\0');
-        if !(1..=PAGE_MAX).contains(&limit) || !texts.into_iter().flatten().all(|text| is_good(&text)) {
+        if !texts.into_iter().flatten().all(|text| is_good(&text)) {
             return None;
         }
         Some(ActivityFilter {
@@ -156,7 +141,7 @@ impl ActivityQuery {
             since: self.since.map(|Moment(since)| since),
             until: self.until.map(|Moment(until)| until),
             before,
-            limit,
+            limit: page.limit,
         })
     }
 }
@@ -173,16 +158,6 @@ fn read_action(text: &str) -> Option<(Option<String>, Option<String>)> {
     }
 }
 
-impl PermissionName {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Allowed => "allowed",
-            Self::RequiresApproval => "requires_approval",
-            Self::Disabled => "disabled",
-        }
-    }
-}
-
 impl ActivityDocument {
     fn read(record: KeptActivity) -> Result<Self, StoreError> {
         let details = record.details.map(RawValue::from_string).transpose();
@@ -196,7 +171,7 @@ impl ActivityDocument {
             origin: record.origin,
             tenant: record.tenant,
             permission: record.permission,
-            details: details.map_err(|_| StoreError::Unreadable("details"))?,
+            details: details.map_err(|_| StoreError::damaged("activity", "details"))?,
         })
     }
 }

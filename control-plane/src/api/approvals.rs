@@ -8,22 +8,16 @@ use policy::UnixMillis;
 use policy::approval::Reference;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::body::StrictJson;
-use super::representation::{ApprovalDocument, Page};
+use super::body::{StrictJson, check_note};
+use super::paging::{Page, PageOf, older};
+use super::representation::ApprovalDocument;
 use super::serve::Peer;
 use super::session::{SignedIn, still_signed_in};
 use super::{Api, Problem};
-use crate::store::{Answer, Filter, NewDecision, Position};
-
-/// Approvals on a page, unless asked for otherwise.
-const PAGE_DEFAULT: u32 = 50;
-
-/// Most approvals on a page.
-const PAGE_MAX: u32 = 200;
-
-/// Longest note.
-const NOTE_BYTES_MAX: usize = 1000;
+use crate::store::{Answer, Approval, Filter, NewDecision, Position};
 
 /// What may be asked of the list.
 #[derive(Deserialize, IntoParams)]
@@ -68,36 +62,34 @@ enum DecisionName {
     Deny,
 }
 
+/// The operations on approvals.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(decide))
+}
+
 /// Approvals of the person's organisation, newest first.
 #[utoipa::path(get, path = "/v1/approvals", tag = "approvals", params(super::approvals::ListQuery), security(("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
-pub(super) async fn list(
+    responses((status = 200, description = "A page.", body = Page<ApprovalDocument>)))]
+async fn list(
     State(api): State<Api>,
     SignedIn(person): SignedIn,
     query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<Page<ApprovalDocument>>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let limit = query.limit.unwrap_or(PAGE_DEFAULT);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(Problem::QueryUnexpected);
-    }
-    let before = match query.cursor {
-        Some(cursor) => Some(read_cursor(&cursor).ok_or(Problem::QueryUnexpected)?),
-        None => None,
-    };
+    let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
+    let before = page.before()?.map(position).transpose()?;
     let state = query.state.map(StateName::as_str);
-    let filter = Filter { org: person.org, state, before, limit };
+    let filter = Filter { org: person.org, state, before, limit: page.limit };
     let approvals = api.store.approvals(&filter).await?;
-    let is_full = u32::try_from(approvals.len()).is_ok_and(|count| count == limit);
-    let next_cursor = approvals.last().filter(|_| is_full).map(|last| write_cursor(&last.position()));
-    Ok(Json(Page { items: approvals.into_iter().map(ApprovalDocument::from).collect(), next_cursor }))
+    let place = |last: &Approval| older(last.created_at, last.reference.as_str());
+    Ok(Json(page.fill(approvals, &api.metrics, place, ApprovalDocument::from)))
 }
 
 /// One approval, with the decisions on it.
 #[utoipa::path(get, path = "/v1/approvals/{reference}", tag = "approvals", security(("session" = [])),
     params(("reference" = String, Path, description = "In upper or lower case.")),
     responses((status = 200, description = "The approval.", body = ApprovalDocument)))]
-pub(super) async fn show(
+async fn show(
     State(api): State<Api>,
     SignedIn(person): SignedIn,
     reference: Result<Path<String>, PathRejection>,
@@ -112,7 +104,7 @@ pub(super) async fn show(
 #[utoipa::path(post, path = "/v1/approvals/{reference}/decide", tag = "approvals", security(("session" = [])),
     params(("reference" = String, Path, description = "In upper or lower case.")), request_body = DecideBody,
     responses((status = 200, description = "The approval as it is now.", body = ApprovalDocument)))]
-pub(super) async fn decide(
+async fn decide(
     State(api): State<Api>,
     _: SignedIn,
     Extension(peer): Extension<Peer>,
@@ -121,13 +113,7 @@ pub(super) async fn decide(
     StrictJson(body): StrictJson<DecideBody>,
 ) -> Result<Json<ApprovalDocument>, Problem> {
     let reference = read_reference(reference)?;
-    if body.note.as_ref().is_some_and(|note| note.len() > NOTE_BYTES_MAX) {
-        return Err(Problem::NoteTooLong);
-    }
-    // PostgreSQL keeps none.
-    if body.note.as_ref().is_some_and(|note| note.contains('\0')) {
-        return Err(Problem::BodyUnexpected);
-    }
+    check_note(body.note.as_deref())?;
     let person = still_signed_in(&headers, &api).await?;
     let decision = NewDecision {
         org: person.org,
@@ -162,14 +148,7 @@ fn read_reference(path: Result<Path<String>, PathRejection>) -> Result<Reference
     Reference::parse(&text).map_err(|_| Problem::NotFound)
 }
 
-fn write_cursor(position: &Position) -> String {
-    format!("{}.{}", position.created_at.0, position.reference)
-}
-
-fn read_cursor(text: &str) -> Option<Position> {
-    let (created_at, reference) = text.split_once('.')?;
-    Some(Position {
-        created_at: UnixMillis(created_at.parse().ok()?),
-        reference: Reference::parse(reference).ok()?,
-    })
+fn position((created_at, reference): (UnixMillis, &str)) -> Result<Position, Problem> {
+    let reference = Reference::parse(reference).map_err(|_| Problem::QueryUnexpected)?;
+    Ok(Position { created_at, reference })
 }

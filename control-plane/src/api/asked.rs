@@ -1,10 +1,9 @@
 //! A question of a standard or agent key: who asks, and of which policy, in one statement.
 
-use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use serde::de::DeserializeOwned;
 
-use super::body::{check_content_type, read_json};
+use super::body::{check_content_type, read_json, read_whole};
 use super::serve::Peer;
 use super::session::{Runner, key};
 use super::{Api, Problem};
@@ -36,7 +35,7 @@ impl<T: DeserializeOwned> FromRequest<Api> for Asked<T> {
             };
         };
         // A body may take its time: the key must be good, and the policy in force, once it is here.
-        let bytes = to_bytes(body, QUESTION_BYTES_MAX).await.map_err(|_| Problem::BodyTooLarge)?;
+        let bytes = read_whole(body, QUESTION_BYTES_MAX).await?;
         let known = api.store.holder_and_revision(&key.sha256(), clock::now()).await?;
         let Some((holder, revision)) = known.filter(|(holder, _)| holder.tier == key.tier()) else {
             api.metrics.unauthenticated();

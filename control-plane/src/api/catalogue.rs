@@ -12,11 +12,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::moment::Moment;
-use super::paging::{PageQuery, location};
+use super::paging::{Page, PageQuery, location};
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, check_match, etag};
 use super::{Api, Problem};
-use crate::names::{Description, EntryName};
+use crate::names::{Description, Name};
 use crate::store::{Entry, EntryKind, Record};
 
 /// An entry as it is to be.
@@ -25,16 +25,6 @@ use crate::store::{Entry, EntryKind, Record};
 struct EntryBody {
     #[schema(inline)]
     description: Option<Description>,
-}
-
-/// A page of the catalogue.
-#[derive(Serialize, ToSchema)]
-#[schema(as = EntryPage)]
-struct Page {
-    items: Vec<EntryDocument>,
-    /// Asks for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
 }
 
 /// Something that rules may name.
@@ -48,24 +38,31 @@ struct EntryDocument {
     created_at: Moment,
 }
 
+/// The operations on tenants, resources and methods.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    [EntryKind::Tenant, EntryKind::Resource, EntryKind::Method]
+        .into_iter()
+        .fold(OpenApiRouter::new(), |router, kind| router.nest(collection(kind), routes_of(kind)))
+}
+
 /// The operations on entries of that kind.
-pub(super) fn routes_of(kind: EntryKind) -> OpenApiRouter<Api> {
+fn routes_of(kind: EntryKind) -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, put, delete)).layer(Extension(kind))
 }
 
 /// Every entry, by name.
 #[utoipa::path(get, path = "/", tag = "catalogue", params(PageQuery), security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
+    responses((status = 200, description = "A page.", body = Page<EntryDocument>)))]
 async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     Extension(kind): Extension<EntryKind>,
     query: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<Page<EntryDocument>>, Problem> {
     let page = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
     let entries = api.store.entries(&actor.org, kind, &page.after, page.limit).await?;
-    let next_cursor = page.next_cursor(entries.len(), entries.last().map(|last| last.name.as_str()));
-    Ok(Json(Page { items: entries.into_iter().map(EntryDocument::from).collect(), next_cursor }))
+    let place = |last: &Entry| last.name.clone();
+    Ok(Json(page.fill(entries, &api.metrics, place, EntryDocument::from)))
 }
 
 /// One entry.
@@ -75,7 +72,7 @@ async fn show(
     State(api): State<Api>,
     Reader(actor): Reader,
     Extension(kind): Extension<EntryKind>,
-    name: Result<Path<EntryName>, PathRejection>,
+    name: Result<Path<Name>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(name) = name.map_err(|_| Problem::NotFound)?;
     let entry = api.store.entry(&actor.org, kind, name.as_str()).await?.ok_or(Problem::NotFound)?;
@@ -89,7 +86,7 @@ async fn show(
 async fn put(
     State(api): State<Api>,
     Extension(kind): Extension<EntryKind>,
-    name: Result<Path<EntryName>, PathRejection>,
+    name: Result<Path<Name>, PathRejection>,
     change: Change<EntryBody>,
 ) -> Result<Response, Problem> {
     let Path(name) = name.map_err(|_| Problem::NameUnexpected)?;
@@ -133,7 +130,7 @@ async fn put(
 async fn delete(
     State(api): State<Api>,
     Extension(kind): Extension<EntryKind>,
-    name: Result<Path<EntryName>, PathRejection>,
+    name: Result<Path<Name>, PathRejection>,
     change: Change<NoBody>,
 ) -> Result<Response, Problem> {
     let Path(name) = name.map_err(|_| Problem::NotFound)?;

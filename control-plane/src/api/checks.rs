@@ -12,12 +12,15 @@ use policy::{Level, Permission, UnixMillis, Verdict, decide};
 use receipt::{Coordinates, Use, args_sha256};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::asked::Asked;
 use super::moment::Moment;
 use super::session::actor;
 use super::{Api, Problem};
 use crate::clock;
+use crate::policies::{CHECKED, MINTED};
 use crate::receipts::{Signed, Statement};
 use crate::store::{Activity, Record};
 use question::Question;
@@ -78,25 +81,27 @@ struct Details<'a> {
     args_sha256: String,
 }
 
+/// The questions about calls.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(check)).routes(routes!(mint))
+}
+
 /// Decides on a call, and signs a receipt of that.
 #[utoipa::path(post, path = "/v1/permissions/check", tag = "calls", security(("standard" = []), ("agent" = [])),
     request_body = CheckBody, responses((status = 200, description = "The verdict.", body = CheckDocument)))]
-pub(super) async fn check(
-    State(api): State<Api>,
-    asked: Asked<CheckBody>,
-) -> Result<Json<CheckDocument>, Problem> {
-    Ok(Json(decided(&api, asked, "permission.check").await?))
+async fn check(State(api): State<Api>, asked: Asked<CheckBody>) -> Result<Json<CheckDocument>, Problem> {
+    Ok(Json(decided(&api, asked, CHECKED).await?))
 }
 
 /// Mints the grant of a call, if the call is allowed. Each request gives another one, also with the same
 /// `Idempotency-Key`.
 #[utoipa::path(post, path = "/v1/tokens/mint", tag = "calls", security(("standard" = []), ("agent" = [])),
     request_body = CheckBody, responses((status = 201, description = "The call is allowed; here is its grant.", body = CheckDocument)))]
-pub(super) async fn mint(
+async fn mint(
     State(api): State<Api>,
     asked: Asked<CheckBody>,
 ) -> Result<(StatusCode, Json<CheckDocument>), Problem> {
-    let document = decided(&api, asked, "token.mint").await?;
+    let document = decided(&api, asked, MINTED).await?;
     if document.r#use == GRANT {
         Ok((StatusCode::CREATED, Json(document)))
     } else {

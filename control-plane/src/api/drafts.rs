@@ -7,24 +7,18 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use policy::UnixMillis;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use self::representation::{DraftDocument, DraftPage};
-use super::name::Name;
+use self::representation::DraftDocument;
+use super::paging::{Page, PageOf, older};
+use super::pieces::name as name_in;
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, check_match, etag};
 use super::{Api, Problem};
 use crate::store::{Draft, DraftFilter, DraftPosition, DraftState, Edit, Record};
-
-/// Drafts on a page, unless asked for otherwise.
-const PAGE_DEFAULT: u32 = 50;
-
-/// Most drafts on a page.
-const PAGE_MAX: u32 = 200;
 
 /// What may be asked of the list.
 #[derive(Deserialize, IntoParams)]
@@ -50,46 +44,54 @@ enum StateName {
     Rejected,
 }
 
+/// The operations on drafts.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show, forget))
+        .routes(routes!(decide::accept))
+        .routes(routes!(decide::reject))
+}
+
 /// Drafts of the organisation, newest first. What is rejected or accepted is listed only if it is asked for.
 #[utoipa::path(get, path = "/v1/drafts", tag = "drafts", params(DraftQuery), security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = DraftPage)))]
-pub(super) async fn list(
+    responses((status = 200, description = "A page.", body = Page<DraftDocument>)))]
+async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     query: Result<Query<DraftQuery>, QueryRejection>,
-) -> Result<Json<DraftPage>, Problem> {
+) -> Result<Json<Page<DraftDocument>>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let limit = query.limit.unwrap_or(PAGE_DEFAULT);
-    if !(1..=PAGE_MAX).contains(&limit) || query.backend.as_ref().is_some_and(|name| name.contains('\0')) {
+    let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
+    if query.backend.as_ref().is_some_and(|name| name.contains('\0')) {
         return Err(Problem::QueryUnexpected);
     }
-    let before = match query.cursor {
-        Some(cursor) => Some(read_cursor(&cursor).ok_or(Problem::QueryUnexpected)?),
-        None => None,
-    };
+    // No cursor has a NUL.
+    let before = page.before()?;
+    let before = before.map(|(first_seen_at, name)| DraftPosition { first_seen_at, name: name.to_owned() });
     let state = match query.state {
         None | Some(StateName::Draft) => DraftState::Draft,
         Some(StateName::Accepted) => DraftState::Accepted,
         Some(StateName::Rejected) => DraftState::Rejected,
     };
-    let filter = DraftFilter { org: actor.org, state, backend: query.backend, before, limit };
+    let filter = DraftFilter { org: actor.org, state, backend: query.backend, before, limit: page.limit };
     let drafts = api.store.drafts(&filter).await?;
-    let is_full = u32::try_from(drafts.len()).is_ok_and(|count| count == limit);
-    let next_cursor = drafts.last().filter(|_| is_full).map(|last| write_cursor(&last.position()));
-    Ok(Json(DraftPage { items: drafts.into_iter().map(DraftDocument::from).collect(), next_cursor }))
+    let place = |last: &Draft| older(last.first_seen_at, &last.name);
+    Ok(Json(page.fill(drafts, &api.metrics, place, DraftDocument::from)))
 }
 
 /// One draft.
 #[utoipa::path(get, path = "/v1/drafts/{name}", tag = "drafts", security(("management" = []), ("session" = [])),
     params(("name" = String, Path, description = "The tool's name, percent-encoded.")),
     responses((status = 200, description = "The draft.", body = DraftDocument, headers(("ETag" = String)))))]
-pub(super) async fn show(
+async fn show(
     State(api): State<Api>,
     Reader(actor): Reader,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let name = read_name(name)?;
-    let draft = api.store.draft(&actor.org, name.as_str()).await?.ok_or(Problem::NotFound)?;
+    // A tool has the name that its backend gave it, however it looks.
+    let name = name_in(name)?;
+    let draft = api.store.draft(&actor.org, &name).await?.ok_or(Problem::NotFound)?;
     let etag = etag(draft.version);
     Ok(([(axum::http::header::ETAG, etag)], Json(DraftDocument::from(draft))).into_response())
 }
@@ -98,20 +100,20 @@ pub(super) async fn show(
 #[utoipa::path(delete, path = "/v1/drafts/{name}", tag = "drafts", security(("management" = [])),
     params(("name" = String, Path, description = "The tool's name, percent-encoded.")),
     responses((status = 204, description = "It is forgotten.")))]
-pub(super) async fn forget(
+async fn forget(
     State(api): State<Api>,
     name: Result<Path<String>, PathRejection>,
     change: Change<NoBody>,
 ) -> Result<Response, Problem> {
-    let name = read_name(name)?;
+    let name = name_in(name)?;
     let if_match = change.write.if_match.clone();
     let mut edit = match change.write.begin(&api).await? {
         Ok(edit) => edit,
         Err(repeated) => return Ok(repeated),
     };
-    found(&mut edit, name.as_str(), if_match.as_deref()).await?;
-    edit.forget_draft(name.as_str()).await?;
-    Ok(Done::empty().commit(edit, &Record::of("draft.forget", name.as_str())).await?.into_response())
+    found(&mut edit, &name, if_match.as_deref()).await?;
+    edit.forget_draft(&name).await?;
+    Ok(Done::empty().commit(edit, &Record::of("draft.forget", &name)).await?.into_response())
 }
 
 /// The draft of that name, if `If-Match` lets it be changed.
@@ -119,20 +121,4 @@ async fn found(edit: &mut Edit, name: &str, if_match: Option<&str>) -> Result<Dr
     let draft = edit.draft(name).await?.ok_or(Problem::NotFound)?;
     check_match(if_match, draft.version)?;
     Ok(draft)
-}
-
-fn read_name(path: Result<Path<String>, PathRejection>) -> Result<Name, Problem> {
-    let Path(name) = path.map_err(|_| Problem::NotFound)?;
-    Name::try_from(name).map_err(|_| Problem::NotFound)
-}
-
-fn write_cursor(position: &DraftPosition) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{}.{}", position.first_seen_at.0, position.name))
-}
-
-fn read_cursor(text: &str) -> Option<DraftPosition> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let (first_seen_at, name) = text.split_once('.')?;
-    let name = Name::try_from(name.to_owned()).ok()?;
-    Some(DraftPosition { first_seen_at: UnixMillis(first_seen_at.parse().ok()?), name: name.into() })
 }

@@ -5,28 +5,20 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use policy::UnixMillis;
 use receipt::Nonce;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::name::Name;
+use super::body::check_note;
+use super::paging::{Page, PageOf, older};
 use super::session::Reader;
 use super::write::{Done, Run};
 use super::{Api, Problem};
 use crate::store::{Execution, ExecutionFilter, Outcome, Record, Report, Tier};
-
-/// Executions on a page, unless asked for otherwise.
-const PAGE_DEFAULT: u32 = 50;
-
-/// Most executions on a page.
-const PAGE_MAX: u32 = 200;
-
-/// Longest note.
-const NOTE_BYTES_MAX: usize = 1000;
 
 /// What became of a call.
 #[derive(Deserialize, ToSchema)]
@@ -63,7 +55,8 @@ enum OutcomeName {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
-    tool: Option<Name>,
+    #[param(min_length = 1, pattern = r"^[^\u0000]+$")]
+    tool: Option<String>,
     #[param(inline)]
     outcome: Option<FilterName>,
     /// `next_cursor` of the page before.
@@ -81,16 +74,6 @@ enum FilterName {
     Failed,
     Error,
     Unknown,
-}
-
-/// A page of executions, newest first.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ExecutionPage)]
-pub(super) struct Page {
-    items: Vec<ExecutionDocument>,
-    /// Asks for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
 }
 
 /// A call whose receipt was redeemed. What it lacks is left out.
@@ -126,20 +109,17 @@ pub(super) struct ExecutionDocument {
     logged_at_unix_ms: Option<UnixMillis>,
 }
 
+/// The operations on executions.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list, log))
+}
+
 /// Logs what became of a call whose receipt was redeemed, once. An agent's key logs what it redeemed itself.
 #[utoipa::path(post, path = "/v1/executions", tag = "receipts", security(("standard" = []), ("agent" = [])),
     request_body = LogBody,
     responses((status = 201, description = "It is logged.", body = ExecutionDocument)))]
-pub(super) async fn log(
-    State(api): State<Api>,
-    Run { write, holder, body }: Run<LogBody>,
-) -> Result<Response, Problem> {
-    if body.note.as_ref().is_some_and(|note| note.len() > NOTE_BYTES_MAX) {
-        return Err(Problem::NoteTooLong);
-    }
-    if body.note.as_ref().is_some_and(|note| note.contains('\0')) {
-        return Err(Problem::BodyUnexpected);
-    }
+async fn log(State(api): State<Api>, Run { write, holder, body }: Run<LogBody>) -> Result<Response, Problem> {
+    check_note(body.note.as_deref())?;
     let mut edit = match write.begin(&api).await? {
         Ok(edit) => edit,
         Err(repeated) => return Ok(repeated),
@@ -172,28 +152,24 @@ pub(super) async fn log(
 /// Calls of the organisation whose receipts were redeemed in the last 30 days, newest first.
 #[utoipa::path(get, path = "/v1/executions", tag = "receipts", params(ListQuery),
     security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
-pub(super) async fn list(
+    responses((status = 200, description = "A page.", body = Page<ExecutionDocument>)))]
+async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<Page<ExecutionDocument>>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let limit = query.limit.unwrap_or(PAGE_DEFAULT);
-    if !(1..=PAGE_MAX).contains(&limit) {
+    let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
+    let before = page.before()?.map(position).transpose()?;
+    let outcome = query.outcome.map(Outcome::from);
+    let tool = query.tool;
+    if tool.as_ref().is_some_and(|tool| tool.is_empty() || tool.contains('\0')) {
         return Err(Problem::QueryUnexpected);
     }
-    let before = match query.cursor {
-        Some(cursor) => Some(read_cursor(&cursor).ok_or(Problem::QueryUnexpected)?),
-        None => None,
-    };
-    let outcome = query.outcome.map(Outcome::from);
-    let tool = query.tool.map(String::from);
-    let filter = ExecutionFilter { org: actor.org, tool, outcome, before, limit };
+    let filter = ExecutionFilter { org: actor.org, tool, outcome, before, limit: page.limit };
     let executions = api.store.executions(&filter).await?;
-    let is_full = u32::try_from(executions.len()).is_ok_and(|count| count == limit);
-    let next_cursor = executions.last().filter(|_| is_full).map(write_cursor);
-    Ok(Json(Page { items: executions.into_iter().map(ExecutionDocument::from).collect(), next_cursor }))
+    let place = |last: &Execution| older(last.redeemed_at, &last.jti);
+    Ok(Json(page.fill(executions, &api.metrics, place, ExecutionDocument::from)))
 }
 
 impl From<OutcomeName> for Outcome {
@@ -242,14 +218,8 @@ impl From<Execution> for ExecutionDocument {
     }
 }
 
-fn write_cursor(last: &Execution) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{}.{}", last.redeemed_at.0, last.jti))
-}
-
-fn read_cursor(text: &str) -> Option<(UnixMillis, String)> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let (at, jti) = text.split_once('.')?;
+fn position((redeemed_at, jti): (UnixMillis, &str)) -> Result<(UnixMillis, String), Problem> {
     let is_jti =
         jti.len() == 22 && jti.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    Some((UnixMillis(at.parse().ok()?), jti.to_owned())).filter(|_| is_jti)
+    if is_jti { Ok((redeemed_at, jti.to_owned())) } else { Err(Problem::QueryUnexpected) }
 }

@@ -14,25 +14,22 @@ use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::document::{HolderDocument, NewAgent, NewKey, Page, Patch, Rotate, WithKey};
+use self::document::{HolderDocument, NewAgent, NewKey, Patch, Rotate, WithKey};
 use super::moment::Moment;
-use super::paging::{PageQuery, location};
+use super::paging::{Page, PageQuery, location};
 use super::session::Reader;
 use super::write::{Change, Done, NoBody, Write, check_match, etag};
 use super::{Api, Problem};
 use crate::clock;
 use crate::key::Key;
-use crate::names::{Description, EntryName, HolderId};
+use crate::names::{Description, HolderId, Name};
 use crate::store::{Credential, Edit, Holder, HolderAdded, HolderKind, Record, Secret, Tier};
 
-/// Keys of programs.
-pub(super) fn keys() -> OpenApiRouter<Api> {
-    routes_of(HolderKind::Key, OpenApiRouter::new().routes(routes!(list, create_key)))
-}
-
-/// Agents, each with its key.
-pub(super) fn agents() -> OpenApiRouter<Api> {
-    routes_of(HolderKind::Agent, OpenApiRouter::new().routes(routes!(list, create_agent)))
+/// The operations on keys of programs, and on agents, each with its key.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    let keys = routes_of(HolderKind::Key, OpenApiRouter::new().routes(routes!(list, create_key)));
+    let agents = routes_of(HolderKind::Agent, OpenApiRouter::new().routes(routes!(list, create_agent)));
+    OpenApiRouter::new().nest("/v1/keys", keys).nest("/v1/agents", agents)
 }
 
 fn routes_of(kind: HolderKind, router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
@@ -45,20 +42,18 @@ fn routes_of(kind: HolderKind, router: OpenApiRouter<Api>) -> OpenApiRouter<Api>
 
 /// Every holder, by id: never a key.
 #[utoipa::path(get, path = "/", tag = "credentials", params(PageQuery), security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
+    responses((status = 200, description = "A page.", body = Page<HolderDocument>)))]
 async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     Extension(kind): Extension<HolderKind>,
     query: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<Page<HolderDocument>>, Problem> {
     let page = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
     let holders = api.store.credentials(&actor.org, kind, &page.after, page.limit).await?;
-    let last = holders.last().map(|last| last.holder.id.as_str());
-    let next_cursor = page.next_cursor(holders.len(), last);
     let now = clock::now();
-    let items = holders.into_iter().map(|holder| HolderDocument::of(holder, now)).collect();
-    Ok(Json(Page { items, next_cursor }))
+    let place = |last: &Credential| last.holder.id.clone();
+    Ok(Json(page.fill(holders, &api.metrics, place, |holder| HolderDocument::of(holder, now))))
 }
 
 /// One holder: never its key.
@@ -81,6 +76,7 @@ async fn show(
     responses((status = 201, description = "Made. The key is shown only now.", body = WithKey<'_>, headers(("ETag" = String)))))]
 async fn create_key(State(api): State<Api>, change: Change<NewKey>) -> Result<Response, Problem> {
     let NewKey { id, tier, description, tenant, may_name_tenant, expires_at } = change.body;
+    let id = HolderId::parse(id)?;
     let new = NewHolder { id, tier: tier.into(), description, tenant, may_name_tenant, expires_at };
     create(&api, HolderKind::Key, new, change.write).await
 }
@@ -90,6 +86,7 @@ async fn create_key(State(api): State<Api>, change: Change<NewKey>) -> Result<Re
     responses((status = 201, description = "Made. The key is shown only now.", body = WithKey<'_>, headers(("ETag" = String)))))]
 async fn create_agent(State(api): State<Api>, change: Change<NewAgent>) -> Result<Response, Problem> {
     let NewAgent { id, description, tenant, expires_at } = change.body;
+    let id = HolderId::parse(id)?;
     let new = NewHolder { id, tier: Tier::Agent, description, tenant, may_name_tenant: false, expires_at };
     create(&api, HolderKind::Agent, new, change.write).await
 }
@@ -185,7 +182,7 @@ pub(super) struct NewHolder {
     pub(super) id: HolderId,
     pub(super) tier: Tier,
     pub(super) description: Option<Description>,
-    pub(super) tenant: Option<EntryName>,
+    pub(super) tenant: Option<Name>,
     pub(super) may_name_tenant: bool,
     pub(super) expires_at: Option<Moment>,
 }

@@ -1,5 +1,6 @@
 //! Which names the API answers to. A page of another site can make a browser call this server under a name of its
-//! own that it points here (DNS rebinding); such a request names a host that is none of ours.
+//! own that it points here (DNS rebinding); such a request names a host that is none of ours. A request that names two
+//! hosts is refused too: something before this server may have gone by the other one.
 
 use std::net::IpAddr;
 
@@ -50,11 +51,18 @@ pub(super) async fn check(
     next: Next,
 ) -> Response {
     let mut fields = request.headers().get_all(HOST).iter();
-    let allowed = match (fields.next(), fields.next()) {
-        (Some(field), None) => field.to_str().is_ok_and(|host| api.hosts.allow(host, peer.local.ip())),
-        _ => false,
+    let host = match (fields.next(), fields.next()) {
+        (Some(field), None) => field.to_str().ok(),
+        _ => None,
     };
-    if allowed { next.run(request).await } else { Problem::HostNotAllowed.into_response() }
+    let Some(host) = host.filter(|host| api.hosts.allow(host, peer.local.ip())) else {
+        return Problem::HostNotAllowed.into_response();
+    };
+    // A target in absolute form says it once more (RFC 9112, section 3.2.2).
+    if request.uri().authority().is_some_and(|named| !named.as_str().eq_ignore_ascii_case(host)) {
+        return Problem::HostUnclear.into_response();
+    }
+    next.run(request).await
 }
 
 #[cfg(test)]

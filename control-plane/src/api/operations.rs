@@ -3,19 +3,26 @@
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::{Api, Problem};
 use crate::clock;
 
+/// What probes and scrapers ask.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
+}
+
 /// Says that the control plane answers at all.
 #[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, description = "It does.", body = String, content_type = "text/plain")))]
-pub(super) async fn healthz() -> &'static str {
+async fn healthz() -> &'static str {
     "ok\n"
 }
 
 /// Says whether the store reads and writes, nonces can be burned, and the approvals service runs.
 #[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, description = "They do.", body = String, content_type = "text/plain")))]
-pub(super) async fn readyz(State(api): State<Api>) -> Result<&'static str, Problem> {
+async fn readyz(State(api): State<Api>) -> Result<&'static str, Problem> {
     if !api.decider.is_running() || !api.recorder.is_running() {
         return Err(Problem::Stopping);
     }
@@ -26,7 +33,7 @@ pub(super) async fn readyz(State(api): State<Api>) -> Result<&'static str, Probl
 
 /// What was counted, as Prometheus text.
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")))]
-pub(super) async fn metrics(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {
+async fn metrics(State(api): State<Api>) -> Result<impl IntoResponse, Problem> {
     let live = api.store.live().await?;
     api.metrics.set_queued(api.recorder.queued());
     api.metrics.set_holders(&api.store.good_holders(clock::now()).await?);

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use receipt::args_sha256;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -51,7 +52,8 @@ pub(super) async fn validate(
     Asked { holder, revision, body, .. }: Asked<ValidateBody>,
 ) -> Result<Json<ValidationDocument>, Problem> {
     let args = arguments(body.args.as_deref());
-    if !args.starts_with('{') {
+    // Nothing is valid that could not be checked: a receipt needs the arguments in their canonical form.
+    if !args.starts_with('{') || args_sha256(args).is_err() {
         return Err(Problem::ArgsUnexpected);
     }
     let snapshot = api.policies.at_least(&holder.org, revision).await?.ok_or(Problem::NoPolicy)?;

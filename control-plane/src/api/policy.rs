@@ -1,6 +1,7 @@
 //! The policy as one document.
 
 pub(super) mod diff;
+mod recorded;
 pub(super) mod revisions;
 pub(super) mod settings;
 
@@ -11,16 +12,17 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use edge::Place;
 use serde::{Deserialize, Serialize};
-use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::body::is_of_type;
 use super::revise::{Revised, expected, revise};
 use super::session::Reader;
 use super::write::{Change, Done, ReadBody, etag};
 use super::{Api, Problem};
-use crate::actor::Actor;
 use crate::names::Description;
 use crate::policies::{self, POLICY_BYTES_MAX, PolicyChange, Wanted};
 use crate::store::{NewPiece, PieceKind, Pieces};
@@ -53,10 +55,9 @@ pub(super) struct WrittenDocument {
     rules: usize,
 }
 
-/// Leave to have a whole document in memory, for who may read the policy.
+/// Leave to send a whole document here, for who may read the policy.
 pub(super) struct Turn {
-    reader: Actor,
-    permit: OwnedSemaphorePermit,
+    permit: Place,
 }
 
 impl FromRequestParts<Api> for Turn {
@@ -64,7 +65,8 @@ impl FromRequestParts<Api> for Turn {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let Reader(reader) = Reader::from_request_parts(parts, api).await?;
-        Ok(Self { reader, permit: api.policies.document_permit().await? })
+        let permit = api.policies.receive(&reader.org)?;
+        Ok(Self { permit })
     }
 }
 
@@ -90,24 +92,41 @@ pub(super) struct ReasonQuery {
     pub(super) reason: Option<Description>,
 }
 
+/// The operations on the policy as a whole.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(show, replace))
+        .routes(routes!(settings::show, settings::replace))
+        .routes(routes!(revisions::list))
+        .routes(routes!(revisions::rollback))
+        .routes(routes!(diff::diff))
+}
+
 /// The policy as one document: JSON, or YAML if `Accept` names `application/yaml`.
 #[utoipa::path(get, path = "/v1/policy", tag = "policy", params(RevisionQuery), security(("management" = []), ("session" = [])),
     responses(
         (status = 200, description = "The document. `ETag` is its revision.",
             content((serde_json::Value = "application/json"), (String = "application/yaml")), headers(("ETag" = String))),
         (status = 304, description = "It is what `If-None-Match` names.")))]
-pub(super) async fn show(
+async fn show(
     State(api): State<Api>,
-    Turn { reader, permit }: Turn,
+    Reader(reader): Reader,
     query: Result<Query<RevisionQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let pieces = pieces(&api, &reader.org, query.revision).await?;
-    let tag = etag(pieces.revision);
+    let newest = api.store.newest_revision(&reader.org).await?;
+    let revision = query.revision.unwrap_or(newest);
+    if !(1..=newest).contains(&revision) {
+        return Err(Problem::NotFound);
+    }
+    let tag = etag(revision);
     if is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
     }
+    let place = api.policies.send(&reader.org)?;
+    let permit = api.policies.writing_permit().await?;
+    let pieces = pieces(&api, &reader.org, Some(revision)).await?;
     let (media_type, text) = if wants_yaml(&headers) {
         ("application/yaml", policies::yaml(&reader.org, pieces.bodies())?)
     } else {
@@ -118,8 +137,7 @@ pub(super) async fn show(
     if text.len() <= SMALL_BYTES {
         return Ok((fields, text).into_response());
     }
-    let permit = api.policies.sending_permit().await?;
-    let body = Bytes::from_owner(Sending { text, _permit: permit });
+    let body = Bytes::from_owner(Sending { text, _place: place });
     Ok((fields, Body::from(body)).into_response())
 }
 
@@ -127,7 +145,7 @@ pub(super) async fn show(
 #[utoipa::path(put, path = "/v1/policy", tag = "policy", params(ReasonQuery), security(("management" = [])),
     request_body(content((serde_json::Value = "application/json"), (String = "application/yaml"))),
     responses((status = 200, description = "It is in force.", body = WrittenDocument, headers(("ETag" = String)))))]
-pub(super) async fn replace(
+async fn replace(
     State(api): State<Api>,
     turn: Turn,
     query: Result<Query<ReasonQuery>, QueryRejection>,
@@ -205,7 +223,7 @@ fn new_pieces(parts: ::policy::document::Parts) -> Vec<NewPiece> {
 /// A large document that is being sent.
 struct Sending {
     text: String,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl AsRef<[u8]> for Sending {

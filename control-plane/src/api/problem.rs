@@ -1,10 +1,12 @@
 //! Everything that can be wrong with a request, and how the answer says it: one table.
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use edge::Full;
 use policy::approval::Refused;
+use protocol::http1::FramingRefused;
 use receipt::Refusal;
 use serde::Serialize;
 use strum::{EnumIter, IntoEnumIterator};
@@ -12,10 +14,14 @@ use utoipa::ToSchema;
 
 use super::checks::CheckDocument;
 use crate::approvals::DecideError;
+use crate::names::NameError;
 use crate::nonces::NoncesUnavailable;
 use crate::policies::NotProposed;
 use crate::recorder::NotRecorded;
 use crate::store::StoreError;
+
+/// When whoever came at a busy time may come back.
+const RETRY_AFTER_SECONDS: &str = "1";
 
 /// Why a request was not done.
 #[derive(Clone, Debug, PartialEq, Eq, EnumIter)]
@@ -25,6 +31,7 @@ pub(super) enum Problem {
     ApprovalEnded,
     ArgsUnexpected,
     BodyNotJson,
+    BodyTimeout,
     BodyTooLarge,
     BodyUnexpected,
     Busy,
@@ -36,6 +43,8 @@ pub(super) enum Problem {
     DraftAccepted,
     ExpiryPast,
     HostNotAllowed,
+    HostUnclear,
+    IdReserved,
     IdTaken,
     IdempotencyKey,
     IdempotencyKeyReused,
@@ -62,9 +71,14 @@ pub(super) enum Problem {
     ReceiptFailed,
     ReceiptRefused(RefusedReceipt),
     ReceiptsOff,
+    /// Which rule of HTTP/1.1 it breaks.
+    RequestMalformed(Malformed),
     RequesterCannotDecide,
+    RevisionPruned,
     SamePerson,
     Stopping,
+    /// Where it is.
+    StoreDamaged(String),
     StoreFailed,
     StoreFull,
     TierHasNoTenant,
@@ -93,7 +107,7 @@ pub(super) struct ProblemDocument {
     /// Each mistake, where there can be several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
-    /// Why a receipt was refused.
+    /// Why a receipt was refused, or what is wrong with the form of a request.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     /// What was found of a call that is not allowed.
@@ -108,6 +122,23 @@ pub(super) struct RefusedReceipt(pub(super) Refusal);
 impl Default for RefusedReceipt {
     fn default() -> Self {
         Self(Refusal::Missing)
+    }
+}
+
+/// What is wrong with the form of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed(pub(super) FramingRefused);
+
+impl Default for Malformed {
+    fn default() -> Self {
+        Self(FramingRefused::BadRequestLine)
+    }
+}
+
+const fn status(refused: FramingRefused) -> StatusCode {
+    match StatusCode::from_u16(refused.status()) {
+        Ok(status) => status,
+        Err(_) => StatusCode::BAD_REQUEST,
     }
 }
 
@@ -127,6 +158,7 @@ impl Problem {
             Self::ApprovalEnded => (StatusCode::CONFLICT, "approval_ended"),
             Self::ArgsUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "args_unexpected"),
             Self::BodyNotJson => (StatusCode::BAD_REQUEST, "body_not_json"),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "body_unexpected"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
@@ -138,6 +170,8 @@ impl Problem {
             Self::DraftAccepted => (StatusCode::CONFLICT, "draft_accepted"),
             Self::ExpiryPast => (StatusCode::UNPROCESSABLE_ENTITY, "expiry_past"),
             Self::HostNotAllowed => (StatusCode::MISDIRECTED_REQUEST, "host_not_allowed"),
+            Self::HostUnclear => (StatusCode::BAD_REQUEST, "host_unclear"),
+            Self::IdReserved => (StatusCode::UNPROCESSABLE_ENTITY, "id_reserved"),
             Self::IdTaken => (StatusCode::CONFLICT, "id_taken"),
             Self::IdempotencyKey => (StatusCode::BAD_REQUEST, "idempotency_key"),
             Self::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
@@ -165,9 +199,12 @@ impl Problem {
             }
             Self::ReceiptRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "receipt_refused"),
             Self::ReceiptsOff => (StatusCode::SERVICE_UNAVAILABLE, "receipts_off"),
+            Self::RequestMalformed(Malformed(refused)) => (status(*refused), "request_malformed"),
             Self::RequesterCannotDecide => (StatusCode::FORBIDDEN, "requester_cannot_decide"),
+            Self::RevisionPruned => (StatusCode::GONE, "revision_pruned"),
             Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            Self::StoreDamaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store_damaged"),
             Self::StoreFailed => (StatusCode::SERVICE_UNAVAILABLE, "store_failed"),
             Self::StoreFull => (StatusCode::INSUFFICIENT_STORAGE, "store_full"),
             Self::TierHasNoTenant => (StatusCode::UNPROCESSABLE_ENTITY, "tier_has_no_tenant"),
@@ -182,10 +219,11 @@ impl Problem {
         }
     }
 
-    /// The name of a receipt's refusal.
+    /// The name of a refusal.
     const fn reason(&self) -> Option<&'static str> {
         match self {
             Self::ReceiptRefused(RefusedReceipt(refusal)) => Some(refusal.name()),
+            Self::RequestMalformed(Malformed(refused)) => Some(refused.name()),
             _ => None,
         }
     }
@@ -201,11 +239,12 @@ impl Problem {
                 "`args` must be an object that names each key once and has no integer beyond 2^53 - 1"
             }
             Self::BodyNotJson => "the body is not JSON",
+            Self::BodyTimeout => "the body did not arrive in time",
             Self::BodyTooLarge => "the body is larger than what is taken here",
             Self::BodyUnexpected => {
                 "the body has an unknown, missing or repeated field, or one of a wrong type"
             }
-            Self::Busy => "others changed the policy all the time; try again",
+            Self::Busy => "too much of this is under way; try again later",
             Self::CallUnexpected => {
                 "`backend` must have 1 to 256 bytes, `tool`, `tenant` and `method` at most 256, `resource` and `reasoning` at most 2048, none a NUL; as JSON, tool, tenant, resource and method have at most 3072 together"
             }
@@ -220,6 +259,10 @@ impl Problem {
             Self::DraftAccepted => "the draft is accepted already; change its tool in the policy",
             Self::ExpiryPast => "`expires_at` is not in the future; to end a key now, revoke it",
             Self::HostNotAllowed => "this server does not answer to the name in the `Host` field",
+            Self::HostUnclear => "the request's target names another host than its `Host` field",
+            Self::IdReserved => {
+                "an id must not begin with `jwt:` or `spiffe:`, which callers without a key have, and not be `host`, which is whoever works on the host itself"
+            }
             Self::IdTaken => "there is or was a key or an agent of that id; ids are never used again",
             Self::IdempotencyKey => "`Idempotency-Key` must be sent once, with 1 to 255 visible characters",
             Self::IdempotencyKeyReused => "another request had the same `Idempotency-Key`; use a new one",
@@ -235,7 +278,7 @@ impl Problem {
             }
             Self::MethodNotAllowed => "the method is not allowed here",
             Self::NameUnexpected => {
-                "a name must have 1 to 256 bytes and no control characters, and can be neither `.` nor `..`"
+                "a name must have 1 to 256 bytes, an id 1 to 128, without control characters and those that do not show or that turn the direction of others, and can be neither `.` nor `..`; a proxy's has 1 to 64 letters, digits, `-`, `_` and `.`"
             }
             Self::NoPolicy => "the organisation has no policy yet; put one with `PUT /v1/policy`",
             Self::NoncesUnavailable => {
@@ -254,9 +297,16 @@ impl Problem {
             Self::ReceiptFailed => "no receipt could be signed, so there is no answer",
             Self::ReceiptRefused(_) => "the receipt is not good for this call; `reason` says why",
             Self::ReceiptsOff => "this control plane has no keys for receipts: set `control_plane.receipts`",
+            Self::RequestMalformed(_) => "the request is not well-formed HTTP/1.1; `reason` says why",
             Self::RequesterCannotDecide => "who asked for an approval can never decide it",
+            Self::RevisionPruned => {
+                "this revision is not kept any more; `/v1/policy/revisions` lists those that are, `control_plane.history` says how many"
+            }
             Self::SamePerson => "the second yes must come from a different person than the first",
             Self::Stopping => "the control plane is stopping",
+            Self::StoreDamaged(_) => {
+                "the store holds what cannot be read, and trying again does not help: `errors` says where; restore the store from a backup"
+            }
             Self::StoreFailed => "the store does not answer; try again",
             Self::StoreFull => "the store's disk is full: nothing was written; reading goes on",
             Self::TierHasNoTenant => "a management key has no tenant, and only a standard key may name one",
@@ -279,6 +329,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, code) = self.status_and_code();
+        let may_come_back = matches!(self, Self::Busy | Self::TooBusy);
         let mut document = ProblemDocument {
             r#type: "about:blank",
             title: status.canonical_reason(),
@@ -295,6 +346,7 @@ impl IntoResponse for Problem {
             }
             Self::NotAllowed(verdict) => document.verdict = verdict,
             Self::PolicyRefused(mistakes) => document.errors = mistakes,
+            Self::StoreDamaged(place) => document.errors = vec![place],
             _ => {}
         }
         let mut response = (status, Json(document)).into_response();
@@ -302,6 +354,9 @@ impl IntoResponse for Problem {
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
             fields.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if may_come_back {
+            fields.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
         response
     }
@@ -319,16 +374,35 @@ impl From<Refused> for Problem {
     }
 }
 
+impl From<NameError> for Problem {
+    fn from(error: NameError) -> Self {
+        match error {
+            NameError::Length { .. }
+            | NameError::Control
+            | NameError::Hidden
+            | NameError::Dots
+            | NameError::Plain => Self::NameUnexpected,
+            NameError::Reserved | NameError::Host => Self::IdReserved,
+        }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "a request failed at the store");
+        if !matches!(error, StoreError::Pruned) {
+            tracing::error!(%error, "a request failed at the store");
+        }
         match error {
+            StoreError::Pruned => Self::RevisionPruned,
+            StoreError::Damaged { table, what } => Self::StoreDamaged(format!("table `{table}`: {what}")),
+            StoreError::Unreadable(what) => Self::StoreDamaged(format!("unreadable {what}")),
+            StoreError::Corrupt(_) => Self::StoreDamaged("the database says that it is damaged".to_owned()),
             StoreError::Full(_) => Self::StoreFull,
             StoreError::Database(_)
             | StoreError::Migration(_)
             | StoreError::Newer(_)
             | StoreError::File(_)
-            | StoreError::Unreadable(_)
+            | StoreError::Stopped
             | StoreError::Conflict => Self::StoreFailed,
         }
     }
@@ -364,6 +438,12 @@ impl From<NotRecorded> for Problem {
             NotRecorded::StoreFull => Self::StoreFull,
             NotRecorded::Stopped => Self::Stopping,
         }
+    }
+}
+
+impl From<Full> for Problem {
+    fn from(_: Full) -> Self {
+        Self::Busy
     }
 }
 

@@ -1,5 +1,7 @@
 //! Proxies that follow this control plane: each a holder of the token that opens its link, and what was last seen of it.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Extension, Path, Query, State};
@@ -14,7 +16,7 @@ use utoipa_axum::routes;
 use super::holders::document::{HolderDocument, WithKey};
 use super::holders::{self, NewHolder, create};
 use super::moment::Moment;
-use super::paging::PageQuery;
+use super::paging::{Page, PageQuery};
 use super::session::Reader;
 use super::write::{Change, etag};
 use super::{Api, Problem};
@@ -24,12 +26,13 @@ use crate::store::{Credential, HolderKind, ProxySeen, Tier};
 
 /// Proxies, each with its token. What is not of proxies alone is as with keys.
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
+    let proxies = OpenApiRouter::new()
         .routes(routes!(list, create_proxy))
         .routes(routes!(show, holders::change))
         .routes(routes!(holders::rotate))
         .routes(routes!(holders::revoke))
-        .layer(Extension(HolderKind::Proxy))
+        .layer(Extension(HolderKind::Proxy));
+    OpenApiRouter::new().nest("/v1/proxies", proxies)
 }
 
 /// A proxy to be made.
@@ -37,23 +40,13 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[serde(deny_unknown_fields)]
 struct NewProxy {
     // `proxy.name` of its settings; never used again for another. No doc comment: it would be described as an object too.
-    #[schema(inline)]
-    id: ProxyName,
+    #[schema(value_type = ProxyName, inline)]
+    id: String,
     #[schema(inline)]
     description: Option<Description>,
     /// When its token stops working; absent: never.
     #[schema(inline)]
     expires_at: Option<Moment>,
-}
-
-/// A page of proxies.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ProxyPage)]
-struct Page {
-    items: Vec<ProxyDocument>,
-    /// Asks for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
 }
 
 /// A proxy, and what was last seen of it. What is not known is left out.
@@ -111,26 +104,27 @@ struct LinkDocument {
 
 /// Every proxy, by name: never its token.
 #[utoipa::path(get, path = "/", tag = "proxies", params(PageQuery), security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
+    responses((status = 200, description = "A page.", body = Page<ProxyDocument>)))]
 async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     query: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<Page<ProxyDocument>>, Problem> {
     let page = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
     let holders = api.store.credentials(&actor.org, HolderKind::Proxy, &page.after, page.limit).await?;
-    let ids = holders.first().zip(holders.last());
-    let mut seen = match ids.map(|(first, last)| (&first.holder.id, &last.holder.id)) {
-        Some((first, last)) => api.store.proxies_seen(&actor.org, first, last).await?,
-        None => return Ok(Json(Page { items: Vec::new(), next_cursor: None })),
+    let seen = match (holders.first(), holders.last()) {
+        (Some(first), Some(last)) => {
+            api.store.proxies_seen(&actor.org, &first.holder.id, &last.holder.id).await?
+        }
+        _ => HashMap::new(),
     };
-    let next_cursor = page.next_cursor(holders.len(), ids.map(|(_, last)| last.holder.id.as_str()));
     let now = clock::now();
-    let items = holders.into_iter().map(|holder| {
-        let seen = seen.remove(&holder.holder.id);
+    let place = |last: &Credential| last.holder.id.clone();
+    let document = |holder: Credential| {
+        let seen = seen.get(&holder.holder.id).cloned();
         ProxyDocument::of(holder, seen, now)
-    });
-    Ok(Json(Page { items: items.collect(), next_cursor }))
+    };
+    Ok(Json(page.fill(holders, &api.metrics, place, document)))
 }
 
 /// One proxy: never its token.
@@ -154,7 +148,7 @@ async fn show(
     responses((status = 201, description = "Made. The token is shown only now, as `key`.", body = WithKey<'_>, headers(("ETag" = String)))))]
 async fn create_proxy(State(api): State<Api>, change: Change<NewProxy>) -> Result<Response, Problem> {
     let NewProxy { id, description, expires_at } = change.body;
-    let id = id.into();
+    let id = ProxyName::try_from(id)?.into();
     let new =
         NewHolder { id, tier: Tier::Proxy, description, tenant: None, may_name_tenant: false, expires_at };
     create(&api, HolderKind::Proxy, new, change.write).await

@@ -10,11 +10,11 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::name::Name;
 use super::problem::RefusedReceipt;
 use super::write::{Done, Run, Write};
 use super::{Api, Problem};
 use crate::clock;
+use crate::names::Name;
 use crate::nonces::Burned;
 use crate::store::{Activity, Holder, Record, Tier};
 
@@ -71,6 +71,8 @@ pub(super) async fn redeem(
     State(api): State<Api>,
     Run { write, holder, body }: Run<RedeemBody>,
 ) -> Result<Response, Problem> {
+    // A body may take its time. What a key that has ended burned in Redis, no other could redeem.
+    write.check_key(&api).await?;
     let now = clock::now();
     let (actor, origin) = (write.actor.clone(), write.origin.clone());
     match burn(&api, write, &holder, &body, now).await? {

@@ -6,16 +6,6 @@ use utoipa::ToSchema;
 
 use crate::store::{Approval, Decision};
 
-/// A page of approvals, newest first.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ApprovalPage)]
-pub(super) struct Page {
-    pub(super) items: Vec<ApprovalDocument>,
-    /// Asks for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) next_cursor: Option<String>,
-}
-
 /// One approval. What the call lacks is left out.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Approval)]

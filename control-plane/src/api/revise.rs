@@ -2,11 +2,10 @@
 
 use axum::response::Response;
 use serde_json::Map;
-use tokio::sync::OwnedMutexGuard;
 
 use super::write::{Done, Write, etag};
 use super::{Api, Problem};
-use crate::policies::{Expected, PolicyChange, Proposal, Wanted};
+use crate::policies::{Expected, First, PolicyChange, Proposal, Wanted};
 use crate::store::{Edit, Record, Why};
 
 /// How often a change is tried on a policy that others change at the same time.
@@ -17,8 +16,10 @@ const TRIES_MAX: u32 = 8;
 pub(super) struct Revised {
     pub(super) revision: u64,
     pub(super) proposal: Proposal,
+    /// Older ones for which there was no more room.
+    pruned: u64,
     /// Others on this control plane wait until this one has ended.
-    _guard: OwnedMutexGuard<()>,
+    _guard: First,
 }
 
 impl Revised {
@@ -32,6 +33,7 @@ impl Revised {
     ) -> Result<Done, Problem> {
         let done = done.commit(edit, record).await?;
         api.policies.remember(&self.proposal);
+        api.metrics.pruned_revisions(self.pruned);
         Ok(done)
     }
 
@@ -82,7 +84,8 @@ pub(super) async fn revise(
         };
         let why = Why { reason: wanted.reason.as_deref(), rolled_back_to };
         if let Some(revision) = edit.write_revision(proposal.base, &proposal.plan, why).await? {
-            return Ok(Ok((edit, Revised { revision, proposal, _guard: guard })));
+            let pruned = edit.prune_revisions(&api.history).await?;
+            return Ok(Ok((edit, Revised { revision, proposal, pruned, _guard: guard })));
         }
     }
     Err(Problem::Busy)

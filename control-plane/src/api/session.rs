@@ -56,11 +56,7 @@ impl FromRequestParts<Api> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        match known(&parts.headers, api).await? {
-            Known::Program(holder) if holder.tier == Tier::Management => Ok(Self(actor(&holder))),
-            Known::Program(_) => Err(Problem::CannotConfigure),
-            Known::Person(person) => Ok(Self(Actor::person(&person.org, &person.approver.id))),
-        }
+        still_reads(&parts.headers, api).await.map(Self)
     }
 }
 
@@ -80,6 +76,15 @@ pub(super) async fn still_signed_in(headers: &HeaderMap, api: &Api) -> Result<Pe
     match known(headers, api).await? {
         Known::Person(person) => Ok(person),
         Known::Program(_) => Err(Problem::KeyCannotDecide),
+    }
+}
+
+/// The reader whose key or session it is, asked again for the same reason.
+pub(super) async fn still_reads(headers: &HeaderMap, api: &Api) -> Result<Actor, Problem> {
+    match known(headers, api).await? {
+        Known::Program(holder) if holder.tier == Tier::Management => Ok(actor(&holder)),
+        Known::Program(_) => Err(Problem::CannotConfigure),
+        Known::Person(person) => Ok(Actor::person(&person.org, &person.approver.id)),
     }
 }
 

@@ -4,9 +4,12 @@ mod activity;
 mod catalogue;
 mod checks;
 mod client;
+mod damage;
 mod drafts;
+mod edge;
 mod edits;
 mod executions;
+mod history;
 mod keys;
 mod mint;
 mod openapi;
@@ -16,8 +19,11 @@ mod pieces;
 mod policy;
 mod proxies;
 mod receipts;
+mod replay;
+mod slow;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ::policy::approval::Approver;
 use policy_sync::{ControlMessage, FromControl, HoldId, Outcome, ProxyMessage, ToControl, link};
@@ -27,9 +33,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::api::Patience;
 use crate::fixture::{self, Database, ORG, approver, on_both, person, request};
 use crate::store::{HolderKind, Store, Tier};
-use crate::{ApprovalRules, ApprovalsFailed, ControlPlane, NewPerson, People, Session, Settings};
+use crate::{ApprovalRules, ApprovalsFailed, ControlPlane, History, NewPerson, People, Session, Settings};
 use client::{Answer, raw, send};
 
 /// A running control plane with some people, and the proxy's end of its link.
@@ -50,7 +57,19 @@ impl Running {
     }
 
     async fn with(settings: Settings, approvers: &[Approver]) -> Self {
-        let control_plane = ControlPlane::open(settings).await.unwrap();
+        Self::of(ControlPlane::open(settings).await.unwrap(), approvers).await
+    }
+
+    /// With clients whose time is short.
+    async fn impatient(database: &Database) -> Self {
+        let mut control_plane = ControlPlane::open(settings(database)).await.unwrap();
+        let (short, long) = (Duration::from_secs(1), Duration::from_secs(60));
+        control_plane.patience =
+            Patience { header: long, keep_alive: long, body: short, request: long, write: short };
+        Self::of(control_plane, &[]).await
+    }
+
+    async fn of(control_plane: ControlPlane, approvers: &[Approver]) -> Self {
         let mut sessions = Vec::new();
         let people = control_plane.people();
         let store = control_plane.store.clone();
@@ -113,6 +132,8 @@ fn settings(database: &Database) -> Settings {
         receipts: None,
         redis: None,
         policy_public_key: None,
+        history: History { revisions_max: 1000, revision_bytes_max: 1 << 30, activity_days: 400 },
+        tls: None,
     }
 }
 
@@ -349,6 +370,8 @@ fn requests_that_are_not_for_this_server_are_refused() {
             ("X: y", 421),
             ("Host: localhost\r\nHost: evil.example", 421),
             ("Host: localhost\r\nContent-Length: 1\r\nContent-Length: 2", 400),
+            ("Host: localhost\r\nContent-Length: 0\r\nTransfer-Encoding: chunked", 400),
+            ("Host: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 0", 400),
         ] {
             let answer = raw(
                 running.address,

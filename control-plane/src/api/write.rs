@@ -123,7 +123,11 @@ async fn read<T: ReadBody>(request: Request<Body>, actor: Actor) -> Result<(Writ
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     };
     let key = only(&parts.headers, &IDEMPOTENCY_KEY).map_err(|()| Problem::IdempotencyKey)?;
-    if key.is_some_and(|key| key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX) {
+    let is_key = |key: &str| {
+        (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len())
+            && key.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    if key.is_some_and(|key| !is_key(key)) {
         return Err(Problem::IdempotencyKey);
     }
     let write = Write {
@@ -166,24 +170,46 @@ impl Write {
     /// Begins the write; or, if it was done before, gives the answer it had then. The key that it came with must be
     /// good still: it was read with the head of the request, and a body may take its time.
     pub(super) async fn begin(self, api: &Api) -> Result<Result<Edit, Response>, Problem> {
-        match api.store.begin_edit(self.actor, self.origin, self.repeat, clock::now()).await? {
+        let Self { actor, origin, repeat, key_sha256, .. } = self;
+        match api.store.begin_edit(actor, origin, repeat, clock::now()).await? {
             Begun::New(mut edit) => {
-                let is_good = edit.key_is_good(&self.key_sha256).await?;
-                if is_good { Ok(Ok(edit)) } else { Err(Problem::Unauthenticated) }
+                let is_good = edit.key_is_good(&key_sha256).await?;
+                if is_good { Ok(Ok(edit)) } else { Err(ended(api)) }
             }
-            begun => again(begun).map(Err),
+            begun => again(api, &key_sha256, begun).await.map(Err),
         }
+    }
+
+    /// Whether the key that the write came with is good still.
+    pub(super) async fn check_key(&self, api: &Api) -> Result<(), Problem> {
+        check_key(api, &self.key_sha256).await
     }
 
     /// The answer that the write had when it was done before, if it was. Takes no turn to write.
     pub(super) async fn repeated(&self, api: &Api) -> Result<Option<Response>, Problem> {
         let Some(repeat) = &self.repeat else { return Ok(None) };
         let begun = api.store.repeated(&self.actor, repeat, clock::now()).await?;
-        begun.map(again).transpose()
+        match begun {
+            Some(begun) => again(api, &self.key_sha256, begun).await.map(Some),
+            None => Ok(None),
+        }
     }
 }
 
-fn again(begun: Begun) -> Result<Response, Problem> {
+async fn check_key(api: &Api, sha256: &str) -> Result<(), Problem> {
+    let holder = api.store.holder_of_key(sha256, clock::now()).await?;
+    holder.map(|_| ()).ok_or_else(|| ended(api))
+}
+
+/// A key that was good when the request began, and is so no more.
+fn ended(api: &Api) -> Problem {
+    api.metrics.unauthenticated();
+    Problem::Unauthenticated
+}
+
+/// The answer that a write had before, for a key that is good still.
+async fn again(api: &Api, key_sha256: &str, begun: Begun) -> Result<Response, Problem> {
+    check_key(api, key_sha256).await?;
     let Begun::Repeated(kept) = begun else { return Err(Problem::IdempotencyKeyReused) };
     let mut response = Done { kept, shown_once: None }.into_response();
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::value::RawValue;
 
+use crate::names::misleads;
+
 /// A longer description is cut.
 const TEXT_BYTES_MAX: usize = 4 * 1024;
 
@@ -41,14 +43,6 @@ pub(super) fn json(json: &str) -> Option<String> {
 
 pub(super) fn is_sha256(text: &str) -> bool {
     policy::DefinitionDigest::parse(text).is_some()
-}
-
-/// Control characters, and what hides or reorders what stands beside it.
-fn misleads(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

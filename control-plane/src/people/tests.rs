@@ -40,6 +40,14 @@ fn what_is_no_person_is_refused() {
         let cases = [
             (NewPerson { name: "Another".to_owned(), ..ada.clone() }, "there is a person of that id already"),
             (NewPerson { name: String::new(), ..ada.clone() }, "a name must have 1 to 256 bytes"),
+            (
+                NewPerson { name: "\u{202e}ada".to_owned(), ..ada.clone() },
+                "a name must have no characters that do not show, or that turn the direction of others",
+            ),
+            (
+                person(approver("HOST", true, true)),
+                "a person's id must not be `host`, which is whoever works on the host itself",
+            ),
             (NewPerson { org: "x".repeat(257), ..ada.clone() }, "a name must have 1 to 256 bytes"),
             (NewPerson { session_seconds: 0, ..ada.clone() }, "a session must last from 1 second to 90 days"),
             (

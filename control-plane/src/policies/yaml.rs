@@ -35,7 +35,7 @@ pub(crate) fn yaml<'p>(
         }
         last = kind;
         let mut fields: Fields<'_> =
-            serde_json::from_str(body).map_err(|_| StoreError::Unreadable("piece"))?;
+            serde_json::from_str(body).map_err(|_| StoreError::damaged("pieces", "body"))?;
         let mut indent = if kind == PieceKind::Settings { "" } else { "  - " };
         let first = fields.remove_entry(first);
         for (name, value) in first.into_iter().chain(fields) {
@@ -51,7 +51,7 @@ pub(crate) fn yaml<'p>(
 fn field(text: &mut String, value: &RawValue) -> Result<(), StoreError> {
     let json = value.get();
     if json.starts_with('"') {
-        let value: String = serde_json::from_str(json).map_err(|_| StoreError::Unreadable("piece"))?;
+        let value: String = serde_json::from_str(json).map_err(|_| StoreError::damaged("pieces", "body"))?;
         scalar(text, &value);
     } else {
         quoted(text, json);

@@ -7,12 +7,15 @@
 mod tests;
 
 use policy::UnixMillis;
+use serde_json::json;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Executor, Row};
 use uuid::Uuid;
 
 use super::database::Kind;
+use super::edit::insert_record;
+use super::error::in_table;
 use super::row::{moment, text};
 use super::{Store, StoreError, sql_integer};
 use crate::actor::Actor;
@@ -25,6 +28,9 @@ const LOOKED_AT_MAX: i64 = 10_000;
 
 /// A record is written no longer than this after its moment: writers wait for less.
 const WRITTEN_WITHIN_SECONDS: u64 = 60;
+
+/// Rows that one statement removes, so that no other writer waits long.
+const SWEPT_ROWS_MAX: i64 = 1000;
 
 /// The columns that are written.
 const COLUMNS: [&str; 11] = [
@@ -179,12 +185,52 @@ impl Store {
         } else {
             // The last row that was looked at, if more could not be.
             let ends = filter.select(self, "MIN(id) AS id, COUNT(*) AS looked_at", Fitting::All, 1).await?;
-            let end = ends.first().ok_or(StoreError::Unreadable("activity"))?;
+            let end = ends.first().ok_or(StoreError::damaged("activity", "id"))?;
             let looked_at: i64 = end.try_get("looked_at")?;
             if looked_at == LOOKED_AT_MAX { text(end, "id")? } else { None }
         };
         let next = next.map(|id| Uuid::parse_str(&id)).transpose();
-        Ok(ActivityPage { items, next: next.map_err(|_| StoreError::Unreadable("id"))? })
+        Ok(ActivityPage { items, next: next.map_err(|_| StoreError::damaged("activity", "id"))? })
+    }
+}
+
+impl Store {
+    /// The first organisation after `org` that has activity.
+    pub(crate) async fn next_active_org(&self, org: &str) -> Result<Option<String>, StoreError> {
+        let row = sqlx::query("SELECT MIN(org) AS org FROM activity WHERE org > $1")
+            .bind(org)
+            .fetch_one(self.readers())
+            .await?;
+        text(&row, "org")
+    }
+
+    /// Removes records of an organisation that were written before that moment, a batch at most, and says how many. With
+    /// the first batch goes the record that says so.
+    pub(crate) async fn sweep_activity(
+        &self,
+        org: &str,
+        before: UnixMillis,
+        batch: u64,
+        now: UnixMillis,
+    ) -> Result<u64, StoreError> {
+        let mut transaction = self.transaction().await?;
+        let swept = sqlx::query(
+            "DELETE FROM activity WHERE org = $1 AND id IN \
+             (SELECT id FROM activity WHERE org = $1 AND id < $2 ORDER BY id LIMIT $3)",
+        )
+        .bind(org)
+        .bind(first_id(before))
+        .bind(SWEPT_ROWS_MAX)
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        if batch == 0 && swept > 0 {
+            let details = json!({"before_unix_ms": before});
+            let record = Record { details: Some(details), ..Record::of("activity.prune", "activity") };
+            insert_record(&mut transaction, &Actor::host(org), "", &record, now).await?;
+        }
+        transaction.commit().await?;
+        Ok(swept)
     }
 }
 
@@ -275,17 +321,19 @@ impl ActivityFilter {
 
 impl Kept {
     fn read(row: &AnyRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            at: moment(row, "at_unix_ms")?,
-            action: row.try_get("action")?,
-            object: row.try_get("object")?,
-            actor: row.try_get("actor")?,
-            actor_kind: row.try_get("actor_kind")?,
-            origin: row.try_get("origin")?,
-            tenant: text(row, "tenant")?,
-            permission: text(row, "permission")?,
-            details: text(row, "details")?,
+        in_table("activity", || {
+            Ok(Self {
+                id: row.try_get("id")?,
+                at: moment(row, "at_unix_ms")?,
+                action: row.try_get("action")?,
+                object: row.try_get("object")?,
+                actor: row.try_get("actor")?,
+                actor_kind: row.try_get("actor_kind")?,
+                origin: row.try_get("origin")?,
+                tenant: text(row, "tenant")?,
+                permission: text(row, "permission")?,
+                details: text(row, "details")?,
+            })
         })
     }
 }

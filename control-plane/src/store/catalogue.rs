@@ -5,6 +5,7 @@ use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Executor, Row};
 
+use super::error::in_table;
 use super::row::{count, moment, text};
 use super::{Edit, Store, StoreError, sql_integer};
 
@@ -159,7 +160,7 @@ impl Edit {
             for row in &rows {
                 after = row.try_get("name")?;
                 let rule: Value = serde_json::from_str(&row.try_get::<String, _>("body")?)
-                    .map_err(|_| StoreError::Unreadable("rule"))?;
+                    .map_err(|_| StoreError::damaged("pieces", "body"))?;
                 if rule.get(kind.as_str()).and_then(Value::as_str) == Some(name) {
                     uses.push(after.clone());
                 }
@@ -174,11 +175,13 @@ impl Edit {
 
 impl Entry {
     fn read(row: &AnyRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            name: row.try_get("name")?,
-            description: text(row, "description")?,
-            version: count(row, "version")?,
-            created_at: moment(row, "created_at_unix_ms")?,
+        in_table("catalogue", || {
+            Ok(Self {
+                name: row.try_get("name")?,
+                description: text(row, "description")?,
+                version: count(row, "version")?,
+                created_at: moment(row, "created_at_unix_ms")?,
+            })
         })
     }
 }

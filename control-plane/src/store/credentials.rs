@@ -4,6 +4,7 @@ use policy::UnixMillis;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Executor, Row};
 
+use super::error::in_table;
 use super::holders::holder_of_key;
 use super::row::{count, moment, optional_moment};
 use super::{Edit, Holder, Store, StoreError, Tier, sql_integer};
@@ -259,10 +260,12 @@ impl Edit {
 
 impl Secret {
     fn read(row: &AnyRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            prefix: row.try_get("secret_prefix")?,
-            created_at: moment(row, "secret_created_at_unix_ms")?,
-            expires_at: optional_moment(row, "secret_expires_at_unix_ms")?,
+        in_table("secrets", || {
+            Ok(Self {
+                prefix: row.try_get("secret_prefix")?,
+                created_at: moment(row, "secret_created_at_unix_ms")?,
+                expires_at: optional_moment(row, "secret_expires_at_unix_ms")?,
+            })
         })
     }
 }

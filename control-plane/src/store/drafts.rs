@@ -8,6 +8,7 @@ use policy::UnixMillis;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::error::in_table;
 use super::row::{count, moment, optional_moment, text};
 use super::{Edit, Store, StoreError, sql_integer};
 
@@ -132,27 +133,24 @@ impl DraftState {
 
 impl Draft {
     fn read(row: &AnyRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            name: row.try_get("name")?,
-            state: DraftState::read(&row.try_get::<String, _>("state")?)?,
-            proxy: row.try_get("proxy")?,
-            backend: row.try_get("backend")?,
-            seen_in: row.try_get("seen_in")?,
-            description: text(row, "description")?,
-            annotations: text(row, "annotations")?,
-            input_schema: text(row, "input_schema")?,
-            definition_sha256: text(row, "definition_sha256")?,
-            version: count(row, "version")?,
-            first_seen_at: moment(row, "first_seen_at_unix_ms")?,
-            last_seen_at: moment(row, "last_seen_at_unix_ms")?,
-            decided_by: text(row, "decided_by")?,
-            decided_at: optional_moment(row, "decided_at_unix_ms")?,
+        in_table("drafts", || {
+            Ok(Self {
+                name: row.try_get("name")?,
+                state: DraftState::read(&row.try_get::<String, _>("state")?)?,
+                proxy: row.try_get("proxy")?,
+                backend: row.try_get("backend")?,
+                seen_in: row.try_get("seen_in")?,
+                description: text(row, "description")?,
+                annotations: text(row, "annotations")?,
+                input_schema: text(row, "input_schema")?,
+                definition_sha256: text(row, "definition_sha256")?,
+                version: count(row, "version")?,
+                first_seen_at: moment(row, "first_seen_at_unix_ms")?,
+                last_seen_at: moment(row, "last_seen_at_unix_ms")?,
+                decided_by: text(row, "decided_by")?,
+                decided_at: optional_moment(row, "decided_at_unix_ms")?,
+            })
         })
-    }
-
-    /// Where it stands in the list.
-    pub(crate) fn position(&self) -> DraftPosition {
-        DraftPosition { first_seen_at: self.first_seen_at, name: self.name.clone() }
     }
 }
 

@@ -4,6 +4,7 @@ use policy::UnixMillis;
 use sqlx::{Any, Executor, Row, Transaction};
 
 use super::activity::{Activity, Record, insert};
+use super::error::in_table;
 use super::row::text;
 use super::{Store, StoreError, sql_integer};
 use crate::actor::Actor;
@@ -138,15 +139,17 @@ async fn kept<'e>(
     .fetch_optional(executor)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let status =
-        u16::try_from(row.try_get::<i64, _>("status")?).map_err(|_| StoreError::Unreadable("status"))?;
-    let kept = Kept {
-        status,
-        etag: text(&row, "etag")?,
-        location: text(&row, "location")?,
-        body: row.try_get("body")?,
-    };
-    Ok(Some((row.try_get("request_sha256")?, kept)))
+    in_table("repeats", || {
+        let status =
+            u16::try_from(row.try_get::<i64, _>("status")?).map_err(|_| StoreError::Unreadable("status"))?;
+        let kept = Kept {
+            status,
+            etag: text(&row, "etag")?,
+            location: text(&row, "location")?,
+            body: row.try_get("body")?,
+        };
+        Ok(Some((row.try_get("request_sha256")?, kept)))
+    })
 }
 
 /// Writes down what somebody did.

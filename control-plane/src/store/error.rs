@@ -8,13 +8,36 @@ use super::StoreError;
 /// PostgreSQL's `disk_full`.
 const FULL: [&str; 3] = ["13", "4874", "53100"];
 
+/// How the databases say that they are damaged: SQLite's `SQLITE_CORRUPT` with its extended codes and `SQLITE_NOTADB`,
+/// and PostgreSQL's `data_corrupted` and `index_corrupted`.
+const CORRUPT: [&str; 7] = ["11", "267", "523", "779", "26", "XX001", "XX002"];
+
+/// Reads from a row of a table. If it cannot be read, trying again does not help: so it is said where it stands.
+pub(super) fn in_table<T>(
+    table: &'static str,
+    read: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    read().map_err(|error| match error {
+        StoreError::Unreadable(what) => StoreError::damaged(table, what),
+        StoreError::Database(sqlx::Error::ColumnDecode { index, .. }) => StoreError::damaged(table, &index),
+        error => error,
+    })
+}
+
+impl StoreError {
+    /// A row of that table has something unreadable in that place.
+    pub(crate) fn damaged(table: &'static str, place: &str) -> Self {
+        Self::Damaged { table, what: format!("unreadable {place}") }
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        if code.is_some_and(|code| FULL.contains(&code.as_ref())) {
-            Self::Full(error)
-        } else {
-            Self::Database(error)
+        match code.as_deref() {
+            Some(code) if FULL.contains(&code) => Self::Full(error),
+            Some(code) if CORRUPT.contains(&code) => Self::Corrupt(error),
+            _ => Self::Database(error),
         }
     }
 }

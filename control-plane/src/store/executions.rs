@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use strum::{EnumIter, IntoEnumIterator};
 
+use super::error::in_table;
 use super::row::{moment, optional_moment, text};
 use super::{Edit, Store, StoreError, sql_integer};
 
@@ -184,31 +185,35 @@ impl Store {
 
 impl Execution {
     fn read(row: &AnyRow) -> Result<Self, StoreError> {
-        let word: String = row.try_get("outcome")?;
-        let number = |name: &'static str| -> Result<Option<u32>, StoreError> {
-            let number: Option<i64> = row.try_get(name)?;
-            number.map(|number| u32::try_from(number).map_err(|_| StoreError::Unreadable(name))).transpose()
-        };
-        Ok(Self {
-            jti: row.try_get("jti")?,
-            backend: row.try_get("backend")?,
-            tool: text(row, "tool")?,
-            tenant: text(row, "tenant")?,
-            resource: text(row, "resource")?,
-            method: text(row, "method")?,
-            caller: row.try_get("caller")?,
-            redeemed_by: row.try_get("redeemed_by")?,
-            redeemed_at: moment(row, "redeemed_at_unix_ms")?,
-            report: Report {
-                outcome: Outcome::iter()
-                    .find(|outcome| outcome.as_str() == word)
-                    .ok_or(StoreError::Unreadable("outcome"))?,
-                status: number("status")?,
-                duration_ms: number("duration_ms")?,
-                note: text(row, "note")?,
-            },
-            logged_by: text(row, "logged_by")?,
-            logged_at: optional_moment(row, "logged_at_unix_ms")?,
+        in_table("executions", || {
+            let word: String = row.try_get("outcome")?;
+            let number = |name: &'static str| -> Result<Option<u32>, StoreError> {
+                let number: Option<i64> = row.try_get(name)?;
+                number
+                    .map(|number| u32::try_from(number).map_err(|_| StoreError::Unreadable(name)))
+                    .transpose()
+            };
+            Ok(Self {
+                jti: row.try_get("jti")?,
+                backend: row.try_get("backend")?,
+                tool: text(row, "tool")?,
+                tenant: text(row, "tenant")?,
+                resource: text(row, "resource")?,
+                method: text(row, "method")?,
+                caller: row.try_get("caller")?,
+                redeemed_by: row.try_get("redeemed_by")?,
+                redeemed_at: moment(row, "redeemed_at_unix_ms")?,
+                report: Report {
+                    outcome: Outcome::iter()
+                        .find(|outcome| outcome.as_str() == word)
+                        .ok_or(StoreError::Unreadable("outcome"))?,
+                    status: number("status")?,
+                    duration_ms: number("duration_ms")?,
+                    note: text(row, "note")?,
+                },
+                logged_by: text(row, "logged_by")?,
+                logged_at: optional_moment(row, "logged_at_unix_ms")?,
+            })
         })
     }
 }

@@ -4,6 +4,7 @@ use policy::UnixMillis;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Executor, Row};
 
+use super::error::in_table;
 use super::row::{count, flag, moment, optional_moment, text};
 use super::{Store, StoreError};
 
@@ -113,7 +114,7 @@ impl Store {
         .fetch_optional(self.readers())
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let revision = count(&row, "org_revision")?;
+        let revision = in_table("orgs", || count(&row, "org_revision"))?;
         Ok(good_holder(&row, now)?.map(|holder| (holder, revision)))
     }
 }
@@ -135,24 +136,26 @@ pub(super) async fn holder_of_key(
 
 fn good_holder(row: &AnyRow, now: UnixMillis) -> Result<Option<Holder>, StoreError> {
     let holder = Holder::read(row)?;
-    let secret_end = optional_moment(row, "secret_expires_at_unix_ms")?;
+    let secret_end = in_table("secrets", || optional_moment(row, "secret_expires_at_unix_ms"))?;
     let is_good = holder.is_good(now) && secret_end.is_none_or(|end| now < end);
     Ok(is_good.then_some(holder))
 }
 
 impl Holder {
     pub(super) fn read(row: &AnyRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            org: row.try_get("org")?,
-            id: row.try_get("id")?,
-            tier: Tier::read(&row.try_get::<String, _>("tier")?)?,
-            description: text(row, "description")?,
-            tenant: text(row, "tenant")?,
-            may_name_tenant: flag(row, "may_name_tenant")?,
-            version: count(row, "version")?,
-            created_at: moment(row, "created_at_unix_ms")?,
-            expires_at: optional_moment(row, "expires_at_unix_ms")?,
-            revoked_at: optional_moment(row, "revoked_at_unix_ms")?,
+        in_table("holders", || {
+            Ok(Self {
+                org: row.try_get("org")?,
+                id: row.try_get("id")?,
+                tier: Tier::read(&row.try_get::<String, _>("tier")?)?,
+                description: text(row, "description")?,
+                tenant: text(row, "tenant")?,
+                may_name_tenant: flag(row, "may_name_tenant")?,
+                version: count(row, "version")?,
+                created_at: moment(row, "created_at_unix_ms")?,
+                expires_at: optional_moment(row, "expires_at_unix_ms")?,
+                revoked_at: optional_moment(row, "revoked_at_unix_ms")?,
+            })
         })
     }
 

@@ -3,6 +3,7 @@
 use policy::UnixMillis;
 use sqlx::Row;
 
+use super::error::in_table;
 use super::row::{count, moment};
 use super::{Edit, Store, StoreError, sql_integer};
 
@@ -32,10 +33,12 @@ impl Store {
     pub(crate) async fn orgs(&self) -> Result<Vec<OrgRow>, StoreError> {
         let rows = sqlx::query("SELECT * FROM orgs ORDER BY name").fetch_all(self.readers()).await?;
         let read = |row| {
-            Ok(OrgRow {
-                name: Row::try_get(row, "name")?,
-                revision: count(row, "revision")?,
-                created_at: moment(row, "created_at_unix_ms")?,
+            in_table("orgs", || {
+                Ok(OrgRow {
+                    name: Row::try_get(row, "name")?,
+                    revision: count(row, "revision")?,
+                    created_at: moment(row, "created_at_unix_ms")?,
+                })
             })
         };
         rows.iter().map(read).collect()

@@ -7,6 +7,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
 use super::edit::insert_record;
+use super::error::in_table;
 use super::row::{flag, moment, person, text};
 use super::{Record, Store, StoreError, sql_integer};
 use crate::actor::Actor;
@@ -113,7 +114,7 @@ impl Store {
             .fetch_optional(&self.readers)
             .await?;
         let Some(row) = row else { return Ok(None) };
-        let kept = text(&row, "session_sha256")?.ok_or(StoreError::Unreadable("session"))?;
+        let kept = text(&row, "session_sha256")?.ok_or(StoreError::damaged("people", "session"))?;
         Ok(Some((PersonRow::read(&row)?, kept)))
     }
 
@@ -129,11 +130,13 @@ impl Store {
 
 impl PersonRow {
     fn read(row: &AnyRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            org: row.try_get("org")?,
-            name: row.try_get("name")?,
-            approver: approver(row)?,
-            session_expires_at: moment(row, "session_expires_at_unix_ms")?,
+        in_table("people", || {
+            Ok(Self {
+                org: row.try_get("org")?,
+                name: row.try_get("name")?,
+                approver: approver(row)?,
+                session_expires_at: moment(row, "session_expires_at_unix_ms")?,
+            })
         })
     }
 }
@@ -151,6 +154,8 @@ pub(super) async fn approvers(
 }
 
 fn approver(row: &AnyRow) -> Result<Approver, StoreError> {
-    let id: String = row.try_get("id")?;
-    Ok(Approver { id: person(&id)?, level1: flag(row, "level1")?, level2: flag(row, "level2")? })
+    in_table("people", || {
+        let id: String = row.try_get("id")?;
+        Ok(Approver { id: person(&id)?, level1: flag(row, "level1")?, level2: flag(row, "level2")? })
+    })
 }

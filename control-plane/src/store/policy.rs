@@ -1,12 +1,14 @@
 //! The policy of an organisation, in pieces. Each belongs to the revisions from the one that brought it to the one
 //! before the one that took it away, and never changes: so a revision reads the same at any time.
 
+mod history;
 mod plan;
 
 use policy::UnixMillis;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Executor, Row, Transaction};
 
+use super::error::in_table;
 use super::row::{count, moment, text};
 use super::{Edit, Store, StoreError, sql_integer};
 
@@ -96,12 +98,14 @@ impl Pieces {
 
 impl Piece {
     fn read(row: &AnyRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            kind: PieceKind::read(&row.try_get::<String, _>("kind")?)?,
-            name: row.try_get("name")?,
-            position: row.try_get("position")?,
-            body: row.try_get("body")?,
-            from_revision: count(row, "from_revision")?,
+        in_table("pieces", || {
+            Ok(Self {
+                kind: PieceKind::read(&row.try_get::<String, _>("kind")?)?,
+                name: row.try_get("name")?,
+                position: row.try_get("position")?,
+                body: row.try_get("body")?,
+                from_revision: count(row, "from_revision")?,
+            })
         })
     }
 }
@@ -113,7 +117,7 @@ impl Store {
             .bind(org)
             .fetch_optional(self.readers())
             .await?;
-        row.map_or(Ok(0), |row| count(&row, "revision"))
+        row.map_or(Ok(0), |row| in_table("orgs", || count(&row, "revision")))
     }
 
     /// The pieces in force.
@@ -127,7 +131,7 @@ impl Store {
         .fetch_all(self.readers())
         .await?;
         let Some(first) = rows.first() else { return Ok(Pieces::default()) };
-        let revision = count(first, "revision")?;
+        let revision = in_table("orgs", || count(first, "revision"))?;
         Ok(Pieces { revision, pieces: in_order(&rows)? })
     }
 
@@ -144,6 +148,7 @@ impl Store {
         .bind(sql_integer(revision))
         .fetch_all(self.readers())
         .await?;
+        self.check_kept(org, revision).await?;
         Ok(Some(Pieces { revision, pieces: in_order(&rows)? }))
     }
 
@@ -177,6 +182,9 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(self.readers())
         .await?;
+        if revision > 0 {
+            self.check_kept(org, revision).await?;
+        }
         rows.iter().map(Piece::read).collect()
     }
 
@@ -201,14 +209,16 @@ impl Store {
 
 impl Revision {
     fn read(row: &AnyRow) -> Result<Self, StoreError> {
-        let rolled_back_to: Option<i64> = row.try_get("rolled_back_to")?;
-        Ok(Self {
-            revision: count(row, "revision")?,
-            at: moment(row, "at_unix_ms")?,
-            actor: row.try_get("actor")?,
-            origin: row.try_get("origin")?,
-            reason: text(row, "reason")?,
-            rolled_back_to: rolled_back_to.and_then(|revision| u64::try_from(revision).ok()),
+        in_table("revisions", || {
+            let rolled_back_to: Option<i64> = row.try_get("rolled_back_to")?;
+            Ok(Self {
+                revision: count(row, "revision")?,
+                at: moment(row, "at_unix_ms")?,
+                actor: row.try_get("actor")?,
+                origin: row.try_get("origin")?,
+                reason: text(row, "reason")?,
+                rolled_back_to: rolled_back_to.and_then(|revision| u64::try_from(revision).ok()),
+            })
         })
     }
 }
@@ -245,7 +255,7 @@ impl Edit {
         for pieces in plan.added.chunks(BATCH_PIECES) {
             insert(&mut self.transaction, (&org, revision), pieces).await?;
         }
-        self.insert_revision(revision, why).await?;
+        self.insert_revision(revision, why, plan.bytes(why)).await?;
         Ok(Some(revision))
     }
 
@@ -254,10 +264,10 @@ impl Edit {
         piece(&mut *self.transaction, &self.actor.org, kind, name).await
     }
 
-    async fn insert_revision(&mut self, revision: u64, why: Why<'_>) -> Result<(), StoreError> {
+    async fn insert_revision(&mut self, revision: u64, why: Why<'_>, bytes: u64) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO revisions (org, revision, at_unix_ms, actor, origin, reason, rolled_back_to) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO revisions (org, revision, at_unix_ms, actor, origin, reason, rolled_back_to, bytes) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(&self.actor.org)
         .bind(sql_integer(revision))
@@ -266,6 +276,7 @@ impl Edit {
         .bind(&self.origin)
         .bind(why.reason)
         .bind(why.rolled_back_to.map(sql_integer))
+        .bind(sql_integer(bytes))
         .execute(&mut *self.transaction)
         .await?;
         Ok(())

@@ -6,6 +6,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::StoreError;
+use super::error::in_table;
 
 /// An approval as it stands.
 #[derive(Clone, Debug)]
@@ -64,36 +65,38 @@ pub(crate) struct Position {
 
 impl Approval {
     pub(super) fn read(row: &AnyRow) -> Result<Self, StoreError> {
-        let first_by = text(row, "first_by")?.map(|id| person(&id)).transpose()?;
-        let lapses_at = optional_moment(row, "lapses_at_unix_ms")?;
-        Ok(Self {
-            state: state(row, first_by.as_ref(), lapses_at)?,
-            reference: Reference::try_from(row.try_get::<String, _>("reference")?)
-                .map_err(|_| StoreError::Unreadable("reference"))?,
-            org: row.try_get("org")?,
-            fingerprint: Fingerprint::try_from(row.try_get::<String, _>("fingerprint")?)
-                .map_err(|_| StoreError::Unreadable("fingerprint"))?,
-            proxy: row.try_get("proxy")?,
-            caller: row.try_get("caller")?,
-            backend: row.try_get("backend")?,
-            tool: row.try_get("tool")?,
-            tenant: text(row, "tenant")?,
-            resource: text(row, "resource")?,
-            method: text(row, "method")?,
-            arguments: row.try_get("arguments")?,
-            reasoning: text(row, "reasoning")?,
-            cascade_level: row.try_get("cascade_level")?,
-            rule: text(row, "rule")?,
-            reason: text(row, "reason")?,
-            policy_revision: count(row, "policy_revision")?,
-            definition_changed: flag(row, "definition_changed")?,
-            second_approval: flag(row, "second_approval")?,
-            created_at: moment(row, "created_at_unix_ms")?,
-            expires_at: moment(row, "expires_at_unix_ms")?,
-            decided_at: optional_moment(row, "decided_at_unix_ms")?,
-            lapses_at,
-            first_by,
-            note: text(row, "note")?,
+        in_table("approvals", || {
+            let first_by = text(row, "first_by")?.map(|id| person(&id)).transpose()?;
+            let lapses_at = optional_moment(row, "lapses_at_unix_ms")?;
+            Ok(Self {
+                state: state(row, first_by.as_ref(), lapses_at)?,
+                reference: Reference::try_from(row.try_get::<String, _>("reference")?)
+                    .map_err(|_| StoreError::Unreadable("reference"))?,
+                org: row.try_get("org")?,
+                fingerprint: Fingerprint::try_from(row.try_get::<String, _>("fingerprint")?)
+                    .map_err(|_| StoreError::Unreadable("fingerprint"))?,
+                proxy: row.try_get("proxy")?,
+                caller: row.try_get("caller")?,
+                backend: row.try_get("backend")?,
+                tool: row.try_get("tool")?,
+                tenant: text(row, "tenant")?,
+                resource: text(row, "resource")?,
+                method: text(row, "method")?,
+                arguments: row.try_get("arguments")?,
+                reasoning: text(row, "reasoning")?,
+                cascade_level: row.try_get("cascade_level")?,
+                rule: text(row, "rule")?,
+                reason: text(row, "reason")?,
+                policy_revision: count(row, "policy_revision")?,
+                definition_changed: flag(row, "definition_changed")?,
+                second_approval: flag(row, "second_approval")?,
+                created_at: moment(row, "created_at_unix_ms")?,
+                expires_at: moment(row, "expires_at_unix_ms")?,
+                decided_at: optional_moment(row, "decided_at_unix_ms")?,
+                lapses_at,
+                first_by,
+                note: text(row, "note")?,
+            })
         })
     }
 
@@ -119,22 +122,19 @@ impl Approval {
             | State::Lapsed => None,
         }
     }
-
-    /// Where it stands in the list.
-    pub(crate) fn position(&self) -> Position {
-        Position { created_at: self.created_at, reference: self.reference.clone() }
-    }
 }
 
 impl Decision {
     pub(super) fn read(row: &AnyRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            level: u8::try_from(count(row, "level")?).map_err(|_| StoreError::Unreadable("level"))?,
-            person: row.try_get("person")?,
-            decision: row.try_get("decision")?,
-            note: text(row, "note")?,
-            at: moment(row, "at_unix_ms")?,
-            origin: row.try_get("origin")?,
+        in_table("decisions", || {
+            Ok(Self {
+                level: u8::try_from(count(row, "level")?).map_err(|_| StoreError::Unreadable("level"))?,
+                person: row.try_get("person")?,
+                decision: row.try_get("decision")?,
+                note: text(row, "note")?,
+                at: moment(row, "at_unix_ms")?,
+                origin: row.try_get("origin")?,
+            })
         })
     }
 }

@@ -99,8 +99,10 @@ impl Writing {
             for row in &due {
                 let mut approval = Approval::read(row)?;
                 let ended = apply(&approval.terms(0), &approval.state, Event::Tick, self.now);
-                let state =
-                    ended.ok().filter(State::is_terminal).ok_or(StoreError::Unreadable("deadline"))?;
+                let state = ended
+                    .ok()
+                    .filter(State::is_terminal)
+                    .ok_or(StoreError::damaged("approvals", "deadline"))?;
                 self.move_to(&mut approval, state).await?;
                 self.ended.push(Ended { reference: approval.reference, state: approval.state });
             }

@@ -34,8 +34,27 @@ pub(super) const fn is_broken(error: &Error) -> bool {
     matches!(error, Error::Io(_) | Error::Timeout(_) | Error::Protocol(_) | Error::ConnectionFailed)
 }
 
+/// The same, but for connections that never were.
+pub(super) fn may_have_arrived(error: &Error) -> bool {
+    match error {
+        Error::Io(error) => error.kind() != std::io::ErrorKind::ConnectionRefused,
+        Error::Timeout(timeout) => !matches!(timeout, ureq::Timeout::Connect | ureq::Timeout::Resolve),
+        Error::ConnectionFailed => false,
+        error => is_broken(error),
+    }
+}
+
+/// Whether it says how to connect.
+pub(super) fn is_url(url: &str) -> bool {
+    begins(url, "http://") || is_https(url)
+}
+
 fn is_https(url: &str) -> bool {
-    url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"))
+    begins(url, "https://")
+}
+
+fn begins(url: &str, scheme: &str) -> bool {
+    url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
 /// Trusts the authorities of the system, or those of a file alone.

@@ -3,7 +3,9 @@
 use std::fmt::{self, Write};
 
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::connection;
 use crate::exit::Failure;
 use crate::terminal::visible;
 
@@ -22,7 +24,7 @@ pub(crate) enum ApiError {
         error: ureq::Error,
     },
     /// It said no.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// It said something else than it promises.
     Unreadable,
     NoRandomBits(getrandom::Error),
@@ -33,11 +35,15 @@ pub(crate) enum ApiError {
 #[serde(default)]
 pub(crate) struct Refusal {
     #[serde(skip)]
-    pub(crate) status: u16,
+    status: u16,
     /// Which problem it is.
-    pub(crate) code: String,
+    code: String,
     detail: String,
     errors: Vec<String>,
+    /// Why a receipt is refused.
+    reason: Option<String>,
+    /// What was found instead of leave.
+    verdict: Option<Value>,
 }
 
 impl Refusal {
@@ -74,25 +80,82 @@ impl fmt::Display for Refusal {
 }
 
 impl ApiError {
+    /// Whether the request may have been done, and nobody can say.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Unreachable { error, .. } if connection::may_have_arrived(error))
+    }
+
+    /// What to do next.
+    fn hint(&self) -> Option<&'static str> {
+        let refusal = match self {
+            Self::Unreachable { .. } => {
+                return Some("is the control plane running? name its address with --url");
+            }
+            Self::Unreadable => return Some("is there a control plane at --url?"),
+            Self::NoRandomBits(_) => return None,
+            Self::Refused(refusal) => refusal,
+        };
+        match refusal.code.as_str() {
+            "cannot_configure" => Some("name the file of a management key with --key-file"),
+            "cannot_run" => Some("name the file of a standard or an agent's key with --key-file"),
+            "key_cannot_decide" => Some("name the file of a person's session with --session-file"),
+            "key_expired" => Some("`change` with --expires-at or --no-expires-at does that"),
+            "no_policy" => Some("`oakgate policy push` puts one in force"),
+            "not_found" => Some("`list` says what there is, `oakgate policy revisions` which revisions"),
+            "tool_unknown" => Some("`oakgate policy tools list` says which there are"),
+            "unauthenticated" => Some(
+                "it may be revoked, expired, or of another control plane: name the file of a good one with --key-file or \
+                 --session-file",
+            ),
+            "version_changed" => Some("`show` says what is in force now, and its version for --if-version"),
+            _ => None,
+        }
+    }
+
+    /// Why the API does not take a receipt, if that is it.
+    pub(crate) fn receipt_refused(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refusal) if refusal.code == "receipt_refused" => refusal.reason.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What the API found, where it gives no leave.
+    pub(crate) fn verdict(&self) -> Option<&Value> {
+        match self {
+            Self::Refused(refusal) => refusal.verdict.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Whether it is this problem.
     pub(crate) fn is(&self, code: &str) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.code == code)
     }
 }
 
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable { url, error } => {
+                write!(f, "{}: {}", visible(url), visible(&error.to_string()))
+            }
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Unreadable => f.write_str("the answer can't be read"),
+            Self::NoRandomBits(error) => write!(f, "no random bits: {error}"),
+        }
+    }
+}
+
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
+        let text = match error.hint() {
+            Some(hint) => format!("{error}\n{hint}"),
+            None => error.to_string(),
+        };
         match error {
-            ApiError::Unreachable { url, error } => {
-                let hint = "is the control plane running? name its address with --url";
-                Self::Fault(format!("{}: {}\n{hint}", visible(&url), visible(&error.to_string())))
-            }
-            ApiError::Refused(refusal) if refusal.status >= 500 => Self::Fault(refusal.to_string()),
-            ApiError::Refused(refusal) => Self::Input(refusal.to_string()),
-            ApiError::Unreadable => {
-                Self::Fault("the answer can't be read; is there a control plane at --url?".to_owned())
-            }
-            ApiError::NoRandomBits(error) => Self::Fault(format!("no random bits: {error}")),
+            ApiError::Refused(refusal) if refusal.status < 500 => Self::Input(text),
+            _ => Self::Fault(text),
         }
     }
 }

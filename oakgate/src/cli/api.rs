@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
 
 /// Where the control plane is.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Control plane")]
 pub(crate) struct ServerOptions {
-    /// Its address; `https://` if it is behind TLS
+    /// Its address; `https://` over TLS
     #[arg(
         long,
         global = true,
@@ -42,6 +43,17 @@ pub(crate) struct ApiOptions {
     pub(crate) session_file: Option<PathBuf>,
 }
 
+/// Where the control plane is, and which program or agent asks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Control plane")]
+pub(crate) struct RunnerOptions {
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
+    /// File with a standard or an agent's key; a management key cannot run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: PathBuf,
+}
+
 /// How a list is shown.
 #[derive(Debug, Args)]
 pub(crate) struct ListOptions {
@@ -51,6 +63,11 @@ pub(crate) struct ListOptions {
     /// As JSON, an object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A moment (RFC 3339).
+pub(super) fn moment(text: &str) -> Result<Timestamp, &'static str> {
+    text.parse().map_err(|_| "must be a date, a time and its offset, such as 2027-01-31T00:00:00Z")
 }
 
 /// What policy can say of a call.

@@ -10,6 +10,7 @@ Examples:
   oakgate drafts show read_note
   oakgate drafts accept read_note --read-only --idempotent --default allowed --pin
   oakgate drafts reject drop_table --disable
+  oakgate drafts forget drop_table
 
 A tool that a proxy sees and the policy does not list is a draft: its calls wait for a person.";
 
@@ -66,6 +67,8 @@ pub(crate) enum DraftsCommand {
     Forget {
         /// The tool
         name: String,
+        #[command(flatten)]
+        only: OnlyOptions,
     },
 }
 

@@ -1,8 +1,13 @@
 //! `oakgate keys` and `oakgate agents` on the command line.
 
 use clap::{Args, Subcommand, ValueEnum};
+use jiff::Timestamp;
 
-use super::{ApiOptions, ListOptions};
+use super::api::moment;
+use super::{ApiOptions, ListOptions, OnlyOptions};
+
+/// The longest that two secrets of one holder work: 7 days.
+pub(super) const OVERLAP_SECONDS_MAX: u64 = 7 * 24 * 60 * 60;
 
 const KEYS_EXAMPLES: &str = "\
 Here, with no control plane:
@@ -12,14 +17,18 @@ Here, with no control plane:
 In the control plane:
   oakgate keys list
   oakgate keys create billing --tier standard --description 'the billing service' > billing-key
-  oakgate keys rotate billing --overlap-seconds 3600
+  oakgate keys show billing
+  oakgate keys change billing --expires-at 2027-01-31T00:00:00Z --no-tenant
+  oakgate keys rotate billing --overlap-seconds 3600 > billing-key
   oakgate keys revoke billing";
 
 const AGENTS_EXAMPLES: &str = "\
 Examples:
   oakgate agents list
   oakgate agents create support-bot --tenant acme > support-bot-key
-  oakgate agents rotate support-bot --overlap-seconds 3600
+  oakgate agents show support-bot
+  oakgate agents change support-bot --description 'answers customers'
+  oakgate agents rotate support-bot --overlap-seconds 3600 > support-bot-key
   oakgate agents revoke support-bot";
 
 #[derive(Debug, Args)]
@@ -106,13 +115,26 @@ pub(crate) enum HeldCommand {
         #[command(flatten)]
         api: ApiOptions,
     },
+    /// In the control plane: change what is said of one, its tenant, or when it stops working
+    Change {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        change: ChangeOptions,
+        #[command(flatten)]
+        only: OnlyOptions,
+        #[command(flatten)]
+        api: ApiOptions,
+    },
     /// In the control plane: make a new secret, which is shown once
     Rotate {
         /// Its id
         id: String,
         /// How long the secret that it had stays good: a day without it, 0 for no longer
-        #[arg(long, value_name = "SECONDS")]
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=OVERLAP_SECONDS_MAX))]
         overlap_seconds: Option<u64>,
+        #[command(flatten)]
+        only: OnlyOptions,
         #[command(flatten)]
         api: ApiOptions,
     },
@@ -120,6 +142,8 @@ pub(crate) enum HeldCommand {
     Revoke {
         /// Its id
         id: String,
+        #[command(flatten)]
+        only: OnlyOptions,
         #[command(flatten)]
         api: ApiOptions,
     },
@@ -137,8 +161,35 @@ pub(crate) struct NewHolder {
     #[arg(long, value_name = "NAME")]
     pub(crate) tenant: Option<String>,
     /// When it stops working, such as 2027-01-31T00:00:00Z; never without it
-    #[arg(long, value_name = "TIME")]
-    pub(crate) expires_at: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+/// What is to be another; what is not named stays.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct ChangeOptions {
+    /// A word about it, for people
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+    /// No word about it
+    #[arg(long, conflicts_with = "description")]
+    pub(crate) no_description: bool,
+    /// The tenant that its calls belong to
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: Option<String>,
+    /// Its calls belong to no tenant
+    #[arg(long, conflicts_with = "tenant")]
+    pub(crate) no_tenant: bool,
+    /// Whether its calls may name a tenant themselves; a standard key's only
+    #[arg(long, value_name = "true|false")]
+    pub(crate) may_name_tenant: Option<bool>,
+    /// When it stops working, such as 2027-01-31T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) expires_at: Option<Timestamp>,
+    /// It goes on working
+    #[arg(long, conflicts_with = "expires_at")]
+    pub(crate) no_expires_at: bool,
 }
 
 /// What keys of the control plane are for.

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 const ORGS_EXAMPLES: &str = "\
 Examples:
   oakgate orgs add acme --config gate.yaml    an organisation, and its first management key
+  oakgate orgs list --config gate.yaml        all of them
   oakgate orgs key acme --config gate.yaml    a new management key in place of a lost one
 
 They open the store themselves, whether the control plane runs or not.";
@@ -14,6 +15,7 @@ They open the store themselves, whether the control plane runs or not.";
 const PEOPLE_EXAMPLES: &str = "\
 Examples:
   oakgate people add acme ada --level1 --name 'Ada Lovelace' --config gate.yaml
+  oakgate people list acme --config gate.yaml
   oakgate people renew acme ada --config gate.yaml
   oakgate people end acme ada --config gate.yaml
 

@@ -19,32 +19,44 @@ Each change is a revision of the policy: `oakgate policy rollback` takes it back
 pub(super) const CATEGORIES_EXAMPLES: &str = "\
 Examples:
   oakgate categories list
+  oakgate categories show payments
   echo '{\"default\":\"requires_approval\"}' | oakgate categories put payments -
   oakgate categories remove payments";
 
 pub(super) const TOOLS_EXAMPLES: &str = "\
 Examples:
   oakgate policy tools list
+  oakgate policy tools show payments.refund
   oakgate policy tools put payments.refund tool.yaml   the tool as in a policy document, YAML or JSON
   oakgate policy tools remove payments.refund
 
 What backends show of their tools is under `oakgate tools`, and what nobody has accepted yet under `oakgate drafts`.";
 
+pub(super) const SETTINGS_EXAMPLES: &str = "\
+Examples:
+  oakgate policy settings show
+  echo '{\"mode\":\"observe\"}' | oakgate policy settings put - --reason 'watch for a week'
+
+Settings are `mode`, `precedence` and `unlisted_tools`, as in a policy document. What is left out has its default.";
+
 pub(super) const TENANTS_EXAMPLES: &str = "\
 Examples:
   oakgate tenants list
+  oakgate tenants show acme
   oakgate tenants put acme --description 'Acme Ltd'
   oakgate tenants remove acme";
 
 pub(super) const RESOURCES_EXAMPLES: &str = "\
 Examples:
   oakgate resources list
+  oakgate resources show ledger
   oakgate resources put ledger --description 'the general ledger'
   oakgate resources remove ledger";
 
 pub(super) const METHODS_EXAMPLES: &str = "\
 Examples:
   oakgate methods list
+  oakgate methods show DELETE
   oakgate methods put DELETE --description 'takes something away'
   oakgate methods remove DELETE";
 
@@ -82,6 +94,35 @@ pub(crate) enum PieceCommand {
     Remove {
         /// Its name, or a rule's id
         name: String,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        #[command(flatten)]
+        only: OnlyOptions,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SettingsOptions {
+    #[command(flatten)]
+    pub(crate) api: ApiOptions,
+    #[command(subcommand)]
+    pub(crate) command: SettingsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SettingsCommand {
+    /// The settings in force
+    Show {
+        /// As JSON on one line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Replace them whole
+    Put {
+        /// What they are to be, YAML or JSON; `-` is standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
         /// Why, for the record
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,

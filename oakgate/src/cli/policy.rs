@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::pieces::{self, PieceOptions};
+use super::pieces::{self, PieceOptions, SettingsOptions};
 use super::{ApiOptions, ListOptions};
 
 const EXAMPLES: &str = "\
@@ -12,9 +12,11 @@ On files, with no control plane:
   oakgate policy check policy.yaml
   oakgate policy diff policy.yaml new.yaml
   oakgate policy test --policy policy.yaml cases.yaml
+  oakgate policy schema > policy.schema.json
 
 In the control plane:
   oakgate policy pull --to policy.yaml
+  oakgate policy diff new.yaml                what it would change
   oakgate policy push policy.yaml --reason 'refunds up to 50'
   oakgate policy revisions
   oakgate policy rollback 7";
@@ -50,21 +52,7 @@ pub(crate) enum PolicyCommand {
         json: bool,
     },
     /// Say for which calls the verdict changes between two documents, looser ones first; status 1 if anything differs
-    #[command(
-        after_help = "Example:\n  oakgate policy diff policy.yaml new.yaml\n\nStatus 0: no difference. 1: differences. \
-                      2: a document is refused, or they differ in too much to look at all of it."
-    )]
-    Diff {
-        /// The policy document to start from
-        #[arg(value_name = "OLD")]
-        old: PathBuf,
-        /// The one to compare with it
-        #[arg(value_name = "NEW")]
-        new: PathBuf,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Diff(DiffOptions),
     /// Run cases, calls with the verdicts that a policy is meant to give on them; status 1 if any fails
     #[command(
         after_help = "Example:\n  oakgate policy test --policy policy.yaml cases.yaml\n\nA file of cases:\n  \
@@ -104,6 +92,35 @@ pub(crate) enum PolicyCommand {
     /// See and change the tools that the policy in force lists
     #[command(after_help = pieces::TOOLS_EXAMPLES)]
     Tools(PieceOptions),
+    /// See and change what the policy in force says of no one tool: its mode, and the like
+    #[command(after_help = pieces::SETTINGS_EXAMPLES)]
+    Settings(SettingsOptions),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    allow_missing_positional = true,
+    after_help = "Examples:\n  oakgate policy diff policy.yaml new.yaml   two files\n  \
+                  oakgate policy diff new.yaml               the policy in force, and a file\n  \
+                  oakgate policy diff new.yaml --against 7   an earlier revision of it, and a file\n\n\
+                  Nothing is changed. Status 0: no difference. 1: differences. 2: a document is refused, or they \
+                  differ in too much to look at all of it."
+)]
+pub(crate) struct DiffOptions {
+    /// The policy document to start from; without it, the policy in force in the control plane
+    #[arg(value_name = "OLD")]
+    pub(crate) old: Option<PathBuf>,
+    /// The one to compare with it
+    #[arg(value_name = "NEW")]
+    pub(crate) new: PathBuf,
+    /// Start from an earlier revision of the policy in the control plane
+    #[arg(long, value_name = "REVISION", conflicts_with = "old")]
+    pub(crate) against: Option<u64>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) api: ApiOptions,
 }
 
 #[derive(Debug, Args)]

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 
-use super::{ApiOptions, ListOptions};
+use super::api::moment;
+use super::keys::OVERLAP_SECONDS_MAX;
+use super::{ApiOptions, ListOptions, OnlyOptions};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,8 +35,8 @@ pub(crate) enum ProxiesCommand {
         #[arg(long, value_name = "TEXT")]
         description: Option<String>,
         /// When its token stops working, such as 2027-01-31T00:00:00Z; never without it
-        #[arg(long, value_name = "TIME")]
-        expires_at: Option<String>,
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        expires_at: Option<Timestamp>,
         #[command(flatten)]
         line: LineOptions,
         #[command(flatten)]
@@ -61,8 +64,10 @@ pub(crate) enum ProxiesCommand {
         /// Its name
         name: String,
         /// How long the token that it had stays good: a day without it, 0 for no longer
-        #[arg(long, value_name = "SECONDS")]
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=OVERLAP_SECONDS_MAX))]
         overlap_seconds: Option<u64>,
+        #[command(flatten)]
+        only: OnlyOptions,
         #[command(flatten)]
         line: LineOptions,
         #[command(flatten)]
@@ -72,6 +77,8 @@ pub(crate) enum ProxiesCommand {
     Revoke {
         /// Its name
         name: String,
+        #[command(flatten)]
+        only: OnlyOptions,
         #[command(flatten)]
         api: ApiOptions,
     },

@@ -5,7 +5,8 @@ use policy::diff::{Compared, Comparison, Direction, compare};
 use serde_json::{Map, Value};
 use ureq::http::Method;
 
-use super::remote::{Stored, if_match, in_force, of_revision};
+use super::recorded;
+use super::remote::{if_match, in_force, of_revision};
 use super::{parse_text, read};
 use crate::api::{Answer, Api, ApiError, Body, query};
 use crate::cli::{AgreeOptions, PushOptions, RollbackOptions};
@@ -14,10 +15,9 @@ use crate::terminal::{Confirmed, complain, confirm, say, visible};
 
 pub(super) fn push(options: &PushOptions) -> Done {
     let text = read(&options.file)?;
-    let new = parse_text(&options.file.display().to_string(), &text, Compared::parse)?;
+    let new = Candidate::parse(&options.file.display().to_string(), &text)?;
     let api = Api::open(&options.api)?;
-    let stored = in_force(&api)?;
-    change(&new, stored.as_ref(), &options.agree, |if_match| {
+    change(&api, &new, &options.agree, |if_match| {
         let path = query("/v1/policy", &[("reason", options.agree.reason.as_deref())]);
         api.write(&Method::PUT, &path, Body::Yaml(&text), Some(if_match))
     })
@@ -26,26 +26,40 @@ pub(super) fn push(options: &PushOptions) -> Done {
 pub(super) fn rollback(options: &RollbackOptions) -> Done {
     let api = Api::open(&options.api)?;
     let text = of_revision(&api, options.revision)?;
-    let new = parse_text(&format!("revision {}", options.revision), &text, Compared::parse)?;
-    let stored = in_force(&api)?;
-    change(&new, stored.as_ref(), &options.agree, |if_match| {
+    let new = Candidate::parse(&format!("revision {}", options.revision), &text)?;
+    change(&api, &new, &options.agree, |if_match| {
         let mut body = Map::from_iter([("revision".to_owned(), Value::from(options.revision))]);
         body.extend(options.agree.reason.as_deref().map(|reason| ("reason".to_owned(), reason.into())));
         api.write(&Method::POST, "/v1/policy/rollback", Body::Json(&body.into()), Some(if_match))
     })
 }
 
+/// A policy that is to be put in force.
+struct Candidate<'t> {
+    text: &'t str,
+    compared: Compared,
+}
+
+impl<'t> Candidate<'t> {
+    fn parse(name: &str, text: &'t str) -> Result<Self, Failure> {
+        Ok(Self { text, compared: parse_text(name, text, Compared::parse)? })
+    }
+}
+
 /// Replaces the policy in force by `new`, if that is agreed to.
 fn change(
-    new: &Compared,
-    stored: Option<&Stored>,
+    api: &Api,
+    new: &Candidate<'_>,
     agree: &AgreeOptions,
     write: impl FnOnce(&str) -> Result<Answer, ApiError>,
 ) -> Done {
-    let needs_yes = match stored {
+    let stored = in_force(api)?;
+    let needs_yes = match &stored {
         Some(stored) => {
             let old = parse_text("the policy in force", &stored.text, Compared::parse)?;
-            shown(&compare(&old, new))
+            let needs_yes = shown(&compare(&old, &new.compared));
+            recorded::show(api, new.text)?;
+            needs_yes
         }
         None => {
             say("no policy is in force yet, so there is nothing to compare with");
@@ -58,7 +72,7 @@ fn change(
     if agree.dry_run {
         return Ok(());
     }
-    match write(if_match(stored)) {
+    match write(if_match(stored.as_ref())) {
         Ok(answer) => {
             let written = answer.json()?;
             let revision = written.get("revision").and_then(Value::as_u64).ok_or(ApiError::Unreadable)?;

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use config::{Environment, Settings};
 
-use super::{Plan, write_secret};
+use super::{Credentials, Ids, Plan};
 use crate::cli::{Algorithm, KeyKind, UpOptions};
 use crate::demo::{self, Demo};
 use crate::exit::Failure;
 use crate::keys::{entry, new_api_key, new_receipt_keys};
+use crate::secret_file;
 
 const POLICY: &str = include_str!("policy.yaml");
 
@@ -35,10 +36,18 @@ pub(super) async fn plan(options: &UpOptions) -> Result<Plan, Failure> {
     Ok(Plan {
         proxy: settings.proxy.ok_or_else(missing)?,
         control_plane: settings.control_plane.ok_or_else(missing)?,
-        session_file: data.join("session"),
-        management_key_file: data.join("management-key"),
+        credentials: Credentials {
+            session_file: data.join("session"),
+            management_key_file: data.join("management-key"),
+            ids: Ids::Alone,
+        },
         demonstration: Some(Made { data: data.to_owned(), new_key }),
     })
+}
+
+fn write(file: &Path, secret: &str) -> Result<(), Failure> {
+    secret_file::write(file, secret)
+        .map_err(|error| Failure::Configuration(format!("{}: can't be written: {error}", file.display())))
 }
 
 /// Policy, keys and receipt keys, each only if it is not there. Returns the first API key if it was made now.
@@ -50,14 +59,14 @@ fn first_files(data: &Path) -> Result<Option<String>, Failure> {
     }
     let receipts = data.join("receipts.jwks");
     if !receipts.exists() {
-        write_secret(&receipts, &new_receipt_keys("receipts-1", Algorithm::Hs256)?)?;
+        write(&receipts, &new_receipt_keys("receipts-1", Algorithm::Hs256)?)?;
     }
     let keys = data.join("keys.yaml");
     if keys.exists() {
         return Ok(None);
     }
     let key = new_api_key(KeyKind::Agent)?;
-    write_secret(&keys, &format!("{}\n", entry("agent-1", KeyKind::Agent, &key)))?;
+    write(&keys, &format!("{}\n", entry("agent-1", KeyKind::Agent, &key)))?;
     Ok(Some(key))
 }
 

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use edge::{Answer, Answering, Progress, Watched};
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -13,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, cut, ending};
-use crate::framing::{Answer, Answering, Progress, Watched};
+use crate::body::Body;
 use crate::gate::gate;
 use crate::refusal::Refusal;
 use crate::state::Shared;
@@ -27,7 +28,7 @@ impl Connection {
         let shared = Arc::clone(&self.worker.shared);
         let limits = shared.settings.limits;
         let progress = Arc::<Progress>::default();
-        let stream = Watched::new(stream, Arc::clone(&progress), Arc::clone(&shared));
+        let stream = Watched::new(stream, Arc::clone(&progress), Arc::clone(&shared.client_limits));
         let service = service_fn(|request| {
             let answer = self.http1_answer(&progress, request);
             async move { Ok::<_, std::convert::Infallible>(answer.await) }
@@ -65,7 +66,7 @@ impl Connection {
         &self,
         progress: &Arc<Progress>,
         mut request: Request<Incoming>,
-    ) -> impl Future<Output = Response<Answer>> + use<> {
+    ) -> impl Future<Output = Response<Answer<Body>>> + use<> {
         let answering = Answering::new(progress);
         let may_upgrade = request.headers().contains_key(UPGRADE);
         if may_upgrade {

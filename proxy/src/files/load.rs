@@ -8,9 +8,9 @@ use config::{Environment, Keys};
 use policy::{Document, Snapshot};
 use receipt::KeySet;
 use sha2::{Digest, Sha256};
+use watched_files::{FileError, read};
 
 use super::reload::in_force;
-use super::{FileError, read};
 use crate::caller::{Identities, Issuers, JwksFileError, Loaded};
 use crate::clock;
 use crate::metrics::Metrics;

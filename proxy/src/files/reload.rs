@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::FileError;
+use watched_files::FileError;
+
 use super::load::{load_jwks, load_keys, load_policy, load_receipt_keys, load_tls};
 use super::watched::Watched;
 use crate::caller::{Identities, Loaded};

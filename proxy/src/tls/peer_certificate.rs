@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use policy::UnixMillis;
 use rustls::{CertificateError, Error};
 use rustls_pki_types::CertificateDer;
-use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer;
+use watched_files::end;
 
 use super::{Authorities, ListenerTls};
 use crate::spiffe::NotSvid;
@@ -48,7 +47,10 @@ impl PeerCertificate {
         verified_with: Option<&Authorities>,
         now: UnixMillis,
     ) -> Result<Self, CertificateRefused> {
-        let ends = chain.iter().map(ends).collect::<Result<Vec<i64>, NotSvid>>()?;
+        let ends = chain
+            .iter()
+            .map(|certificate| end(certificate).ok_or(NotSvid::Unreadable))
+            .collect::<Result<Vec<i64>, NotSvid>>()?;
         let certificate = Self {
             verified_until: AtomicI64::new(next_end(&ends, seconds(now))),
             verified_with: AtomicU64::new(verified_with.map_or(0, Authorities::generation)),
@@ -95,12 +97,6 @@ impl PeerCertificate {
     pub(crate) fn verified_until(&self) -> i64 {
         self.verified_until.load(Ordering::Relaxed)
     }
-}
-
-/// When a certificate ends: the last second in which it is good, since 1970.
-pub(super) fn ends(certificate: &CertificateDer<'_>) -> Result<i64, NotSvid> {
-    let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| NotSvid::Unreadable)?;
-    Ok(certificate.validity().not_after.timestamp())
 }
 
 /// The next of these ends that is to come.

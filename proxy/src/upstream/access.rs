@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+use watched_files::{FileError, read};
 use zeroize::Zeroizing;
 
 use super::secure::ClientTls;
-use crate::files::{FileError, read};
 
 /// What one backend is reached with. Empty for a plain backend.
 #[derive(Clone, Debug, Default)]

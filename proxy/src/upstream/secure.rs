@@ -14,10 +14,9 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use watched_files::{FileError, PemFile, system_authorities};
 
 use super::verify::SpiffeVerifier;
-use crate::files::FileError;
-use crate::pem::{PemFile, system_authorities};
 use crate::tls::{HTTP1, HTTP2};
 
 /// Sessions that are remembered per backend, to be resumed. They are forgotten with the settings they were begun under.

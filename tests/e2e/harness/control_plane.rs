@@ -7,21 +7,33 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use super::program::{Program, oakgate, oakgate_command, repository, tools};
-use super::wait_for;
+use super::{Issued, wait_for};
 
 /// A running control plane on SQLite, with one organisation, `acme`.
 pub(crate) struct ControlPlane {
-    _program: Program,
+    pub(crate) program: Program,
     pub(crate) url: String,
     folder: TempDir,
 }
 
 impl ControlPlane {
     pub(crate) fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), "http", "")
+    }
+
+    /// The same, with its API over TLS.
+    pub(crate) fn over_tls(certificate: &Issued) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        certificate.write(folder.path(), "api");
+        Self::start_in(folder, "https", ", tls: {cert_file: api.pem, key_file: api.key}")
+    }
+
+    fn start_in(folder: TempDir, scheme: &str, more: &str) -> Self {
         let config = folder.path().join("control-plane.yaml");
-        let settings = "control_plane: {address: '127.0.0.1:0', store: 'sqlite://oakgate.db', receipts: {keys_file: \
-                        receipts.jwks}}\n";
+        let settings = format!(
+            "control_plane: {{address: '127.0.0.1:0', store: 'sqlite://oakgate.db', receipts: {{keys_file: \
+             receipts.jwks}}{more}}}\n"
+        );
         std::fs::write(&config, settings).unwrap();
         std::fs::write(folder.path().join("receipts.jwks"), oakgate(&["keys", "receipts"], "").1).unwrap();
         let config = config.to_str().unwrap();
@@ -32,10 +44,10 @@ impl ControlPlane {
         let url = wait_for("the control plane", || {
             program.errors().iter().chain(&program.output()).find_map(|line| {
                 let line: serde_json::Value = serde_json::from_str(line).ok()?;
-                Some(format!("http://{}", line["address"].as_str()?))
+                Some(format!("{scheme}://{}", line["address"].as_str()?))
             })
         });
-        Self { _program: program, url, folder }
+        Self { program, url, folder }
     }
 
     /// A file in its folder.
@@ -60,6 +72,20 @@ impl ControlPlane {
         let (status, output, errors) = self.run(arguments);
         assert_eq!(status, 0, "{arguments:?}: {output}{errors}");
         output
+    }
+
+    /// Runs a command of a shell in its folder, where `oakgate` is the program and asks this control plane, or what is
+    /// before it at that URL, as the organisation's first management key: exit status, standard output, standard error.
+    pub(crate) fn shell(&self, url: &str, command: &str) -> (i32, String, String) {
+        let program = PathBuf::from(oakgate_command().get_program());
+        let folders = [program.parent().unwrap().to_owned(), "/usr/bin".into(), "/bin".into()];
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", command]).current_dir(self.folder.path()).stdin(Stdio::null());
+        shell.env_clear().env("PATH", std::env::join_paths(folders).unwrap());
+        shell.env("OAKGATE_URL", url).env("OAKGATE_KEY_FILE", "key").env("OAKGATE_SESSION_FILE", "session");
+        let output = shell.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
     /// Runs a command in a terminal.

@@ -1,10 +1,11 @@
 //! A plain HTTP/1.1 client over a socket: sends what it is told, byte for byte, and sees when each byte comes.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use super::PATIENCE;
 use super::tls::TlsStream;
@@ -75,6 +76,16 @@ impl Connection {
 
     pub(crate) fn open(address: &str) -> Self {
         let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { stream: BufReader::new(Stream::Plain(stream)), host: address.to_owned() }
+    }
+
+    /// One from an address of this host.
+    pub(crate) fn open_from(source: Ipv4Addr, address: &str) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+        socket.connect(&address.parse::<SocketAddr>().unwrap().into()).unwrap();
+        let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self { stream: BufReader::new(Stream::Plain(stream)), host: address.to_owned() }
     }

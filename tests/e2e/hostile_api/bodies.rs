@@ -21,7 +21,7 @@ const SENT_BYTES_MAX_OF_POLICY: usize = 64 * 1024 * 1024;
 /// What the process may grow by meanwhile.
 const GROWTH_KIB_MAX: u64 = 32 * 1024;
 
-/// The same where bodies are as large as the largest policy: two of them are read at once, no more.
+/// The same where bodies are as large as the largest policy: one organisation sends four of them at once, no more.
 const GROWTH_KIB_MAX_OF_POLICIES: u64 = 192 * 1024;
 
 /// Such bodies at once.

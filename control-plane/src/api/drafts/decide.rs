@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::found;
 use super::representation::{DecidedDocument, DraftDocument};
-use super::{found, read_name};
-use crate::api::name::Name;
+use crate::api::pieces::name as name_in;
 use crate::api::revise::{Revised, revise};
 use crate::api::write::{Change, Done, Write, check_match};
 use crate::api::{Api, Problem};
+use crate::names::Name;
 use crate::policies::{Expected, PolicyChange, Wanted};
 use crate::store::{Draft, DraftState, Edit, NewPiece, PieceKind, Record};
 
@@ -81,7 +82,7 @@ pub(in crate::api) async fn accept(
     name: Result<Path<String>, PathRejection>,
     Change { write, body }: Change<AcceptBody>,
 ) -> Result<Response, Problem> {
-    let name = read_name(name)?;
+    let name = name_in(name)?;
     if let Some(repeated) = write.repeated(&api).await? {
         return Ok(repeated);
     }
@@ -103,7 +104,7 @@ pub(in crate::api) async fn reject(
     name: Result<Path<String>, PathRejection>,
     Change { write, body }: Change<RejectBody>,
 ) -> Result<Response, Problem> {
-    let name = read_name(name)?;
+    let name = name_in(name)?;
     if let Some(repeated) = write.repeated(&api).await? {
         return Ok(repeated);
     }
@@ -117,11 +118,11 @@ pub(in crate::api) async fn reject(
         Ok(edit) => edit,
         Err(repeated) => return Ok(repeated),
     };
-    let draft = found(&mut edit, name.as_str(), if_match.as_deref()).await?;
+    let draft = found(&mut edit, &name, if_match.as_deref()).await?;
     if draft.state == DraftState::Accepted {
         return Err(Problem::DraftAccepted);
     }
-    let record = Record::of("draft.reject", name.as_str());
+    let record = Record::of("draft.reject", &name);
     let done = decided(&mut edit, draft, DraftState::Rejected, None).await?;
     Ok(done.commit(edit, &record).await?.into_response())
 }
@@ -143,9 +144,8 @@ async fn put(
     let draft = edit.draft(&name).await?.filter(|draft| draft.version == version);
     let draft = draft.ok_or(Problem::VersionChanged)?;
     let record = revised.record(action, &name, &wanted);
-    let done = decided(&mut edit, draft, state, Some(&revised)).await?.commit(edit, &record).await?;
-    api.policies.remember(&revised.proposal);
-    Ok(done.into_response())
+    let done = decided(&mut edit, draft, state, Some(&revised)).await?;
+    Ok(revised.commit(api, edit, done, &record).await?.into_response())
 }
 
 async fn decided(
@@ -162,21 +162,21 @@ async fn decided(
 }
 
 /// The draft, if it can be put into the policy.
-async fn undecided(api: &Api, write: &Write, name: &Name) -> Result<Draft, Problem> {
+async fn undecided(api: &Api, write: &Write, name: &str) -> Result<Draft, Problem> {
     let org = &write.actor.org;
-    let draft = api.store.draft(org, name.as_str()).await?.ok_or(Problem::NotFound)?;
+    let draft = api.store.draft(org, name).await?.ok_or(Problem::NotFound)?;
     check_match(write.if_match.as_deref(), draft.version)?;
     if draft.state == DraftState::Accepted {
         return Err(Problem::DraftAccepted);
     }
-    match api.store.piece(org, PieceKind::Tool, name.as_str()).await? {
+    match api.store.piece(org, PieceKind::Tool, name).await? {
         Some(_) => Err(Problem::ToolListed),
         None => Ok(draft),
     }
 }
 
 /// The tool as the policy lists it.
-fn tool(name: &Name, body: &AcceptBody, pin: Option<&str>) -> NewPiece {
+fn tool(name: &str, body: &AcceptBody, pin: Option<&str>) -> NewPiece {
     let optional = [
         ("default", body.default.map(|default| json!(default))),
         ("category", body.category.as_ref().map(|category| json!(category))),
@@ -193,6 +193,6 @@ fn tool(name: &Name, body: &AcceptBody, pin: Option<&str>) -> NewPiece {
     piece(name, &Value::Object(tool))
 }
 
-fn piece(name: &Name, tool: &Value) -> NewPiece {
-    NewPiece { kind: PieceKind::Tool, name: name.as_str().to_owned(), body: tool.to_string() }
+fn piece(name: &str, tool: &Value) -> NewPiece {
+    NewPiece { kind: PieceKind::Tool, name: name.to_owned(), body: tool.to_string() }
 }

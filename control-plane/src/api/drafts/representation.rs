@@ -6,15 +6,6 @@ use utoipa::ToSchema;
 
 use crate::store::Draft;
 
-/// A page of drafts, newest first.
-#[derive(Serialize, ToSchema)]
-pub(in crate::api) struct DraftPage {
-    pub(super) items: Vec<DraftDocument>,
-    /// Asks for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) next_cursor: Option<String>,
-}
-
 /// A tool that was seen and that the policy does not list.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Draft)]

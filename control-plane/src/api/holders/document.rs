@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::super::moment::Moment;
 use crate::key::Key;
-use crate::names::{Description, EntryName, HolderId};
+use crate::names::{Description, HolderId, Name};
 use crate::store::{Credential, Secret, Tier};
 
 /// How long the key before goes on working when it is rotated, unless asked for otherwise: 24 hours.
@@ -21,15 +21,15 @@ const OVERLAP_SECONDS_MAX: u32 = 7 * 24 * 60 * 60;
 pub(super) struct NewKey {
     // Who it will be, in policy and records: never used again for another. No doc comment: it would be described as an
     // object too.
-    #[schema(inline)]
-    pub(super) id: HolderId,
+    #[schema(value_type = HolderId, inline)]
+    pub(super) id: String,
     #[schema(inline)]
     pub(super) tier: KeyTier,
     #[schema(inline)]
     pub(super) description: Option<Description>,
     /// The tenant that its calls belong to; only of standard keys.
     #[schema(inline)]
-    pub(super) tenant: Option<EntryName>,
+    pub(super) tenant: Option<Name>,
     /// Whether it may name a tenant with each call; only of standard keys.
     #[serde(default)]
     pub(super) may_name_tenant: bool,
@@ -44,13 +44,13 @@ pub(super) struct NewKey {
 pub(super) struct NewAgent {
     // Who it will be, in policy and records: never used again for another. No doc comment: it would be described as an
     // object too.
-    #[schema(inline)]
-    pub(super) id: HolderId,
+    #[schema(value_type = HolderId, inline)]
+    pub(super) id: String,
     #[schema(inline)]
     pub(super) description: Option<Description>,
     /// The tenant that its calls belong to.
     #[schema(inline)]
-    pub(super) tenant: Option<EntryName>,
+    pub(super) tenant: Option<Name>,
     /// When its key stops working; absent: never.
     #[schema(inline)]
     pub(super) expires_at: Option<Moment>,
@@ -73,8 +73,8 @@ pub(in super::super) struct Patch {
     #[schema(value_type = Option<Description>, inline)]
     pub(super) description: Option<Option<Description>>,
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<EntryName>, inline)]
-    pub(super) tenant: Option<Option<EntryName>>,
+    #[schema(value_type = Option<Name>, inline)]
+    pub(super) tenant: Option<Option<Name>>,
     pub(super) may_name_tenant: Option<bool>,
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Moment>, inline)]
@@ -97,16 +97,6 @@ pub(in super::super) struct Rotate {
 #[serde(try_from = "u32")]
 #[schema(value_type = u32, minimum = 0, maximum = 604_800, default = 86_400)]
 pub(super) struct Overlap(u32);
-
-/// A holder's page.
-#[derive(Serialize, ToSchema)]
-#[schema(as = HolderPage)]
-pub(super) struct Page {
-    pub(super) items: Vec<HolderDocument>,
-    /// Asks for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) next_cursor: Option<String>,
-}
 
 /// A holder of keys. What it lacks is left out.
 #[derive(Serialize, ToSchema)]

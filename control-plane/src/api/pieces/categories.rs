@@ -7,36 +7,15 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
-use super::{Asked, PermissionName, PieceBody, Put, name};
-use crate::api::paging::PageOf;
+use super::{PermissionName, PieceBody, PieceDocument, Put, name};
+use crate::api::paging::{Page, PageQuery};
 use crate::api::policy::ReasonQuery;
 use crate::api::session::Reader;
 use crate::api::write::{Change, NoBody};
 use crate::api::{Api, Problem};
 use crate::store::PieceKind;
-
-/// Which categories.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(in crate::api) struct ListQuery {
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-}
-
-/// A page of categories, in the order of the policy.
-#[derive(Serialize, ToSchema)]
-#[schema(as = CategoryPage)]
-pub(in crate::api) struct Page {
-    items: Vec<CategoryDocument>,
-    /// Asks for the next page; absent on the last one. With a filter, a page may be short and not the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
 
 /// A category, as in the policy document.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -51,21 +30,21 @@ pub(in crate::api) struct CategoryDocument {
     default: Option<PermissionName>,
 }
 
+impl PieceDocument for CategoryDocument {
+    const KIND: PieceKind = PieceKind::Category;
+}
+
 /// Categories of the policy, in its order. Every page is of the revision that was in force when the first was asked for.
-#[utoipa::path(get, path = "/v1/categories", tag = "categories", params(ListQuery),
+#[utoipa::path(get, path = "/v1/categories", tag = "categories", params(PageQuery),
     security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
+    responses((status = 200, description = "A page.", body = Page<CategoryDocument>)))]
 pub(in crate::api) async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
-    query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
-    let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
-    let asked = Asked { org: &actor.org, kind: PieceKind::Category, page };
-    let is_wanted = |_: &CategoryDocument| true;
-    let (items, next_cursor) = super::list(&api, asked, is_wanted).await?;
-    Ok(Json(Page { items, next_cursor }))
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<Page<CategoryDocument>>, Problem> {
+    let page = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
+    super::list(&api, &actor.org, page, |_| true).await
 }
 
 /// A category of the policy.
@@ -79,7 +58,7 @@ pub(in crate::api) async fn show(
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    super::show::<CategoryDocument>(&api, &actor.org, (PieceKind::Category, name(path)?), &headers).await
+    super::show::<CategoryDocument>(&api, &actor.org, &name(path)?, &headers).await
 }
 
 /// Adds a category to the policy, or replaces the one of that name.
@@ -94,7 +73,7 @@ pub(in crate::api) async fn put(
     Change { write, body }: Change<PieceBody>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let put = Put { kind: PieceKind::Category, name: name(path)?, body, before: None, reason: query.reason };
+    let put = Put { name: name(path)?, body, before: None, reason: query.reason };
     super::put::<CategoryDocument>(&api, write, put).await
 }
 
@@ -108,5 +87,5 @@ pub(in crate::api) async fn delete(
     Change { write, body: NoBody }: Change<NoBody>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    super::delete(&api, write, (PieceKind::Category, name(path)?), query.reason).await
+    super::delete::<CategoryDocument>(&api, write, name(path)?, query.reason).await
 }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Asked, PermissionName, PieceBody, Put, name};
-use crate::api::paging::PageOf;
+use super::{PermissionName, PieceBody, PieceDocument, Put, name};
+use crate::api::paging::{Page, PageOf};
 use crate::api::policy::ReasonQuery;
 use crate::api::session::Reader;
 use crate::api::write::{Change, NoBody};
@@ -50,16 +50,6 @@ pub(in crate::api) struct PutQuery {
     reason: Option<Description>,
 }
 
-/// A page of rules, in the order of the policy.
-#[derive(Serialize, ToSchema)]
-#[schema(as = RulePage)]
-pub(in crate::api) struct Page {
-    items: Vec<RuleDocument>,
-    /// Asks for the next page; absent on the last one. With a filter, a page may be short and not the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
-
 /// A rule, as in the policy document.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Rule)]
@@ -97,18 +87,21 @@ pub(in crate::api) struct RuleDocument {
     reason: Option<String>,
 }
 
+impl PieceDocument for RuleDocument {
+    const KIND: PieceKind = PieceKind::Rule;
+}
+
 /// Rules of the policy, in its order. Every page is of the revision that was in force when the first was asked for.
 #[utoipa::path(get, path = "/v1/rules", tag = "rules", params(ListQuery),
     security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
+    responses((status = 200, description = "A page.", body = Page<RuleDocument>)))]
 pub(in crate::api) async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<Page<RuleDocument>>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
     let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
-    let asked = Asked { org: &actor.org, kind: PieceKind::Rule, page };
     let is_wanted = |rule: &RuleDocument| {
         (query.tenant.is_none() || rule.tenant == query.tenant)
             && (query.resource.is_none() || rule.resource == query.resource)
@@ -116,8 +109,7 @@ pub(in crate::api) async fn list(
             && (query.method.is_none() || rule.method == query.method)
             && (query.tag.is_none() || rule.tag == query.tag)
     };
-    let (items, next_cursor) = super::list(&api, asked, is_wanted).await?;
-    Ok(Json(Page { items, next_cursor }))
+    super::list(&api, &actor.org, page, is_wanted).await
 }
 
 /// A rule of the policy.
@@ -131,7 +123,7 @@ pub(in crate::api) async fn show(
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    super::show::<RuleDocument>(&api, &actor.org, (PieceKind::Rule, name(path)?), &headers).await
+    super::show::<RuleDocument>(&api, &actor.org, &name(path)?, &headers).await
 }
 
 /// Adds a rule to the policy, or replaces the one of that id.
@@ -146,8 +138,7 @@ pub(in crate::api) async fn put(
     Change { write, body }: Change<PieceBody>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let put =
-        Put { kind: PieceKind::Rule, name: name(path)?, body, before: query.before, reason: query.reason };
+    let put = Put { name: name(path)?, body, before: query.before, reason: query.reason };
     super::put::<RuleDocument>(&api, write, put).await
 }
 
@@ -161,5 +152,5 @@ pub(in crate::api) async fn delete(
     Change { write, body: NoBody }: Change<NoBody>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    super::delete(&api, write, (PieceKind::Rule, name(path)?), query.reason).await
+    super::delete::<RuleDocument>(&api, write, name(path)?, query.reason).await
 }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Asked, PermissionName, PieceBody, Put, name};
-use crate::api::paging::PageOf;
+use super::{PermissionName, PieceBody, PieceDocument, Put, name};
+use crate::api::paging::{Page, PageOf};
 use crate::api::policy::ReasonQuery;
 use crate::api::session::Reader;
 use crate::api::write::{Change, NoBody};
@@ -33,16 +33,6 @@ pub(in crate::api) struct ListQuery {
     category: Option<String>,
     /// Only tools with this tag.
     tag: Option<String>,
-}
-
-/// A page of tools, in the order of the policy.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ToolPage)]
-pub(in crate::api) struct Page {
-    items: Vec<ToolDocument>,
-    /// Asks for the next page; absent on the last one. With a filter, a page may be short and not the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
 }
 
 /// A tool, as in the policy document.
@@ -128,18 +118,21 @@ struct AnnotationsDocument {
     open_world: Option<bool>,
 }
 
+impl PieceDocument for ToolDocument {
+    const KIND: PieceKind = PieceKind::Tool;
+}
+
 /// Tools of the policy, in its order. Every page is of the revision that was in force when the first was asked for.
 #[utoipa::path(get, path = "/v1/tools", tag = "tools", params(ListQuery),
     security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
+    responses((status = 200, description = "A page.", body = Page<ToolDocument>)))]
 pub(in crate::api) async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<Page<ToolDocument>>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
     let page = PageOf::read(query.cursor.as_deref(), query.limit)?;
-    let asked = Asked { org: &actor.org, kind: PieceKind::Tool, page };
     let is_wanted = |tool: &ToolDocument| {
         let has_status = |status| tool.status.unwrap_or(StatusName::Registered) == status;
         let has_tag = |tag| tool.tags.iter().flatten().any(|carried| carried == tag);
@@ -147,8 +140,7 @@ pub(in crate::api) async fn list(
             && (query.category.is_none() || tool.category == query.category)
             && query.tag.as_ref().is_none_or(has_tag)
     };
-    let (items, next_cursor) = super::list(&api, asked, is_wanted).await?;
-    Ok(Json(Page { items, next_cursor }))
+    super::list(&api, &actor.org, page, is_wanted).await
 }
 
 /// A tool of the policy.
@@ -162,7 +154,7 @@ pub(in crate::api) async fn show(
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    super::show::<ToolDocument>(&api, &actor.org, (PieceKind::Tool, name(path)?), &headers).await
+    super::show::<ToolDocument>(&api, &actor.org, &name(path)?, &headers).await
 }
 
 /// Adds a tool to the policy, or replaces the one of that name.
@@ -177,7 +169,7 @@ pub(in crate::api) async fn put(
     Change { write, body }: Change<PieceBody>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let put = Put { kind: PieceKind::Tool, name: name(path)?, body, before: None, reason: query.reason };
+    let put = Put { name: name(path)?, body, before: None, reason: query.reason };
     super::put::<ToolDocument>(&api, write, put).await
 }
 
@@ -191,5 +183,5 @@ pub(in crate::api) async fn delete(
     Change { write, body: NoBody }: Change<NoBody>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    super::delete(&api, write, (PieceKind::Tool, name(path)?), query.reason).await
+    super::delete::<ToolDocument>(&api, write, name(path)?, query.reason).await
 }

@@ -7,13 +7,22 @@ use policy::diff::{Comparison, Direction, SettingChange, VerdictChange};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::recorded::RecordedDocument;
 use super::{PolicyText, Turn, pieces};
 use crate::api::body::read_whole;
+use crate::api::session::still_reads;
 use crate::api::write::ReadBody;
 use crate::api::{Api, Problem};
+use crate::policies::Difference;
 
 /// Most changes that are answered of each kind.
 const CHANGES_MAX: usize = 10_000;
+
+/// Recorded calls that are decided again, unless asked for otherwise.
+const RECORDED_DEFAULT: u32 = 200;
+
+/// Most recorded calls that are decided again.
+const RECORDED_MAX: u32 = 1000;
 
 /// What the candidate is compared with.
 #[derive(Deserialize, IntoParams)]
@@ -23,6 +32,9 @@ pub(in crate::api) struct DiffQuery {
     /// A revision. Without it the policy in force, or one that says nothing if there is none.
     #[param(minimum = 1)]
     against: Option<u64>,
+    /// How many of the newest recorded calls are decided again.
+    #[param(maximum = 1000, default = 200)]
+    recorded: Option<u32>,
 }
 
 /// What would change.
@@ -45,35 +57,41 @@ pub(in crate::api) struct DiffDocument {
     settings: Vec<SettingChange>,
     /// The same in words, as `oakgate policy diff` prints it.
     lines: Vec<String>,
+    recorded: RecordedDocument,
 }
 
-/// Says for which calls the verdict would change. Changes nothing.
+/// Says for which calls the verdict would change, and what would become of the newest recorded ones. Changes nothing.
 #[utoipa::path(post, path = "/v1/policy/diff", tag = "policy", params(DiffQuery),
     request_body(content((serde_json::Value = "application/json"), (String = "application/yaml"))),
     security(("management" = []), ("session" = [])),
     responses((status = 200, description = "What would change.", body = DiffDocument)))]
 pub(in crate::api) async fn diff(
     State(api): State<Api>,
-    Turn { reader, permit }: Turn,
+    Turn { permit }: Turn,
     query: Result<Query<DiffQuery>, QueryRejection>,
     request: Request,
 ) -> Result<Json<DiffDocument>, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
+    let recorded_max = query.recorded.unwrap_or(RECORDED_DEFAULT);
+    if recorded_max > RECORDED_MAX {
+        return Err(Problem::QueryUnexpected);
+    }
     let (head, body) = request.into_parts();
     let bytes = read_whole(body, PolicyText::BYTES_MAX).await?;
+    let reader = still_reads(&head.headers, &api).await?;
     let candidate = PolicyText::read(&head.headers, &bytes)?;
     let old = match query.against {
         Some(_) => pieces(&api, &reader.org, query.against).await?,
         None => api.store.pieces_in_force(&reader.org).await?,
     };
     let against = old.revision;
-    let comparison = api.policies.compare(&reader.org, old, candidate.0).await?;
+    let difference = api.policies.compare(&reader.org, old, candidate.0, recorded_max).await?;
     drop(permit);
-    Ok(Json(DiffDocument::new(against, comparison)))
+    Ok(Json(DiffDocument::new(against, difference)))
 }
 
 impl DiffDocument {
-    fn new(against: u64, mut comparison: Comparison) -> Self {
+    fn new(against: u64, Difference { mut comparison, replay }: Difference) -> Self {
         let has = |direction| {
             comparison.verdicts.iter().any(|change| change.direction == direction)
                 || comparison.settings.iter().any(|change| change.direction == Some(direction))
@@ -95,6 +113,7 @@ impl DiffDocument {
             verdicts,
             settings,
             lines,
+            recorded: RecordedDocument::new(replay),
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{WrittenDocument, written};
-use crate::api::paging::PageQuery;
+use crate::api::paging::{Page, PageQuery};
 use crate::api::revise::{expected, revise};
 use crate::api::session::Reader;
 use crate::api::write::Change;
@@ -18,20 +18,10 @@ use crate::names::Description;
 use crate::policies::{PolicyChange, Wanted};
 use crate::store::Revision;
 
-/// A page of revisions, newest first.
-#[derive(Serialize, ToSchema)]
-#[schema(as = RevisionPage)]
-pub(in crate::api) struct Page {
-    items: Vec<RevisionDocument>,
-    /// Asks for the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
-
 /// A revision of the policy.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Revision)]
-struct RevisionDocument {
+pub(in crate::api) struct RevisionDocument {
     revision: u64,
     #[schema(value_type = u64)]
     at_unix_ms: UnixMillis,
@@ -58,21 +48,23 @@ pub(in crate::api) struct RollbackBody {
 /// Revisions of the policy, newest first.
 #[utoipa::path(get, path = "/v1/policy/revisions", tag = "policy", params(PageQuery),
     security(("management" = []), ("session" = [])),
-    responses((status = 200, description = "A page.", body = Page)))]
+    responses((status = 200, description = "A page.", body = Page<RevisionDocument>)))]
 pub(in crate::api) async fn list(
     State(api): State<Api>,
     Reader(actor): Reader,
     query: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<Page<RevisionDocument>>, Problem> {
     let page = query.map_err(|_| Problem::QueryUnexpected)?.0.read()?;
     let before = match page.after.as_str() {
         "" => None,
         after => Some(after.parse().map_err(|_| Problem::QueryUnexpected)?),
     };
     let revisions = api.store.revisions(&actor.org, before, page.limit).await?;
-    let last = revisions.last().filter(|last| last.revision > 1).map(|last| last.revision.to_string());
-    let next_cursor = page.next_cursor(revisions.len(), last.as_deref());
-    Ok(Json(Page { items: revisions.into_iter().map(RevisionDocument::from).collect(), next_cursor }))
+    let place = |last: &Revision| last.revision.to_string();
+    let mut page = page.fill(revisions, &api.metrics, place, RevisionDocument::from);
+    // There is none before the first.
+    page.next_cursor = page.next_cursor.filter(|_| page.items.last().is_some_and(|last| last.revision > 1));
+    Ok(Json(page))
 }
 
 /// Makes a new revision that says what an older one said.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::ReasonQuery;
-use crate::api::pieces::{self, PieceBody, Put};
+use crate::api::pieces::{self, PieceBody, PieceDocument, Put};
 use crate::api::session::Reader;
 use crate::api::write::Change;
 use crate::api::{Api, Problem};
@@ -57,6 +57,10 @@ enum UnlistedName {
     Trust,
 }
 
+impl PieceDocument for SettingsDocument {
+    const KIND: PieceKind = PieceKind::Settings;
+}
+
 /// The settings of the policy.
 #[utoipa::path(get, path = "/v1/policy/settings", tag = "policy", security(("management" = []), ("session" = [])),
     responses((status = 200, description = "The settings. `ETag` is the revision that they came with.", body = SettingsDocument, headers(("ETag" = String))),
@@ -66,7 +70,7 @@ pub(in crate::api) async fn show(
     Reader(actor): Reader,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    pieces::show::<SettingsDocument>(&api, &actor.org, (PieceKind::Settings, String::new()), &headers).await
+    pieces::show::<SettingsDocument>(&api, &actor.org, "", &headers).await
 }
 
 /// Changes the settings of the policy.
@@ -80,7 +84,6 @@ pub(in crate::api) async fn replace(
     Change { write, body }: Change<PieceBody>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|_| Problem::QueryUnexpected)?;
-    let put =
-        Put { kind: PieceKind::Settings, name: String::new(), body, before: None, reason: query.reason };
+    let put = Put { name: String::new(), body, before: None, reason: query.reason };
     pieces::put::<SettingsDocument>(&api, write, put).await
 }

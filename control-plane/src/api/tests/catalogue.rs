@@ -45,6 +45,7 @@ fn entries_are_put_listed_and_deleted() {
                 ("PUT", long.as_str(), "{}", 422, "name_unexpected"),
                 ("PUT", &format!("/v1/{kind}/a%00"), "{}", 422, "name_unexpected"),
                 ("PUT", &format!("/v1/{kind}/a%0a"), "{}", 422, "name_unexpected"),
+                ("PUT", &format!("/v1/{kind}/%E2%80%AEa"), "{}", 422, "name_unexpected"),
                 ("PUT", &format!("/v1/{kind}/a"), r#"{"name":"b"}"#, 422, "body_unexpected"),
                 ("GET", &long, "", 404, "not_found"),
                 ("DELETE", &long, "", 404, "not_found"),

@@ -361,6 +361,34 @@ fn arguments_are_held_against_the_schema() {
 }
 
 #[test]
+fn arguments_that_cannot_be_checked_are_not_valid_either() {
+    on_both(async |database| {
+        let (running, _, runtime) = start(&database).await;
+        let json = format!("{runtime}Content-Type: application/json\r\n");
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(5000), "]".repeat(5000));
+        for (args, status) in [
+            (r#"{"amount":1}"#, 200),
+            (r#"{"amount":9007199254740991}"#, 200),
+            (r#"{"amount":9007199254740993}"#, 422),
+            (r#"{"amount":99999999999999999999999999}"#, 422),
+            (r#"{"amount":1e999}"#, 422),
+            (r#"{"amount":500,"amount":50}"#, 422),
+            (r#"{"\u0061mount":500,"amount":1}"#, 422),
+            (r#"{"x":"\ud800"}"#, 422),
+            ("[]", 422),
+            ("null", 200),
+            (&deep, 422),
+        ] {
+            for (path, more) in [(CHECK, r#","backend":"files""#), (VALIDATE, "")] {
+                let body = format!(r#"{{"tool":"read","args":{args}{more}}}"#);
+                let answer = send(running.address, "POST", path, &json, &body).await;
+                assert_eq!(answer.status, status, "{path} {args:.50}: {}", answer.body);
+            }
+        }
+    });
+}
+
+#[test]
 fn what_cannot_be_recorded_is_not_answered() {
     on_both(async |database| {
         let (running, _, runtime) = start(&database).await;

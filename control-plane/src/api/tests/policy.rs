@@ -285,7 +285,9 @@ fn a_diff_says_what_a_candidate_loosens() {
 
         let same = running.ask("POST", "/v1/policy/diff", &fields, &looser()).await.json(200);
         let expected = json!({"against": 2, "complete": true, "loosens": false, "may_loosen": false,
-            "verdicts": [], "settings": [], "lines": ["no difference"]});
+            "verdicts": [], "settings": [], "lines": ["no difference"],
+            "recorded": {"calls": 0, "complete": true, "looser": 0, "stricter": 0, "undecided": 0, "changes": [],
+                "not_decided": [], "lines": ["no recorded calls"]}});
         assert_eq!(same, expected);
         let enforced = POLICY.replace(r#","mode":"observe""#, "");
         let stricter = running.ask("POST", "/v1/policy/diff", &fields, &enforced).await.json(200);

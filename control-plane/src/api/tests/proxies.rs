@@ -193,9 +193,10 @@ fn a_proxys_name_can_be_in_its_settings() {
         running.call(&admin, "POST", "/v1/agents", &json!({"id": "taken"})).await.json(201);
         running.call(&admin, "POST", "/v1/proxies", &json!({"id": "gate-1"})).await.json(201);
         let cases = [
-            ("POST", "/v1/proxies", json!({"id": "gate 1"}), 422, "body_unexpected"),
-            ("POST", "/v1/proxies", json!({"id": "x".repeat(65)}), 422, "body_unexpected"),
-            ("POST", "/v1/proxies", json!({"id": ".."}), 422, "body_unexpected"),
+            ("POST", "/v1/proxies", json!({"id": "gate 1"}), 422, "name_unexpected"),
+            ("POST", "/v1/proxies", json!({"id": "x".repeat(65)}), 422, "name_unexpected"),
+            ("POST", "/v1/proxies", json!({"id": ".."}), 422, "name_unexpected"),
+            ("POST", "/v1/proxies", json!({"id": "host"}), 422, "id_reserved"),
             ("POST", "/v1/proxies", json!({"id": "a", "tenant": "north"}), 422, "body_unexpected"),
             (
                 "POST",

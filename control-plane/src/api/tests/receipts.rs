@@ -24,7 +24,7 @@ pub(super) fn with_receipts(database: &Database) -> Settings {
     Settings { receipts: Some(Receipts::new("control", 300, keys.as_bytes()).unwrap()), ..settings(database) }
 }
 
-fn with_redis(database: &Database, server: &Server) -> Settings {
+pub(super) fn with_redis(database: &Database, server: &Server) -> Settings {
     Settings { redis: Some(RedisPlace::new(&server.url(), None).unwrap()), ..with_receipts(database) }
 }
 

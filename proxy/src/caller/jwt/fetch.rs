@@ -17,12 +17,11 @@ use hyper_util::rt::TokioExecutor;
 use rustls::crypto::ring::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
+use watched_files::{FileError, PemFile, system_authorities};
 
 use super::jwks::{JWKS_MAX_BYTES, Keys, NoJwks};
 use super::jws::strict_object;
 use crate::causes::{causes, is_of_tls};
-use crate::files::FileError;
-use crate::pem::{PemFile, system_authorities};
 
 /// Keys, and how long they are fresh if their server says so.
 #[derive(Debug)]

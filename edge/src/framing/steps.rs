@@ -5,7 +5,6 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::BytesMut;
 use protocol::http1::FramingRefused;
@@ -71,7 +70,7 @@ impl<S> Watched<S> {
     /// not looked at.
     fn replace(&mut self, refused: FramingRefused) {
         if let Some(limit) = refused.limit() {
-            self.count(limit);
+            self.limits.count(limit);
         }
         self.progress.refuse(refused);
         self.has_begun();
@@ -89,28 +88,23 @@ impl<S> Watched<S> {
         }
     }
 
-    fn count(&self, limit: &str) {
-        self.shared.metrics.limits_reached.with_label_values(&[limit]).inc();
-    }
-
     /// Ready when the client has taken too long for its next head. Then the connection is at its end, or, if a part of
     /// the head has come, there is something to answer.
     pub(super) fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let seconds = |limit: u32| Duration::from_secs(limit.into());
-        let limits = &self.shared.settings.limits;
+        let limits = &self.limits;
         let (waiting, limit, name) = match (self.held.is_empty(), self.begun) {
-            (false, _) => (Waiting::RestOfHead, limits.header_timeout_seconds, "header_timeout_seconds"),
-            (true, 0) => (Waiting::FirstByte, limits.header_timeout_seconds, "header_timeout_seconds"),
-            (true, _) => (Waiting::FirstByte, limits.keep_alive_seconds, "keep_alive_seconds"),
+            (false, _) => (Waiting::RestOfHead, limits.header_timeout, "header_timeout_seconds"),
+            (true, 0) => (Waiting::FirstByte, limits.header_timeout, "header_timeout_seconds"),
+            (true, _) => (Waiting::FirstByte, limits.keep_alive, "keep_alive_seconds"),
         };
         if self.waiting != waiting {
             self.waiting = waiting;
-            self.reading.set(seconds(limit));
+            self.reading.set(limit);
         }
         ready!(self.reading.poll(context));
         match waiting {
             Waiting::RestOfHead => self.replace(FramingRefused::HeaderTimeout),
-            Waiting::FirstByte | Waiting::Nothing => self.count(name),
+            Waiting::FirstByte | Waiting::Nothing => self.limits.count(name),
         }
         Poll::Ready(())
     }
@@ -124,10 +118,9 @@ impl<S> Watched<S> {
         if written.is_ready() {
             self.writing.clear();
         } else if !self.progress.is_upgraded() {
-            let limit = self.shared.settings.limits.write_timeout_seconds;
-            self.writing.start(Duration::from_secs(limit.into()));
+            self.writing.start(self.limits.write_timeout);
             ready!(self.writing.poll(context));
-            self.count("write_timeout_seconds");
+            self.limits.count("write_timeout_seconds");
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         written

@@ -5,15 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body, Frame, SizeHint};
 use protocol::http1::FramingRefused;
-
-use crate::body::{Body, BodyError};
 
 /// Of one connection. Its stream may move to another thread, so this is shared by atomics; they are never waited for.
 #[derive(Debug, Default)]
-pub(crate) struct Progress {
+pub struct Progress {
     answered: AtomicU32,
     is_in_body: AtomicBool,
     is_upgraded: AtomicBool,
@@ -22,12 +19,12 @@ pub(crate) struct Progress {
 
 /// One request that is being answered; its answer is through when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Answering(Arc<Progress>);
+pub struct Answering(Arc<Progress>);
 
 /// An answer's body, which says when it is through.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    body: Body,
+pub struct Answer<B> {
+    body: B,
     _answering: Answering,
 }
 
@@ -52,7 +49,8 @@ impl Progress {
     }
 
     /// Why the request that is answered now is refused, if it is: it stands for one that could not be read.
-    pub(crate) fn refused(&self) -> Option<FramingRefused> {
+    #[must_use]
+    pub fn refused(&self) -> Option<FramingRefused> {
         self.refused.get().copied()
     }
 
@@ -63,17 +61,20 @@ impl Progress {
 }
 
 impl Answering {
-    pub(crate) fn new(progress: &Arc<Progress>) -> Self {
+    /// The next request of the connection.
+    #[must_use]
+    pub fn new(progress: &Arc<Progress>) -> Self {
         Self(Arc::clone(progress))
     }
 
     /// Whether bytes of the request's body are still to come.
-    pub(crate) fn is_in_body(&self) -> bool {
+    #[must_use]
+    pub fn is_in_body(&self) -> bool {
         self.0.is_in_body()
     }
 
     /// What follows the answer's head is not HTTP.
-    pub(crate) fn upgraded(&self) {
+    pub fn upgraded(&self) {
         self.0.is_upgraded.store(true, Ordering::Release);
     }
 }
@@ -84,20 +85,21 @@ impl Drop for Answering {
     }
 }
 
-impl Answer {
-    pub(crate) const fn new(body: Body, answering: Answering) -> Self {
+impl<B> Answer<B> {
+    /// The body of the answer to that request.
+    pub const fn new(body: B, answering: Answering) -> Self {
         Self { body, _answering: answering }
     }
 }
 
-impl http_body::Body for Answer {
-    type Data = Bytes;
-    type Error = BodyError;
+impl<B: Body + Unpin> Body for Answer<B> {
+    type Data = B::Data;
+    type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         Pin::new(&mut self.body).poll_frame(context)
     }
 

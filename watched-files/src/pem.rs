@@ -8,25 +8,31 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::files::{FileError, read_at_most};
+use crate::{FileError, read_at_most};
 
 /// Longest of these files; longer ones are refused.
 const FILE_MAX_BYTES: u64 = 1024 * 1024;
 
 /// A file as it was read. There may be a key in it, so it is not shown, and wiped after use.
-pub(crate) struct PemFile<'a> {
+pub struct PemFile<'a> {
     file: &'a Path,
     text: Zeroizing<String>,
 }
 
 impl<'a> PemFile<'a> {
     /// Reads a file, whatever is in it.
-    pub(crate) fn read(file: &'a Path) -> Result<Self, FileError> {
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub fn read(file: &'a Path) -> Result<Self, FileError> {
         Ok(Self { file, text: Zeroizing::new(read_at_most(file, FILE_MAX_BYTES)?) })
     }
 
     /// Its certificates, in their order; at least one.
-    pub(crate) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, FileError> {
         let certificates =
             CertificateDer::pem_slice_iter(self.text.as_bytes()).collect::<Result<Vec<_>, _>>();
         match certificates {
@@ -39,7 +45,10 @@ impl<'a> PemFile<'a> {
     }
 
     /// Its certificates as authorities. One that can't be used is a mistake: it was put there to be trusted.
-    pub(crate) fn authorities(&self) -> Result<RootCertStore, FileError> {
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub fn authorities(&self) -> Result<RootCertStore, FileError> {
         let mut roots = RootCertStore::empty();
         for (place, certificate) in self.certificates()?.into_iter().enumerate() {
             roots
@@ -50,7 +59,10 @@ impl<'a> PemFile<'a> {
     }
 
     /// Its private key.
-    pub(crate) fn key(&self) -> Result<PrivateKeyDer<'static>, FileError> {
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub fn key(&self) -> Result<PrivateKeyDer<'static>, FileError> {
         PrivateKeyDer::from_pem_slice(self.text.as_bytes()).map_err(|error| match error {
             PemError::NoItemsFound => self.fail("has no private key in PEM".to_owned()),
             // What it says of a line could be of the key.
@@ -59,18 +71,23 @@ impl<'a> PemFile<'a> {
     }
 
     /// Of the whole text.
-    pub(crate) fn sha256(&self) -> [u8; 32] {
+    #[must_use]
+    pub fn sha256(&self) -> [u8; 32] {
         Sha256::digest(self.text.as_bytes()).into()
     }
 
     /// A mistake in this file.
-    pub(crate) fn fail(&self, mistake: String) -> FileError {
+    #[must_use]
+    pub fn fail(&self, mistake: String) -> FileError {
         FileError::one(self.file, mistake)
     }
 }
 
 /// The authorities of the system, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name; at least one.
-pub(crate) fn system_authorities() -> Result<RootCertStore, FileError> {
+///
+/// # Errors
+/// [`FileError`]
+pub fn system_authorities() -> Result<RootCertStore, FileError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     // A store of many authorities always has some that nothing could use.
@@ -81,6 +98,12 @@ pub(crate) fn system_authorities() -> Result<RootCertStore, FileError> {
         return Err(FileError::one(Path::new("the system's certificate authorities"), mistake));
     }
     Ok(roots)
+}
+
+impl std::fmt::Debug for PemFile<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PemFile").field("file", &self.file).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]

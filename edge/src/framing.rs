@@ -20,25 +20,25 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use protocol::http1::{self, Framing, FramingRefused};
+use protocol::http1::{Framing, FramingRefused};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::state::Shared;
+use crate::Limits;
 use deadline::Deadline;
-pub(crate) use progress::{Answer, Answering, Progress};
+pub use progress::{Answer, Answering, Progress};
 
 /// This much of what follows a request is read before its answer is through.
 const AHEAD_MAX_BYTES: usize = 16 * 1024;
-/// Whoever is still sending when a connection ends is listened to for so long: a client that is cut off in the middle of
+/// Whoever is still sending when a connection ends is listened to for so long at most: a client that is cut off in the middle of
 /// sending never reads why.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// A client's stream that is watched.
 #[derive(Debug)]
-pub(crate) struct Watched<S> {
+pub struct Watched<S> {
     stream: S,
     progress: Arc<Progress>,
-    shared: Arc<Shared>,
+    limits: Arc<Limits>,
     framing: Framing,
     /// What was read and has not passed: a head that is not whole yet, or what follows the request under way.
     held: BytesMut,
@@ -55,6 +55,8 @@ pub(crate) struct Watched<S> {
     is_replaced: bool,
     /// The answers are out, and what the client still sends is thrown away.
     is_shut_down: bool,
+    /// Of that, this much is still read.
+    linger_bytes: usize,
 }
 
 /// What of the client is waited for.
@@ -67,24 +69,21 @@ enum Waiting {
 }
 
 /// Why a request's body broke off, if it was for its form.
-pub(crate) fn refused_by(error: &hyper::Error) -> Option<FramingRefused> {
+#[must_use]
+pub fn refused_by(error: &hyper::Error) -> Option<FramingRefused> {
     let broken = error.source()?.downcast_ref::<io::Error>()?;
     broken.get_ref()?.downcast_ref::<FramingRefused>().copied()
 }
 
 impl<S> Watched<S> {
-    pub(crate) fn new(stream: S, progress: Arc<Progress>, shared: Arc<Shared>) -> Self {
-        let limits = shared.settings.limits;
-        let bytes = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
-        let framing = Framing::new(http1::Limits {
-            max_head_bytes: bytes(limits.max_header_bytes),
-            max_headers: bytes(limits.max_headers),
-            max_target_bytes: bytes(limits.max_target_bytes),
-        });
+    /// Watches a stream that was just accepted.
+    pub fn new(stream: S, progress: Arc<Progress>, limits: Arc<Limits>) -> Self {
+        let framing = Framing::new(limits.head);
+        let linger_bytes = limits.linger_bytes;
         Self {
             stream,
             progress,
-            shared,
+            limits,
             framing,
             held: BytesMut::new(),
             passable: 0,
@@ -94,6 +93,7 @@ impl<S> Watched<S> {
             writing: Deadline::default(),
             is_replaced: false,
             is_shut_down: false,
+            linger_bytes,
         }
     }
 }
@@ -211,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         loop {
             this.held.clear();
             match this.poll_hold(context) {
-                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(length @ 1..)) if length <= this.linger_bytes => this.linger_bytes -= length,
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => return this.reading.poll(context).map(Ok),
             }

@@ -6,24 +6,26 @@ use std::hash::Hash;
 use pingora_limits::inflight::{Guard, Inflight};
 
 /// Counts with one limit, a count for each key.
-pub(crate) struct KeyedCount {
+pub struct KeyedCount {
     sketch: Inflight,
     max: isize,
 }
 
 /// One unit of a key's count, given back on drop.
 #[derive(Debug)]
-pub(crate) struct KeyCounted {
+pub struct KeyCounted {
     _guard: Guard,
 }
 
 impl KeyedCount {
-    pub(crate) fn new(max: u32) -> Self {
+    /// With that limit.
+    #[must_use]
+    pub fn new(max: u32) -> Self {
         Self { sketch: Inflight::new(), max: isize::try_from(max).unwrap_or(isize::MAX) }
     }
 
     /// Counts one more of a key, unless that would be more than the limit.
-    pub(crate) fn enter(&self, key: impl Hash) -> Option<KeyCounted> {
+    pub fn enter(&self, key: impl Hash) -> Option<KeyCounted> {
         let (guard, count) = self.sketch.incr(key, 1);
         (count <= self.max).then_some(KeyCounted { _guard: guard })
     }

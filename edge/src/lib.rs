@@ -1,0 +1,12 @@
+//! Where clients connect, the same for every program that listens: places for connections, and a stream that lets only
+//! well-formed requests through, one at a time, and only within their time.
+
+mod framing;
+mod keyed_count;
+mod limits;
+mod places;
+
+pub use framing::{Answer, Answering, Progress, Watched, refused_by};
+pub use keyed_count::{KeyCounted, KeyedCount};
+pub use limits::Limits;
+pub use places::{Full, Place, Places, network};
