@@ -7,6 +7,7 @@ mod document;
 mod environment;
 pub mod header;
 mod history;
+mod join;
 mod keys;
 mod limits;
 mod mistake;
@@ -17,6 +18,7 @@ mod spiffe;
 
 pub use environment::Environment;
 pub use history::History;
+pub use join::{JoinLine, JoinLineError, RelayToken};
 pub use keys::{ApiKey, KeyKind, Keys};
 pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};

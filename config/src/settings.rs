@@ -177,10 +177,13 @@ fn address(text: &str, path: &str, mistakes: &mut Vec<Mistake>) -> Option<Socket
 }
 
 /// Names go into metrics, records and file names.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
 fn name(text: &str, path: &str, mistakes: &mut Vec<Mistake>) {
-    let fits = (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    if !fits {
+    if !is_name(text) {
         let what = format!("must be 1 to 64 letters, digits, `-`, `_` or `.`, not `{text}`");
         mistakes.push(Mistake::at(path, what));
     }

@@ -21,6 +21,7 @@ mod params;
 mod pieces;
 mod policy;
 mod problem;
+mod proxies;
 mod redeem;
 mod representation;
 mod revise;
@@ -63,6 +64,7 @@ pub(crate) struct Api {
     nonces: SharedNonces,
     receipts: Option<Receipts>,
     hosts: Arc<Hosts>,
+    policy_public_key: Option<Arc<str>>,
     history: History,
 }
 
@@ -83,7 +85,20 @@ impl Api {
         let hosts = Arc::new(Hosts::new(&settings.hosts));
         let receipts = settings.receipts.clone();
         let history = settings.history;
-        Self { store, policies, people, decider, metrics, recorder, nonces, receipts, hosts, history }
+        let policy_public_key = settings.policy_public_key.as_deref().map(Arc::from);
+        Self {
+            store,
+            policies,
+            people,
+            decider,
+            metrics,
+            recorder,
+            nonces,
+            receipts,
+            hosts,
+            policy_public_key,
+            history,
+        }
     }
 
     fn router(self) -> Router {
@@ -100,6 +115,7 @@ impl Api {
             .merge(executions::routes())
             .routes(routes!(jwks::jwks))
             .merge(holders::routes())
+            .merge(proxies::routes())
             .merge(catalogue::routes())
             .split_for_parts();
         router

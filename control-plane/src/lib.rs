@@ -60,6 +60,8 @@ pub struct Settings {
     pub receipts: Option<Receipts>,
     /// Where nonces are shared with other control planes, if they are.
     pub redis: Option<RedisPlace>,
+    /// The public half of the key that signs what proxies are sent, as text. Without it no proxy can be told whom to trust.
+    pub policy_public_key: Option<String>,
     /// How much of the past is kept.
     pub history: History,
     /// TLS on the API. Without it, it speaks plain HTTP.

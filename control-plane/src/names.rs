@@ -8,6 +8,9 @@ use utoipa::ToSchema;
 /// Longest id of a holder of keys; as in a keys file.
 const HOLDER_ID_BYTES_MAX: usize = 128;
 
+/// Longest name of a proxy.
+const PROXY_NAME_BYTES_MAX: usize = 64;
+
 /// Longest name.
 const NAME_BYTES_MAX: usize = 256;
 
@@ -25,6 +28,11 @@ pub(crate) const HOST_ID: &str = "host";
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, min_length = 1, max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f\\u00ad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\u{e0000}-\u{e007f}]+$")]
 pub(crate) struct HolderId(String);
+
+/// The name of a proxy: the id of a holder that can be `proxy.name` of a settings file.
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, pattern = "^[A-Za-z0-9._-]{1,64}$")]
+pub(crate) struct ProxyName(HolderId);
 
 /// What people read as the name of something: an organisation, a backend, a tool, an entry of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
@@ -62,6 +70,9 @@ pub enum NameError {
     /// It would pass for the host's own operator.
     #[error("must not be `host`, which is whoever works on the host itself")]
     Host,
+    /// It could not be in a file's name, or in a metric.
+    #[error("must have nothing but letters, digits, `-`, `_` and `.`")]
+    Plain,
 }
 
 impl HolderId {
@@ -102,6 +113,21 @@ impl TryFrom<String> for HolderId {
     }
 }
 
+impl TryFrom<String> for ProxyName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        if text.len() > PROXY_NAME_BYTES_MAX {
+            return Err(NameError::Length { max: PROXY_NAME_BYTES_MAX });
+        }
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if !text.bytes().all(is_plain) {
+            return Err(NameError::Plain);
+        }
+        HolderId::parse(text).map(Self)
+    }
+}
+
 impl TryFrom<String> for Name {
     type Error = NameError;
 
@@ -124,6 +150,12 @@ impl TryFrom<String> for Description {
 impl From<HolderId> for String {
     fn from(id: HolderId) -> Self {
         id.0
+    }
+}
+
+impl From<ProxyName> for HolderId {
+    fn from(name: ProxyName) -> Self {
+        name.0
     }
 }
 
@@ -198,6 +230,16 @@ mod tests {
         }
         assert!(HolderId::parse("x".repeat(128)).is_ok());
         assert_eq!(HolderId::parse("é".repeat(65)), Err(NameError::Length { max: 128 }));
+        for (text, expected) in [
+            ("gate-1_a.b", None),
+            ("", Some(NameError::Length { max: 128 })),
+            (&"x".repeat(65), Some(NameError::Length { max: 64 })),
+            ("gate 1", Some(NameError::Plain)),
+            ("gäte", Some(NameError::Plain)),
+            ("..", Some(NameError::Dots)),
+        ] {
+            assert_eq!(ProxyName::try_from(text.to_owned()).err(), expected, "{text:?}");
+        }
         for name in ["jwt:x", "host", "payments.refund", "größe/1 *"] {
             assert_eq!(Name::parse(name.to_owned()).unwrap().as_str(), name);
         }

@@ -196,8 +196,7 @@ async fn put_key(
     if taken == Taken::Refuse {
         return Err(OrgsError::KeyHeld);
     }
-    edit.replace_secret(id.as_str(), key, 0).await?;
-    edit.change_holder(&mut holder).await?;
+    edit.replace_secret(&mut holder, key, 0).await?;
     Ok("key.rotate")
 }
 

@@ -7,6 +7,8 @@
 mod activity;
 mod approvals;
 mod backup;
+#[cfg_attr(not(test), expect(dead_code, reason = "the link asks it"))]
+mod callers;
 mod catalogue;
 mod credentials;
 mod database;
@@ -21,6 +23,8 @@ mod opening;
 mod orgs;
 mod people;
 mod policy;
+#[cfg_attr(not(test), expect(dead_code, reason = "the link writes it"))]
+mod proxies;
 mod pulse;
 mod row;
 mod settle;
@@ -43,6 +47,9 @@ pub(crate) use opening::{Opened, Opening};
 pub(crate) use orgs::{OrgAdded, OrgRow};
 pub(crate) use people::{Added, PersonRow};
 pub(crate) use policy::{NewPiece, Piece, PieceKind, Pieces, Plan, Revision, Why};
+pub(crate) use proxies::ProxySeen;
+#[cfg_attr(not(test), expect(unused_imports, reason = "the link writes it"))]
+pub(crate) use proxies::{LinkEvent, LinkNote, ProxyLink};
 pub(crate) use row::{Approval, Decision, Position};
 pub(crate) use settle::{Change, Ended};
 

@@ -12,6 +12,7 @@ mod keys;
 mod orgs;
 mod pieces;
 mod policy;
+mod proxies;
 mod receipt;
 mod run;
 mod tools;
@@ -40,6 +41,7 @@ pub(crate) use self::pieces::{
 pub(crate) use self::policy::{
     AgreeOptions, DiffOptions, PolicyCommand, PullOptions, PushOptions, RollbackOptions,
 };
+pub(crate) use self::proxies::{LineOptions, ProxiesCommand, ProxiesOptions};
 pub(crate) use self::receipt::{ReceiptCommand, ReceiptUse, RedeemOptions};
 pub(crate) use self::run::{BackupOptions, ControlPlaneOptions, ProxyOptions, UpOptions};
 pub(crate) use self::tools::{ToolsCommand, ToolsOptions};
@@ -114,6 +116,8 @@ pub(crate) enum Command {
     Keys(KeysOptions),
     /// Agents and their keys in the control plane
     Agents(AgentsOptions),
+    /// Proxies that follow the control plane: joined, listed, revoked
+    Proxies(ProxiesOptions),
     /// Ask the control plane whether a call may be made
     #[command(subcommand)]
     Permissions(PermissionsCommand),

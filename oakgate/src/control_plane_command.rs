@@ -96,6 +96,7 @@ pub(crate) async fn open(
         hosts: settings.hosts.clone(),
         receipts: receipts.map(ReceiptKeys::receipts),
         redis: settings.redis.as_ref().map(redis).transpose()?,
+        policy_public_key: None,
         history: History {
             revisions_max: settings.history.max_revisions,
             revision_bytes_max: settings.history.max_revision_bytes,

@@ -17,11 +17,14 @@ mod executions;
 mod exit;
 mod holders;
 mod input;
+#[cfg_attr(not(test), expect(dead_code, reason = "a proxy that joins reads it"))]
+mod join;
 mod keys;
 mod log;
 mod orgs;
 mod pieces;
 mod policy_command;
+mod proxies;
 mod proxy_command;
 mod receipt_command;
 mod receipt_keys;
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Drafts(options) => drafts::run(&options),
         Command::Keys(options) => keys::run(&options.command),
         Command::Agents(options) => holders::run_agents(&options.command),
+        Command::Proxies(options) => proxies::run(&options.command),
         Command::Permissions(PermissionsCommand::Check(options)) => calls::check(&options),
         Command::Tokens(TokensCommand::Mint(options)) => calls::mint(&options),
         Command::Params(ParamsCommand::Validate(options)) => calls::validate(&options),

@@ -75,6 +75,7 @@ fn fill(control_plane: &Api) {
         put("PUT", &format!("/v1/{kind}/0"), json!({}));
     }
     put("POST", "/v1/keys", json!({"id": "0", "tier": "standard"}));
+    put("POST", "/v1/proxies", json!({"id": "1"}));
 }
 
 /// Thousands of good and bad requests with one credential, the same ones each time.

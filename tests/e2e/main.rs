@@ -42,6 +42,7 @@ mod mtls;
 mod openapi;
 mod orgs;
 mod policies;
+mod proxies;
 mod rates;
 mod redis;
 mod refusals;

@@ -66,6 +66,7 @@ pub(super) enum Problem {
     NoteTooLong,
     /// The mistakes in it.
     PolicyRefused(Vec<String>),
+    ProxyCannotAsk,
     QueryUnexpected,
     ReceiptFailed,
     ReceiptRefused(RefusedReceipt),
@@ -190,6 +191,7 @@ impl Problem {
             Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
             Self::PolicyRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_refused"),
+            Self::ProxyCannotAsk => (StatusCode::FORBIDDEN, "proxy_cannot_ask"),
             Self::QueryUnexpected => (StatusCode::BAD_REQUEST, "query_unexpected"),
             Self::ReceiptFailed => (StatusCode::SERVICE_UNAVAILABLE, "receipt_failed"),
             Self::ReceiptRefused(RefusedReceipt(Refusal::Replayed)) => {
@@ -276,7 +278,7 @@ impl Problem {
             }
             Self::MethodNotAllowed => "the method is not allowed here",
             Self::NameUnexpected => {
-                "a name must have 1 to 256 bytes, an id 1 to 128, without control characters and those that do not show or that turn the direction of others, and can be neither `.` nor `..`"
+                "a name must have 1 to 256 bytes, an id 1 to 128, without control characters and those that do not show or that turn the direction of others, and can be neither `.` nor `..`; a proxy's has 1 to 64 letters, digits, `-`, `_` and `.`"
             }
             Self::NoPolicy => "the organisation has no policy yet; put one with `PUT /v1/policy`",
             Self::NoncesUnavailable => {
@@ -288,6 +290,9 @@ impl Problem {
             Self::NotInGroup => "you are not in the group whose decision is needed now",
             Self::NoteTooLong => "the note is longer than 1000 bytes",
             Self::PolicyRefused(_) => "the policy would have mistakes, so nothing was changed; see `errors`",
+            Self::ProxyCannotAsk => {
+                "a proxy's token opens its link, and nothing else; use a key or a person's session"
+            }
             Self::QueryUnexpected => "the query has an unknown or repeated parameter, or one of a wrong form",
             Self::ReceiptFailed => "no receipt could be signed, so there is no answer",
             Self::ReceiptRefused(_) => "the receipt is not good for this call; `reason` says why",
@@ -372,9 +377,11 @@ impl From<Refused> for Problem {
 impl From<NameError> for Problem {
     fn from(error: NameError) -> Self {
         match error {
-            NameError::Length { .. } | NameError::Control | NameError::Hidden | NameError::Dots => {
-                Self::NameUnexpected
-            }
+            NameError::Length { .. }
+            | NameError::Control
+            | NameError::Hidden
+            | NameError::Dots
+            | NameError::Plain => Self::NameUnexpected,
             NameError::Reserved | NameError::Host => Self::IdReserved,
         }
     }

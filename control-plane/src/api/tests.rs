@@ -17,6 +17,7 @@ mod orgs;
 mod paging;
 mod pieces;
 mod policy;
+mod proxies;
 mod receipts;
 mod replay;
 mod slow;
@@ -130,6 +131,7 @@ fn settings(database: &Database) -> Settings {
         hosts: Vec::new(),
         receipts: None,
         redis: None,
+        policy_public_key: None,
         history: History { revisions_max: 1000, revision_bytes_max: 1 << 30, activity_days: 400 },
         tls: None,
     }

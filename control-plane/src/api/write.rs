@@ -123,7 +123,11 @@ async fn read<T: ReadBody>(request: Request<Body>, actor: Actor) -> Result<(Writ
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     };
     let key = only(&parts.headers, &IDEMPOTENCY_KEY).map_err(|()| Problem::IdempotencyKey)?;
-    if key.is_some_and(|key| key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX) {
+    let is_key = |key: &str| {
+        (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len())
+            && key.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    if key.is_some_and(|key| !is_key(key)) {
         return Err(Problem::IdempotencyKey);
     }
     let write = Write {

@@ -7,7 +7,7 @@ use super::api::moment;
 use super::{ApiOptions, ListOptions, OnlyOptions};
 
 /// The longest that two secrets of one holder work: 7 days.
-const OVERLAP_SECONDS_MAX: u64 = 7 * 24 * 60 * 60;
+pub(super) const OVERLAP_SECONDS_MAX: u64 = 7 * 24 * 60 * 60;
 
 const KEYS_EXAMPLES: &str = "\
 Here, with no control plane:

@@ -5,18 +5,18 @@ use super::*;
 const JSON: &str = "Content-Type: application/json\r\n";
 
 /// A control plane with an organisation, whose management key speaks.
-async fn start(database: &Database) -> (Running, String) {
+pub(super) async fn start(database: &Database) -> (Running, String) {
     let running = Running::start(database, &[]).await;
     let admin = running.key(ORG, "admin", Tier::Management).await;
     (running, admin)
 }
 
 impl Running {
-    async fn call(&self, fields: &str, method: &str, path: &str, body: &Value) -> Answer {
+    pub(super) async fn call(&self, fields: &str, method: &str, path: &str, body: &Value) -> Answer {
         send(self.address, method, path, &format!("{fields}{JSON}"), &body.to_string()).await
     }
 
-    async fn without_body(&self, fields: &str, method: &str, path: &str) -> Answer {
+    pub(super) async fn without_body(&self, fields: &str, method: &str, path: &str) -> Answer {
         send(self.address, method, path, fields, "").await
     }
 
@@ -28,11 +28,11 @@ impl Running {
     }
 }
 
-fn bearer(key: &str) -> String {
+pub(super) fn bearer(key: &str) -> String {
     format!("Authorization: Bearer {key}\r\n")
 }
 
-fn text<'a>(document: &'a Value, field: &str) -> &'a str {
+pub(super) fn text<'a>(document: &'a Value, field: &str) -> &'a str {
     document[field].as_str().unwrap_or_else(|| panic!("no {field} in {document}"))
 }
 
@@ -273,6 +273,11 @@ fn bad_keys_are_refused_by_name() {
         ];
         for (method, path, body, status, code) in cases {
             running.call(&admin, method, path, &body).await.problem(status, code);
+        }
+        for idempotency_key in ["", "two words", "a\tb", "\u{e9}", &"x".repeat(256)] {
+            let fields = format!("{admin}Idempotency-Key: {idempotency_key}\r\n");
+            let answer = running.call(&fields, "POST", "/v1/keys", &key("a", json!({}))).await;
+            answer.problem(400, "idempotency_key");
         }
         running.without_body(&admin, "GET", "/v1/keys?cursor=AA").await.problem(400, "query_unexpected");
         running.without_body(&admin, "GET", "/v1/keys/%00").await.problem(404, "not_found");
