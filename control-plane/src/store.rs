@@ -8,6 +8,8 @@ mod activity;
 mod approvals;
 mod backup;
 mod catalogue;
+mod changes;
+mod consume;
 mod credentials;
 mod database;
 mod drafts;
@@ -31,6 +33,7 @@ pub(crate) use activity::{
 pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
 pub use backup::{BackupError, backup};
 pub(crate) use catalogue::{Entry, EntryKind};
+pub(crate) use consume::Used;
 pub(crate) use credentials::{Credential, HolderAdded, HolderKind, Secret};
 pub use database::{StoreUrl, StoreUrlError};
 pub(crate) use drafts::{

@@ -7,5 +7,5 @@ mod link;
 mod message;
 
 pub use discovered::{Discovered, Hints, SeenIn, SeenTool, TOOL_NAME_BYTES_MAX};
-pub use link::{ControlEnd, FromControl, LinkDown, ProxyEnd, ToControl, link};
+pub use link::{ControlEnd, FromControl, LinkDown, ProxyEnd, Room, ToControl, link};
 pub use message::{ApprovalRequest, ControlMessage, HoldId, Outcome, ProxyMessage, Refusal};
