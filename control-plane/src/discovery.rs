@@ -51,7 +51,7 @@ impl Discovery {
     pub(crate) fn take(&self, peer: &Peer, discovered: Discovered) {
         let Discovered { org, proxy, tools, .. } = &discovered;
         if !peer.is(org, proxy) {
-            tracing::warn!(?peer, org, proxy, "a proxy told of tools that are not its own");
+            tracing::warn!(?peer, "a proxy told of tools that are not its own");
             return self.metrics.drafts_refused("foreign", tools.len());
         }
         if let Err(refused) = self.queue.try_send(discovered) {

@@ -65,7 +65,8 @@ pub(crate) async fn hold(shared: &Shared, hold: &policy::Hold, held: Held<'_>) -
         .ask(request, held.cancelled_by.clone())
         .map_err(|_| Refusal::ApprovalsUnavailable)?;
     let mut ended = Ended { shared, outcome: "caller-left" };
-    let result = wait(shared, &mut place, hold, &held, fingerprint, since).await;
+    // On the heap, so that calls that are not held carry nothing of it.
+    let result = Box::pin(wait(shared, &mut place, hold, &held, fingerprint, since)).await;
     ended.outcome = result.as_ref().map_or_else(Refusal::name, |_| "approved");
     metrics.holds.seconds.observe(since.elapsed().as_secs_f64());
     result

@@ -24,13 +24,13 @@ impl Approvals {
         request: &ApprovalRequest,
         now: UnixMillis,
     ) -> Result<(), Refusal> {
+        if !fits(request) {
+            return Err(failed(request, &"the request is too large"));
+        }
         if !run.peer.is(&request.org, &request.proxy) {
             let ApprovalRequest { org, proxy, .. } = request;
             tracing::warn!(peer = ?run.peer, org, proxy, "a proxy asked for what is not its own");
             return Err(Refusal::Foreign);
-        }
-        if !fits(request) {
-            return Err(failed(request, &"the request is too large"));
         }
         let waiter = Waiter { link, hold: request.hold };
         if !self.is_waited_for() {
