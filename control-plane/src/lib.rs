@@ -41,7 +41,7 @@ pub use tls::ServerTls;
 
 use api::{Api, Patience, Services};
 use approvals::Approvals;
-use link::Link;
+use link::Links;
 use metrics::Metrics;
 use nonces::SharedNonces;
 use policies::Policies;
@@ -126,8 +126,8 @@ impl ControlPlane {
         Orgs::new(self.store.clone())
     }
 
-    /// Serves the API on `listener`, and the proxy at the other end of `link` if there is one, until `shutdown` is done. Then no new
-    /// connection is taken, requests under way finish, and the link ends last.
+    /// Serves the API on `listener`, and the proxy at the other end of `link` if there is one in this process, until `shutdown`
+    /// is done. Then no new connection is taken, requests under way finish, and links end last.
     ///
     /// # Errors
     /// [`ApprovalsFailed`], as soon as it happens.
@@ -144,7 +144,11 @@ impl ControlPlane {
             self.settings.history.activity_days,
         ));
         let (discovery, storing) = discovery::start(self.store.clone(), self.metrics.clone());
-        let (decider, mut task) = approvals::start(service, link.map(|end| Link::new(end, discovery)));
+        let links_max = self.settings.approvals.links_max;
+        let (links, from_proxies) = Links::new(discovery, self.metrics.clone(), links_max);
+        let (decider, mut task) = approvals::start(service, from_proxies);
+        let carrying = link.map(|end| tokio::spawn(link::carry(end, links.clone())));
+        drop(links);
         let policies = Policies::new(self.store.clone(), self.metrics.clone());
         let (recorder, recording) = recorder::start(self.store.clone(), self.metrics.clone());
         let services = Services { policies, decider, recorder, nonces: self.nonces, metrics: self.metrics };
@@ -164,7 +168,11 @@ impl ControlPlane {
         // What waits is written first. A recorder that failed has said so to everybody who waited.
         let _ended = recording.await;
         sweeping.abort();
-        // It ends with the link, once it has stored what came over it.
+        if let Some(carrying) = carrying {
+            // Its proxy may not read any more.
+            carrying.abort();
+        }
+        // It ends with the links, once it has stored what came over them.
         let stored = storing.await;
         self.store.close().await;
         ended.and(stored).map_err(|_| ApprovalsFailed)

@@ -10,6 +10,8 @@ mod backup;
 #[cfg_attr(not(test), expect(dead_code, reason = "the link asks it"))]
 mod callers;
 mod catalogue;
+mod changes;
+mod consume;
 mod credentials;
 mod database;
 mod drafts;
@@ -35,6 +37,7 @@ pub(crate) use activity::{
 pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
 pub use backup::{BackupError, backup};
 pub(crate) use catalogue::{Entry, EntryKind};
+pub(crate) use consume::Used;
 pub(crate) use credentials::{Credential, HolderAdded, HolderKind, Secret};
 pub use database::{StoreUrl, StoreUrlError};
 pub(crate) use drafts::{
