@@ -43,6 +43,18 @@ pub enum ProxyMessage {
     Discovered(Box<Discovered>),
 }
 
+impl ProxyMessage {
+    /// The types of all of them.
+    pub(crate) const TYPES: [&str; 5] =
+        ["approval.request", "approval.consume", "approval.detach", "approval.withdraw", "discovered"];
+}
+
+impl ControlMessage {
+    /// The types of all of them.
+    pub(crate) const TYPES: [&str; 4] =
+        ["approval.created", "approval.refused", "approval.decided", "approval.consumed"];
+}
+
 /// What a person needs to know to decide on a held call. Arguments and reasoning arrive masked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ApprovalRequest {

@@ -1,0 +1,124 @@
+//! What a control plane has for the proxies of one organisation, ready to be sent to any number of them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::chunks;
+use crate::delta::edits;
+use crate::frame::{Chunk, ControlFrame, Current, Delta, FRAME_BYTES_MAX, SnapshotStart};
+use crate::{Document, Subject, TextSha256, Version};
+
+/// Earlier texts of a subject that deltas are made from.
+const EARLIER_MAX: usize = 4;
+
+/// Bytes of earlier texts of a subject.
+const EARLIER_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// One document, as whole messages.
+#[derive(Debug)]
+pub struct Publication {
+    document: Document,
+    snapshot: Vec<Bytes>,
+    deltas: HashMap<TextSha256, Bytes>,
+}
+
+/// The newest document of each subject. A clone is cheap.
+#[derive(Clone, Debug, Default)]
+pub struct Published {
+    newest: [Option<Arc<Publication>>; Subject::ALL.len()],
+    earlier: [VecDeque<Earlier>; Subject::ALL.len()],
+}
+
+#[derive(Clone, Debug)]
+struct Earlier {
+    version: Version,
+    text: Arc<str>,
+}
+
+impl Published {
+    /// Makes a document the newest of its subject. Takes a while: it is compressed, and compared with earlier ones.
+    ///
+    /// # Errors
+    /// There is no memory to compress it.
+    pub fn publish(&mut self, document: Document) -> std::io::Result<()> {
+        let place = place(document.header().subject);
+        let Some((newest, earlier)) = self.newest.get_mut(place).zip(self.earlier.get_mut(place)) else {
+            return Ok(());
+        };
+        if let Some(before) = newest.as_ref().map(|publication| &publication.document) {
+            earlier.push_front(Earlier { version: before.version(), text: Arc::clone(before.text()) });
+        }
+        let mut bytes = 0_usize;
+        earlier.retain(|earlier| {
+            bytes = bytes.saturating_add(earlier.text.len());
+            bytes <= EARLIER_BYTES_MAX
+        });
+        earlier.truncate(EARLIER_MAX);
+        let publication = Publication::new(document, earlier.iter())?;
+        *newest = Some(Arc::new(publication));
+        Ok(())
+    }
+
+    /// The newest document of a subject.
+    #[must_use]
+    pub fn newest(&self, subject: Subject) -> Option<&Arc<Publication>> {
+        self.newest.get(place(subject))?.as_ref()
+    }
+
+    /// The versions of all of them.
+    #[must_use]
+    pub fn current(&self) -> Current {
+        Current::from_each(|subject| Some(self.newest(subject)?.document.version()))
+    }
+}
+
+impl Publication {
+    fn new<'e>(document: Document, earlier: impl Iterator<Item = &'e Earlier>) -> std::io::Result<Self> {
+        let chunks = chunks::split(document.text())?;
+        let signed = document.signed_header().clone();
+        let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+        let start = ControlFrame::Snapshot(SnapshotStart { signed, chunks: count });
+        let parts = (0..).zip(chunks).map(|(number, data)| ControlFrame::Chunk(Chunk { number, data }));
+        let snapshot: Vec<Bytes> =
+            [start].into_iter().chain(parts).map(|frame| frame.to_text().into()).collect();
+        let snapshot_bytes = snapshot.iter().map(Bytes::len).sum();
+        let mut deltas = HashMap::new();
+        for Earlier { version, text } in earlier {
+            let from = version.clone();
+            let signed = document.signed_header().clone();
+            let delta = Delta { from, signed, edits: edits(text, document.text()) };
+            let frame = ControlFrame::Delta(delta).to_text();
+            if frame.len() < FRAME_BYTES_MAX.min(snapshot_bytes) {
+                deltas.insert(version.sha256, frame.into());
+            }
+        }
+        Ok(Self { document, snapshot, deltas })
+    }
+
+    /// The document.
+    #[must_use]
+    pub const fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// The messages that bring it to a proxy which holds this.
+    pub(crate) fn frames(&self, held: Option<&Version>) -> &[Bytes] {
+        let delta = held.and_then(|held| self.deltas.get(&held.sha256));
+        delta.map_or(self.whole(), std::slice::from_ref)
+    }
+
+    /// The messages of the whole.
+    pub(crate) fn whole(&self) -> &[Bytes] {
+        &self.snapshot
+    }
+}
+
+pub(crate) const fn place(subject: Subject) -> usize {
+    match subject {
+        Subject::Policy => 0,
+        Subject::Keys => 1,
+        Subject::ReceiptKeys => 2,
+    }
+}
