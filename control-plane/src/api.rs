@@ -27,6 +27,7 @@ mod representation;
 mod revise;
 mod serve;
 mod session;
+mod sync;
 mod write;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ use crate::policies::Policies;
 use crate::receipts::Receipts;
 use crate::recorder::Recorder;
 use crate::store::{EntryKind, Store};
+use crate::sync::SyncServer;
 use hosts::Hosts;
 use pieces::{categories, rules, tools};
 use problem::Problem;
@@ -63,6 +65,7 @@ pub(crate) struct Api {
     recorder: Recorder,
     nonces: SharedNonces,
     receipts: Option<Receipts>,
+    sync: Option<SyncServer>,
     hosts: Arc<Hosts>,
 }
 
@@ -74,15 +77,17 @@ pub(crate) struct Services {
     pub(crate) recorder: Recorder,
     pub(crate) nonces: SharedNonces,
     pub(crate) metrics: Metrics,
+    /// Absent: there are no links.
+    pub(crate) sync: Option<SyncServer>,
 }
 
 impl Api {
     pub(crate) fn new(store: Store, services: Services, settings: &Settings) -> Self {
-        let Services { policies, decider, recorder, nonces, metrics } = services;
+        let Services { policies, decider, recorder, nonces, metrics, sync } = services;
         let people = People::new(store.clone());
         let hosts = Arc::new(Hosts::new(&settings.hosts));
         let receipts = settings.receipts.clone();
-        Self { store, policies, people, decider, metrics, recorder, nonces, receipts, hosts }
+        Self { store, policies, people, decider, metrics, recorder, nonces, receipts, sync, hosts }
     }
 
     fn router(self) -> Router {
@@ -116,6 +121,7 @@ impl Api {
             .routes(routes!(redeem::redeem))
             .routes(routes!(executions::list, executions::log))
             .routes(routes!(jwks::jwks))
+            .routes(routes!(sync::open))
             .nest("/v1/keys", holders::keys())
             .nest("/v1/agents", holders::agents())
             .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))

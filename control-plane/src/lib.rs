@@ -21,10 +21,12 @@ mod receipts;
 mod recorder;
 mod store;
 mod sweep;
+mod sync;
 
 use std::future::Future;
+use std::sync::Arc;
 
-use policy_sync::ControlEnd;
+use policy_sync::{ControlEnd, PolicyKey, PolicyPublicKey};
 use tokio::net::TcpListener;
 
 pub use approvals::ApprovalRules;
@@ -42,6 +44,7 @@ use metrics::Metrics;
 use nonces::SharedNonces;
 use policies::Policies;
 use store::Store;
+use sync::SyncTasks;
 
 /// Settings of a control plane.
 #[derive(Clone, Debug)]
@@ -56,6 +59,8 @@ pub struct Settings {
     pub receipts: Option<Receipts>,
     /// Where nonces are shared with other control planes, if they are.
     pub redis: Option<RedisPlace>,
+    /// What signs the documents that proxies are sent. Without it no proxy can be linked.
+    pub policy_key: Option<Arc<PolicyKey>>,
 }
 
 /// A control plane with its store open.
@@ -112,6 +117,12 @@ impl ControlPlane {
         Orgs::new(self.store.clone())
     }
 
+    /// What proxies know the policy key by, if there is one.
+    #[must_use]
+    pub fn policy_public_key(&self) -> Option<PolicyPublicKey> {
+        self.settings.policy_key.as_ref().map(|key| key.public())
+    }
+
     /// Serves the API on `listener`, and the proxy at the other end of `link` if there is one, until `shutdown` is done. Then no new
     /// connection is taken, requests under way finish, and the link ends last.
     ///
@@ -129,7 +140,18 @@ impl ControlPlane {
         let (decider, mut task) = approvals::start(service, link.map(|end| Link::new(end, discovery)));
         let policies = Policies::new(self.store.clone(), self.metrics.clone());
         let (recorder, recording) = recorder::start(self.store.clone(), self.metrics.clone());
-        let services = Services { policies, decider, recorder, nonces: self.nonces, metrics: self.metrics };
+        let sync = self.settings.policy_key.clone().map(|key| {
+            let receipts = self.settings.receipts.clone();
+            sync::start((&self.store, &self.metrics), sync::Links, key, receipts)
+        });
+        let services = Services {
+            policies,
+            decider,
+            recorder,
+            nonces: self.nonces,
+            metrics: self.metrics,
+            sync: sync.as_ref().map(SyncTasks::server),
+        };
         let api = Api::new(self.store.clone(), services, &self.settings);
         let mut ended = None;
         let stop = async {
@@ -137,8 +159,14 @@ impl ControlPlane {
                 () = shutdown => {}
                 result = &mut task => ended = Some(result),
             }
+            if let Some(sync) = &sync {
+                sync.stop();
+            }
         };
         api::serve(listener, api, stop).await;
+        if let Some(sync) = sync {
+            sync.ended().await;
+        }
         let ended = match ended {
             Some(result) => result,
             None => task.await,

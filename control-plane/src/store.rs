@@ -6,6 +6,7 @@
 
 mod activity;
 mod approvals;
+mod audit;
 mod backup;
 mod catalogue;
 mod credentials;
@@ -21,6 +22,7 @@ mod opening;
 mod orgs;
 mod people;
 mod policy;
+mod published;
 mod pulse;
 mod row;
 mod settle;
@@ -29,6 +31,7 @@ pub(crate) use activity::{
     Activity, ActivityFilter, GROUP_MAX as ACTIVITY_GROUP_MAX, Kept as KeptActivity, Record,
 };
 pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
+pub(crate) use audit::AuditRecords;
 pub use backup::{BackupError, backup};
 pub(crate) use catalogue::{Entry, EntryKind};
 pub(crate) use credentials::{Credential, HolderAdded, HolderKind, Secret};
@@ -43,10 +46,14 @@ pub(crate) use opening::{Opened, Opening};
 pub(crate) use orgs::{OrgAdded, OrgRow};
 pub(crate) use people::{Added, PersonRow};
 pub(crate) use policy::{NewPiece, Piece, PieceKind, Pieces, Plan, Revision, Why};
+pub(crate) use published::ReceiptKeySet;
 pub(crate) use row::{Approval, Decision, Position};
 pub(crate) use settle::{Change, Ended};
 
+use std::sync::Arc;
+
 use sqlx::AnyPool;
+use tokio::sync::Notify;
 
 use database::Kind;
 use pulse::Pulse;
@@ -59,6 +66,7 @@ pub(crate) struct Store {
     writer: AnyPool,
     readers: AnyPool,
     pulse: Pulse,
+    edited: Arc<Notify>,
 }
 
 /// Why the store failed.

@@ -45,6 +45,8 @@ pub(super) enum Problem {
     KeyExpired,
     KeyRevoked,
     LastManagementKey,
+    LinkUnexpected,
+    LinksOff,
     MethodNotAllowed,
     NameUnexpected,
     NoPolicy,
@@ -61,6 +63,7 @@ pub(super) enum Problem {
     ReceiptFailed,
     ReceiptRefused(RefusedReceipt),
     ReceiptsOff,
+    RelayToken,
     RequesterCannotDecide,
     SamePerson,
     Stopping,
@@ -71,6 +74,7 @@ pub(super) enum Problem {
     ToolListed,
     TooBusy,
     TooMany,
+    TooManyLinks,
     ToolUnknown,
     Unauthenticated,
     VersionChanged,
@@ -146,6 +150,8 @@ impl Problem {
             Self::KeyExpired => (StatusCode::CONFLICT, "key_expired"),
             Self::KeyRevoked => (StatusCode::CONFLICT, "key_revoked"),
             Self::LastManagementKey => (StatusCode::CONFLICT, "last_management_key"),
+            Self::LinkUnexpected => (StatusCode::BAD_REQUEST, "link_unexpected"),
+            Self::LinksOff => (StatusCode::SERVICE_UNAVAILABLE, "links_off"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::NameUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "name_unexpected"),
             Self::NoPolicy => (StatusCode::CONFLICT, "no_policy"),
@@ -163,6 +169,7 @@ impl Problem {
             }
             Self::ReceiptRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "receipt_refused"),
             Self::ReceiptsOff => (StatusCode::SERVICE_UNAVAILABLE, "receipts_off"),
+            Self::RelayToken => (StatusCode::UNAUTHORIZED, "relay_token"),
             Self::RequesterCannotDecide => (StatusCode::FORBIDDEN, "requester_cannot_decide"),
             Self::SamePerson => (StatusCode::FORBIDDEN, "same_person"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
@@ -173,6 +180,7 @@ impl Problem {
             Self::ToolListed => (StatusCode::CONFLICT, "tool_listed"),
             Self::TooBusy => (StatusCode::SERVICE_UNAVAILABLE, "too_busy"),
             Self::TooMany => (StatusCode::CONFLICT, "too_many"),
+            Self::TooManyLinks => (StatusCode::SERVICE_UNAVAILABLE, "too_many_links"),
             Self::ToolUnknown => (StatusCode::NOT_FOUND, "tool_unknown"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::VersionChanged => (StatusCode::PRECONDITION_FAILED, "version_changed"),
@@ -231,6 +239,12 @@ impl Problem {
             Self::LastManagementKey => {
                 "it is the last management key without an end, and without one nobody could configure the organisation; make another first"
             }
+            Self::LinkUnexpected => {
+                "a link is a WebSocket (RFC 6455) of the protocol `oakgate.sync.v1`; only proxies open one"
+            }
+            Self::LinksOff => {
+                "this control plane has no policy key, so no proxy can be linked to it: set `control_plane.policy_key_file`"
+            }
             Self::MethodNotAllowed => "the method is not allowed here",
             Self::NameUnexpected => {
                 "a name must have 1 to 256 bytes and no control characters, and can be neither `.` nor `..`"
@@ -249,6 +263,9 @@ impl Problem {
             Self::ReceiptFailed => "no receipt could be signed, so there is no answer",
             Self::ReceiptRefused(_) => "the receipt is not good for this call; `reason` says why",
             Self::ReceiptsOff => "this control plane has no keys for receipts: set `control_plane.receipts`",
+            Self::RelayToken => {
+                "no good relay token came with this: `Sec-WebSocket-Protocol` must be `oakgate.sync.v1, TOKEN`"
+            }
             Self::RequesterCannotDecide => "who asked for an approval can never decide it",
             Self::SamePerson => "the second yes must come from a different person than the first",
             Self::Stopping => "the control plane is stopping",
@@ -259,6 +276,7 @@ impl Problem {
             Self::ToolListed => "the policy lists this tool already; change it there",
             Self::TooBusy => "too many questions wait to be recorded; try again",
             Self::TooMany => "the organisation has as many of these as it may",
+            Self::TooManyLinks => "as many proxies are linked to this control plane as may be; use another",
             Self::ToolUnknown => "the policy in force lists no tool of that name",
             Self::Unauthenticated => {
                 "no good credential came with this: `Authorization: Bearer` and a key, or a person's session"

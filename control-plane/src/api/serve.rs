@@ -97,6 +97,8 @@ async fn accept(
     let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, remote) = listener.accept().await?;
     let local = stream.local_addr()?;
+    // What is sent in parts must not wait for the client's system to have taken the one before.
+    stream.set_nodelay(true)?;
     Ok((permit, Peer { remote, local }, stream))
 }
 
@@ -108,7 +110,9 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, mut stopping:
         .header_read_timeout(Duration::from_secs(HEAD_TIMEOUT_SECONDS))
         .max_headers(HEADERS_MAX)
         .max_header_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        // A link leaves with its stream, and gives its place back.
+        .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
