@@ -22,6 +22,7 @@ mod params;
 mod pieces;
 mod policy;
 mod problem;
+mod proxies;
 mod redeem;
 mod representation;
 mod revise;
@@ -67,6 +68,7 @@ pub(crate) struct Api {
     receipts: Option<Receipts>,
     sync: Option<SyncServer>,
     hosts: Arc<Hosts>,
+    policy_public_key: Option<Arc<str>>,
 }
 
 /// What works for requests, beside the store.
@@ -87,7 +89,20 @@ impl Api {
         let people = People::new(store.clone());
         let hosts = Arc::new(Hosts::new(&settings.hosts));
         let receipts = settings.receipts.clone();
-        Self { store, policies, people, decider, metrics, recorder, nonces, receipts, sync, hosts }
+        let policy_public_key = settings.policy_key.as_ref().map(|key| key.public().to_string().into());
+        Self {
+            store,
+            policies,
+            people,
+            decider,
+            metrics,
+            recorder,
+            nonces,
+            receipts,
+            sync,
+            hosts,
+            policy_public_key,
+        }
     }
 
     fn router(self) -> Router {
@@ -124,6 +139,7 @@ impl Api {
             .routes(routes!(sync::open))
             .nest("/v1/keys", holders::keys())
             .nest("/v1/agents", holders::agents())
+            .nest("/v1/proxies", proxies::routes())
             .nest("/v1/tenants", catalogue::routes_of(EntryKind::Tenant))
             .nest("/v1/resources", catalogue::routes_of(EntryKind::Resource))
             .nest("/v1/methods", catalogue::routes_of(EntryKind::Method))

@@ -13,7 +13,7 @@ use crate::actor::Actor;
 use crate::clock;
 use crate::key::Key;
 use crate::people::NewPerson;
-use crate::store::{Begun, Holder, HolderAdded, Kept, Record, Store, StoreUrl, Tier};
+use crate::store::{Begun, Edit, Holder, HolderAdded, Kept, Record, Store, StoreUrl, Tier};
 
 pub(crate) const ORG: &str = "acme";
 pub(crate) const AGENT: &str = "agent-7";
@@ -93,14 +93,24 @@ impl Database {
     }
 }
 
+/// A write of the host's own operator.
+pub(crate) async fn edit(store: &Store, org: &str) -> Edit {
+    match store.begin_edit(Actor::host(org), "here".to_owned(), None, clock::now()).await.unwrap() {
+        Begun::New(edit) => edit,
+        Begun::Repeated(_) | Begun::KeyReused => panic!("nothing to repeat"),
+    }
+}
+
+/// Makes it durable.
+pub(crate) async fn commit(edit: Edit, action: &'static str, object: &str) {
+    let kept = Kept { status: 200, etag: None, location: None, body: String::new() };
+    edit.commit(&Record::of(action, object), &kept).await.unwrap();
+}
+
 /// A new key of an org, which is made if it is missing.
 pub(crate) async fn key(store: &Store, org: &str, id: &str, tier: Tier) -> Key {
-    let now = clock::now();
-    let Begun::New(mut edit) =
-        store.begin_edit(Actor::host(org), "here".to_owned(), None, now).await.unwrap()
-    else {
-        panic!("nothing to repeat");
-    };
+    let mut edit = edit(store, org).await;
+    let now = edit.now;
     edit.add_org().await.unwrap();
     let key = Key::mint(tier).unwrap();
     let holder = Holder {
@@ -116,8 +126,7 @@ pub(crate) async fn key(store: &Store, org: &str, id: &str, tier: Tier) -> Key {
         revoked_at: None,
     };
     assert_eq!(edit.add_holder(&holder, &key).await.unwrap(), HolderAdded::Done);
-    let kept = Kept { status: 201, etag: None, location: None, body: String::new() };
-    edit.commit(&Record::of("key.create", id), &kept).await.unwrap();
+    commit(edit, "key.create", id).await;
     key
 }
 

@@ -30,7 +30,7 @@ impl Key {
     /// Reads what somebody presents as a key. `None`: it has not the form of one.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let tier = [Tier::Management, Tier::Standard, Tier::Agent].into_iter().find(|tier| {
+        let tier = Tier::ALL.into_iter().find(|tier| {
             text.strip_prefix(tier.prefix())
                 .is_some_and(|bits| bits.len() == KEY_CHARS && bits.bytes().all(is_base64url))
         })?;

@@ -8,6 +8,9 @@ use utoipa::ToSchema;
 /// Longest id of a holder of keys; as in a keys file.
 const HOLDER_ID_BYTES_MAX: usize = 128;
 
+/// Longest name of a proxy.
+const PROXY_NAME_BYTES_MAX: usize = 64;
+
 /// Longest name of an organisation, or of something in the catalogue.
 const NAME_BYTES_MAX: usize = 256;
 
@@ -22,6 +25,12 @@ const RESERVED_IDS: [&str; 2] = ["jwt:", "spiffe:"];
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, min_length = 1, max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$")]
 pub(crate) struct HolderId(String);
+
+/// The name of a proxy: the id of a holder that can be `proxy.name` of a settings file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(value_type = String, pattern = "^[A-Za-z0-9._-]{1,64}$")]
+pub(crate) struct ProxyName(HolderId);
 
 /// The name of an organisation, a tenant, a resource or a method.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
@@ -53,6 +62,9 @@ pub enum NameError {
     /// It would pass for a caller that is known without a key.
     #[error("must not begin with `jwt:` or `spiffe:`, which callers without a key have")]
     Reserved,
+    /// It could not be in a file's name, or in a metric.
+    #[error("must have nothing but letters, digits, `-`, `_` and `.`")]
+    Plain,
 }
 
 impl HolderId {
@@ -90,6 +102,21 @@ impl TryFrom<String> for HolderId {
     }
 }
 
+impl TryFrom<String> for ProxyName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        if text.len() > PROXY_NAME_BYTES_MAX {
+            return Err(NameError::Length { max: PROXY_NAME_BYTES_MAX });
+        }
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if !text.bytes().all(is_plain) {
+            return Err(NameError::Plain);
+        }
+        HolderId::parse(text).map(Self)
+    }
+}
+
 impl TryFrom<String> for EntryName {
     type Error = NameError;
 
@@ -112,6 +139,12 @@ impl TryFrom<String> for Description {
 impl From<HolderId> for String {
     fn from(id: HolderId) -> Self {
         id.0
+    }
+}
+
+impl From<ProxyName> for HolderId {
+    fn from(name: ProxyName) -> Self {
+        name.0
     }
 }
 
@@ -164,6 +197,16 @@ mod tests {
         }
         assert!(HolderId::parse("x".repeat(128)).is_ok());
         assert_eq!(HolderId::parse("é".repeat(65)), Err(NameError::Length { max: 128 }));
+        for (text, expected) in [
+            ("gate-1_a.b", None),
+            ("", Some(NameError::Length { max: 128 })),
+            (&"x".repeat(65), Some(NameError::Length { max: 64 })),
+            ("gate 1", Some(NameError::Plain)),
+            ("gäte", Some(NameError::Plain)),
+            ("..", Some(NameError::Dots)),
+        ] {
+            assert_eq!(ProxyName::try_from(text.to_owned()).err(), expected, "{text:?}");
+        }
         assert!(EntryName::parse("jwt:x".to_owned()).is_ok());
         assert_eq!(EntryName::parse("x".repeat(257)), Err(NameError::Length { max: 256 }));
         assert!(Description::try_from("two\nlines".to_owned()).is_ok());

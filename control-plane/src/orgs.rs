@@ -124,8 +124,7 @@ impl Orgs {
                 if holder.tier != Tier::Management || !holder.is_good(edit.now) {
                     return Err(OrgsError::KeyTaken);
                 }
-                edit.replace_secret(id.as_str(), &key, 0).await?;
-                edit.change_holder(&mut holder).await?;
+                edit.replace_secret(&mut holder, &key, 0).await?;
                 "key.rotate"
             }
         };

@@ -78,6 +78,7 @@ pub(crate) async fn open(
         hosts: settings.hosts.clone(),
         receipts: receipts.map(ReceiptKeys::receipts),
         redis: settings.redis.as_ref().map(redis).transpose()?,
+        policy_public_key: None,
     };
     ControlPlane::open(settings)
         .await

@@ -9,7 +9,7 @@ use super::serve::Peer;
 use super::session::{Runner, key};
 use super::{Api, Problem};
 use crate::clock;
-use crate::store::{Holder, Tier};
+use crate::store::Holder;
 
 /// Largest body of a question: what a tool is to be called with.
 pub(super) const QUESTION_BYTES_MAX: usize = 256 * 1024;
@@ -29,7 +29,7 @@ impl<T: DeserializeOwned> FromRequest<Api> for Asked<T> {
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
-        let Some(key) = key(&parts.headers).filter(|key| key.tier() != Tier::Management) else {
+        let Some(key) = key(&parts.headers).filter(|key| key.tier().runs()) else {
             return match Runner::from_request_parts(&mut parts, api).await {
                 Ok(_) => Err(Problem::CannotRun),
                 Err(problem) => Err(problem),

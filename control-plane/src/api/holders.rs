@@ -1,7 +1,7 @@
 //! Keys of programs and of agents: made, changed, rotated and revoked. A key is shown once, in the answer to the
 //! request that made it.
 
-mod document;
+pub(super) mod document;
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -97,7 +97,7 @@ async fn create_agent(State(api): State<Api>, change: Change<NewAgent>) -> Resul
 /// Changes what is said of a holder, its tenant, or when it stops working.
 #[utoipa::path(patch, path = "/{id}", tag = "credentials", params(("id" = String, Path)), request_body = Patch, security(("management" = [])),
     responses((status = 200, description = "The holder as it is now.", body = HolderDocument, headers(("ETag" = String)))))]
-async fn change(
+pub(super) async fn change(
     State(api): State<Api>,
     Extension(kind): Extension<HolderKind>,
     id: Result<Path<HolderId>, PathRejection>,
@@ -121,7 +121,7 @@ async fn change(
 /// Gives a holder a new key. The one before goes on working for a while; if two work already, the older ends at once.
 #[utoipa::path(post, path = "/{id}/rotate", tag = "credentials", params(("id" = String, Path)), request_body = Rotate, security(("management" = [])),
     responses((status = 200, description = "Done. The key is shown only now.", body = WithKey<'_>, headers(("ETag" = String)))))]
-async fn rotate(
+pub(super) async fn rotate(
     State(api): State<Api>,
     Extension(kind): Extension<HolderKind>,
     id: Result<Path<HolderId>, PathRejection>,
@@ -137,22 +137,22 @@ async fn rotate(
     }
     let key = mint(credential.holder.tier)?;
     let overlap_seconds = body.overlap_seconds.seconds();
-    edit.replace_secret(&credential.holder.id, &key, overlap_seconds).await?;
-    edit.change_holder(&mut credential.holder).await?;
+    edit.replace_secret(&mut credential.holder, &key, overlap_seconds).await?;
     let id = credential.holder.id.clone();
     let credential = edit.credential(kind, &id).await?.ok_or(Problem::NotFound)?;
     let version = credential.holder.version;
     let document = HolderDocument::of(credential, edit.now);
+    let shown = document.with_policy_key(policy_key_for(&api, kind));
     let details = json!({"prefix": key.shown(), "overlap_seconds": overlap_seconds});
     let record = Record { details: Some(details), ..Record::of(action(kind, Deed::Rotate), &id) };
-    let done = Done::json(StatusCode::OK, &document.without_key())?.version(version);
-    Ok(done.shown_once(&document.with_key(&key))?.commit(edit, &record).await?.into_response())
+    let done = Done::json(StatusCode::OK, &shown)?.version(version);
+    Ok(done.shown_once(&shown.with_key(&key))?.commit(edit, &record).await?.into_response())
 }
 
 /// Revokes every key of a holder, at once and for good.
 #[utoipa::path(post, path = "/{id}/revoke", tag = "credentials", params(("id" = String, Path)), security(("management" = [])),
     responses((status = 200, description = "The holder as it is now.", body = HolderDocument, headers(("ETag" = String)))))]
-async fn revoke(
+pub(super) async fn revoke(
     State(api): State<Api>,
     Extension(kind): Extension<HolderKind>,
     id: Result<Path<HolderId>, PathRejection>,
@@ -181,16 +181,22 @@ enum Deed {
 }
 
 /// A holder to be made.
-struct NewHolder {
-    id: HolderId,
-    tier: Tier,
-    description: Option<Description>,
-    tenant: Option<EntryName>,
-    may_name_tenant: bool,
-    expires_at: Option<Moment>,
+pub(super) struct NewHolder {
+    pub(super) id: HolderId,
+    pub(super) tier: Tier,
+    pub(super) description: Option<Description>,
+    pub(super) tenant: Option<EntryName>,
+    pub(super) may_name_tenant: bool,
+    pub(super) expires_at: Option<Moment>,
 }
 
-async fn create(api: &Api, kind: HolderKind, new: NewHolder, write: Write) -> Result<Response, Problem> {
+/// Makes a holder, and answers with its key.
+pub(super) async fn create(
+    api: &Api,
+    kind: HolderKind,
+    new: NewHolder,
+    write: Write,
+) -> Result<Response, Problem> {
     let mut edit = match write.begin(api).await? {
         Ok(edit) => edit,
         Err(repeated) => return Ok(repeated),
@@ -225,8 +231,9 @@ async fn create(api: &Api, kind: HolderKind, new: NewHolder, write: Write) -> Re
     let place = location(kind.collection(), &holder.id);
     let secret = Secret { prefix: key.shown().to_owned(), created_at: edit.now, expires_at: None };
     let document = HolderDocument::of(Credential { holder, secrets: vec![secret] }, edit.now);
-    let done = Done::json(StatusCode::CREATED, &document.without_key())?.version(1).location(place);
-    Ok(done.shown_once(&document.with_key(&key))?.commit(edit, &record).await?.into_response())
+    let shown = document.with_policy_key(policy_key_for(api, kind));
+    let done = Done::json(StatusCode::CREATED, &shown)?.version(1).location(place);
+    Ok(done.shown_once(&shown.with_key(&key))?.commit(edit, &record).await?.into_response())
 }
 
 /// A holder that is about to be changed, and is not revoked.
@@ -288,10 +295,10 @@ fn apply(holder: &mut Holder, patch: Patch, now: UnixMillis) -> Result<(), Probl
     check(holder)
 }
 
-/// A management key makes no calls, so it has no tenant; and only a standard key may name one.
+/// Management keys and proxies make no calls, so they have no tenant; and only a standard key may name one.
 fn check(holder: &Holder) -> Result<(), Problem> {
     let fits = match holder.tier {
-        Tier::Management => holder.tenant.is_none() && !holder.may_name_tenant,
+        Tier::Management | Tier::Proxy => holder.tenant.is_none() && !holder.may_name_tenant,
         Tier::Standard => true,
         Tier::Agent => !holder.may_name_tenant,
     };
@@ -302,6 +309,11 @@ fn check(holder: &Holder) -> Result<(), Problem> {
 async fn keep_one(edit: &mut Edit, leaving: &Holder) -> Result<(), Problem> {
     let others = edit.others_that_configure_for_good(&leaving.id).await?;
     if others == 0 { Err(Problem::LastManagementKey) } else { Ok(()) }
+}
+
+/// What a proxy knows its control plane by; nobody else needs it.
+fn policy_key_for(api: &Api, kind: HolderKind) -> Option<&str> {
+    api.policy_public_key.as_deref().filter(|_| kind == HolderKind::Proxy)
 }
 
 fn mint(tier: Tier) -> Result<Key, Problem> {
@@ -316,6 +328,7 @@ impl HolderKind {
         match self {
             Self::Key => "/v1/keys",
             Self::Agent => "/v1/agents",
+            Self::Proxy => "/v1/proxies",
         }
     }
 }
@@ -331,5 +344,9 @@ const fn action(kind: HolderKind, deed: Deed) -> &'static str {
         (HolderKind::Agent, Deed::Change) => "agent.change",
         (HolderKind::Agent, Deed::Rotate) => "agent.rotate",
         (HolderKind::Agent, Deed::Revoke) => "agent.revoke",
+        (HolderKind::Proxy, Deed::Create) => "proxy.create",
+        (HolderKind::Proxy, Deed::Change) => "proxy.change",
+        (HolderKind::Proxy, Deed::Rotate) => "proxy.rotate",
+        (HolderKind::Proxy, Deed::Revoke) => "proxy.revoke",
     }
 }

@@ -59,6 +59,7 @@ pub(super) enum Problem {
     NoteTooLong,
     /// The mistakes in it.
     PolicyRefused(Vec<String>),
+    ProxyCannotAsk,
     QueryUnexpected,
     ReceiptFailed,
     ReceiptRefused(RefusedReceipt),
@@ -162,6 +163,7 @@ impl Problem {
             Self::NotInGroup => (StatusCode::FORBIDDEN, "not_in_group"),
             Self::NoteTooLong => (StatusCode::UNPROCESSABLE_ENTITY, "note_too_long"),
             Self::PolicyRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_refused"),
+            Self::ProxyCannotAsk => (StatusCode::FORBIDDEN, "proxy_cannot_ask"),
             Self::QueryUnexpected => (StatusCode::BAD_REQUEST, "query_unexpected"),
             Self::ReceiptFailed => (StatusCode::SERVICE_UNAVAILABLE, "receipt_failed"),
             Self::ReceiptRefused(RefusedReceipt(Refusal::Replayed)) => {
@@ -259,6 +261,9 @@ impl Problem {
             Self::NotInGroup => "you are not in the group whose decision is needed now",
             Self::NoteTooLong => "the note is longer than 1000 bytes",
             Self::PolicyRefused(_) => "the policy would have mistakes, so nothing was changed; see `errors`",
+            Self::ProxyCannotAsk => {
+                "a proxy's token opens its link, and nothing else; use a key or a person's session"
+            }
             Self::QueryUnexpected => "the query has an unknown or repeated parameter, or one of a wrong form",
             Self::ReceiptFailed => "no receipt could be signed, so there is no answer",
             Self::ReceiptRefused(_) => "the receipt is not good for this call; `reason` says why",

@@ -131,7 +131,7 @@ fn verify(
     let token = body.receipt.as_deref().ok_or(Refusal::Missing)?;
     let caller = match holder.tier {
         Tier::Agent => Some(holder.id.as_str()),
-        Tier::Management | Tier::Standard => None,
+        Tier::Management | Tier::Standard | Tier::Proxy => None,
     };
     let expected = Expected {
         audience: Some(body.backend.as_str()),

@@ -69,7 +69,7 @@ impl FromRequestParts<Api> for Runner {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         match known(&parts.headers, api).await? {
-            Known::Program(holder) if holder.tier != Tier::Management => Ok(Self(holder)),
+            Known::Program(holder) if holder.tier.runs() => Ok(Self(holder)),
             Known::Program(_) | Known::Person(_) => Err(Problem::CannotRun),
         }
     }
@@ -89,6 +89,7 @@ pub(super) fn actor(holder: &Holder) -> Actor {
         Tier::Management => ActorKind::Management,
         Tier::Standard => ActorKind::Standard,
         Tier::Agent => ActorKind::Agent,
+        Tier::Proxy => ActorKind::Proxy,
     };
     Actor { org: holder.org.clone(), id: holder.id.clone(), kind }
 }
@@ -120,7 +121,11 @@ async fn look_up(headers: &HeaderMap, api: &Api) -> Result<Known, Problem> {
     }
     let key = Key::parse(token).ok_or(Problem::Unauthenticated)?;
     let holder = api.store.holder_of_key(&key.sha256(), now).await?;
-    holder.filter(|holder| holder.tier == key.tier()).map(Known::Program).ok_or(Problem::Unauthenticated)
+    match holder.filter(|holder| holder.tier == key.tier()) {
+        None => Err(Problem::Unauthenticated),
+        Some(holder) if holder.tier == Tier::Proxy => Err(Problem::ProxyCannotAsk),
+        Some(holder) => Ok(Known::Program(holder)),
+    }
 }
 
 /// The token of the one `Authorization: Bearer` field (RFC 6750).

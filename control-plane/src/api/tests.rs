@@ -14,6 +14,7 @@ mod orgs;
 mod paging;
 mod pieces;
 mod policy;
+mod proxies;
 mod receipts;
 
 use std::net::SocketAddr;
@@ -111,6 +112,7 @@ fn settings(database: &Database) -> Settings {
         hosts: Vec::new(),
         receipts: None,
         redis: None,
+        policy_key: None,
     }
 }
 

@@ -32,13 +32,15 @@ pub(crate) struct Secret {
     pub(crate) expires_at: Option<UnixMillis>,
 }
 
-/// The two kinds of holders, each with a list of its own.
+/// The kinds of holders, each with a list of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HolderKind {
     /// Programs, with management and standard keys.
     Key,
     /// Agents.
     Agent,
+    /// Proxies, with the tokens of their links.
+    Proxy,
 }
 
 /// Whether a holder could be added.
@@ -56,6 +58,7 @@ impl HolderKind {
         match self {
             Self::Key => [Tier::Management, Tier::Standard],
             Self::Agent => [Tier::Agent, Tier::Agent],
+            Self::Proxy => [Tier::Proxy, Tier::Proxy],
         }
     }
 }
@@ -178,6 +181,7 @@ impl Edit {
             return Ok(HolderAdded::Exists);
         }
         self.add_secret(&holder.id, key).await?;
+        self.callers_changed(holder.tier).await?;
         Ok(HolderAdded::Done)
     }
 
@@ -198,29 +202,33 @@ impl Edit {
         .bind(&holder.id)
         .execute(&mut *self.transaction)
         .await?;
-        if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+        if done.rows_affected() != 1 {
+            return Err(StoreError::Conflict);
+        }
+        self.callers_changed(holder.tier).await
     }
 
-    /// Gives a holder another key. The one it has goes on working for `overlap_seconds`; one that was on its way out
-    /// already ends at once, so there are never more than two.
+    /// Gives a holder another key, as its next version. The one it has goes on working for `overlap_seconds`; one that was
+    /// on its way out already ends at once, so there are never more than two.
     pub(crate) async fn replace_secret(
         &mut self,
-        holder: &str,
+        holder: &mut Holder,
         key: &Key,
         overlap_seconds: u64,
     ) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM secrets WHERE org = $1 AND holder = $2 AND expires_at_unix_ms IS NOT NULL")
             .bind(&self.actor.org)
-            .bind(holder)
+            .bind(&holder.id)
             .execute(&mut *self.transaction)
             .await?;
         sqlx::query("UPDATE secrets SET expires_at_unix_ms = $1 WHERE org = $2 AND holder = $3")
             .bind(sql_integer(self.now.plus_seconds(overlap_seconds).0))
             .bind(&self.actor.org)
-            .bind(holder)
+            .bind(&holder.id)
             .execute(&mut *self.transaction)
             .await?;
-        self.add_secret(holder, key).await
+        self.add_secret(&holder.id, key).await?;
+        self.change_holder(holder).await
     }
 
     async fn has_too_many_holders(&mut self) -> Result<bool, StoreError> {

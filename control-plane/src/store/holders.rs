@@ -33,15 +33,29 @@ pub(crate) enum Tier {
     Standard,
     /// One agent: may ask and poll, never decide.
     Agent,
+    /// One proxy: opens its link, and nothing else.
+    Proxy,
 }
 
 impl Tier {
+    /// Every tier.
+    pub(crate) const ALL: [Self; 4] = [Self::Management, Self::Standard, Self::Agent, Self::Proxy];
+
+    /// Whether its keys run calls, so that proxies must know them.
+    pub(crate) const fn runs(self) -> bool {
+        match self {
+            Self::Standard | Self::Agent => true,
+            Self::Management | Self::Proxy => false,
+        }
+    }
+
     /// The word used in records and on the wire.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Management => "management",
             Self::Standard => "standard",
             Self::Agent => "agent",
+            Self::Proxy => "proxy",
         }
     }
 
@@ -51,14 +65,12 @@ impl Tier {
             Self::Management => "oak_mgmt_",
             Self::Standard => "oak_live_",
             Self::Agent => "oak_agent_",
+            Self::Proxy => "oak_proxy_",
         }
     }
 
-    fn read(word: &str) -> Result<Self, StoreError> {
-        [Self::Management, Self::Standard, Self::Agent]
-            .into_iter()
-            .find(|tier| tier.as_str() == word)
-            .ok_or(StoreError::Unreadable("tier"))
+    pub(super) fn read(word: &str) -> Result<Self, StoreError> {
+        Self::ALL.into_iter().find(|tier| tier.as_str() == word).ok_or(StoreError::Unreadable("tier"))
     }
 }
 
@@ -72,9 +84,17 @@ impl Store {
     ) -> Result<Option<Holder>, StoreError> {
         holder_of_key(self.readers(), sha256, now).await
     }
-}
 
-impl Store {
+    /// The proxy whose token has that SHA-256, if it is good at `now`. The key of anything but a proxy opens no link.
+    pub(crate) async fn proxy_of_token(
+        &self,
+        sha256: &str,
+        now: UnixMillis,
+    ) -> Result<Option<Holder>, StoreError> {
+        let holder = self.holder_of_key(sha256, now).await?;
+        Ok(holder.filter(|holder| holder.tier == Tier::Proxy))
+    }
+
     /// Whose key has that SHA-256, if it is good at `now`, and the newest revision of their organisation's policy (0: it
     /// has none). One statement for what every check of a permission asks.
     pub(crate) async fn holder_and_revision(

@@ -21,7 +21,7 @@ pub(crate) struct ReceiptKeySet {
 }
 
 impl Store {
-    /// How far these organisations have come.
+    /// How far these organisations have come. What is not there is not told.
     pub(crate) async fn revisions_of(&self, orgs: &[String]) -> Result<Vec<OrgRevisions>, StoreError> {
         let mut found = Vec::with_capacity(orgs.len());
         for group in orgs.chunks(GROUP_MAX) {

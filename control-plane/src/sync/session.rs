@@ -1,6 +1,5 @@
 //! One link, from its first message to its end: drives the control plane's end of `policy_sync`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::upgrade::Upgraded;

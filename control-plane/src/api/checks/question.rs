@@ -59,7 +59,7 @@ impl Question {
         let kind = match holder.tier {
             Tier::Agent => CallerKind::Agent,
             Tier::Standard => CallerKind::Standard,
-            Tier::Management => return Err(Problem::CannotRun),
+            Tier::Management | Tier::Proxy => return Err(Problem::CannotRun),
         };
         let caller = Caller { id: holder.id, kind, claims: serde_json::Map::new() };
         let question = Self { body, tenant, caller };

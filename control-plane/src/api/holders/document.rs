@@ -68,7 +68,7 @@ pub(super) enum KeyTier {
 #[derive(Deserialize, ToSchema)]
 #[schema(as = HolderChange)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Patch {
+pub(in super::super) struct Patch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Description>, inline)]
     pub(super) description: Option<Option<Description>>,
@@ -85,7 +85,7 @@ pub(super) struct Patch {
 #[derive(Deserialize, ToSchema)]
 #[schema(as = Rotation)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Rotate {
+pub(in super::super) struct Rotate {
     // How long the key before goes on working.
     #[serde(default)]
     #[schema(inline)]
@@ -111,7 +111,7 @@ pub(super) struct Page {
 /// A holder of keys. What it lacks is left out.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Holder)]
-pub(super) struct HolderDocument {
+pub(in super::super) struct HolderDocument {
     id: String,
     #[schema(inline)]
     tier: TierName,
@@ -140,6 +140,7 @@ enum TierName {
     Management,
     Standard,
     Agent,
+    Proxy,
 }
 
 #[derive(Clone, Copy, Serialize, ToSchema)]
@@ -167,17 +168,20 @@ struct SecretDocument {
 /// A holder with its new key.
 #[derive(Serialize, ToSchema)]
 #[schema(as = HolderWithKey)]
-pub(super) struct WithKey<'a> {
+pub(in super::super) struct WithKey<'a> {
     /// The key itself: only in this answer, and not when it is repeated for the same `Idempotency-Key`.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
+    /// Of a proxy: the public half of the policy key, by which it knows what comes from its control plane.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_public_key: Option<&'a str>,
     #[serde(flatten)]
     holder: &'a HolderDocument,
 }
 
 impl HolderDocument {
     /// As it is at `now`.
-    pub(super) fn of(credential: Credential, now: UnixMillis) -> Self {
+    pub(in super::super) fn of(credential: Credential, now: UnixMillis) -> Self {
         let Credential { holder, secrets } = credential;
         let state = match (holder.revoked_at, holder.is_expired(now)) {
             (Some(_), _) => StateName::Revoked,
@@ -191,6 +195,7 @@ impl HolderDocument {
                 Tier::Management => TierName::Management,
                 Tier::Standard => TierName::Standard,
                 Tier::Agent => TierName::Agent,
+                Tier::Proxy => TierName::Proxy,
             },
             state,
             description: holder.description,
@@ -203,13 +208,16 @@ impl HolderDocument {
         }
     }
 
-    /// Without a key, as it is kept.
-    pub(super) const fn without_key(&self) -> WithKey<'_> {
-        WithKey { key: None, holder: self }
+    /// Without its key, as it is kept.
+    pub(super) const fn with_policy_key<'a>(&'a self, policy_public_key: Option<&'a str>) -> WithKey<'a> {
+        WithKey { key: None, policy_public_key, holder: self }
     }
+}
 
-    pub(super) fn with_key<'a>(&'a self, key: &'a Key) -> WithKey<'a> {
-        WithKey { key: Some(key.expose()), holder: self }
+impl<'a> WithKey<'a> {
+    /// The same with its key.
+    pub(super) fn with_key(&self, key: &'a Key) -> Self {
+        Self { key: Some(key.expose()), ..*self }
     }
 }
 

@@ -5,18 +5,18 @@ use super::*;
 const JSON: &str = "Content-Type: application/json\r\n";
 
 /// A control plane with an organisation, whose management key speaks.
-async fn start(database: &Database) -> (Running, String) {
+pub(super) async fn start(database: &Database) -> (Running, String) {
     let running = Running::start(database, &[]).await;
     let admin = running.key(ORG, "admin", Tier::Management).await;
     (running, admin)
 }
 
 impl Running {
-    async fn call(&self, fields: &str, method: &str, path: &str, body: &Value) -> Answer {
+    pub(super) async fn call(&self, fields: &str, method: &str, path: &str, body: &Value) -> Answer {
         send(self.address, method, path, &format!("{fields}{JSON}"), &body.to_string()).await
     }
 
-    async fn without_body(&self, fields: &str, method: &str, path: &str) -> Answer {
+    pub(super) async fn without_body(&self, fields: &str, method: &str, path: &str) -> Answer {
         send(self.address, method, path, fields, "").await
     }
 
@@ -28,11 +28,11 @@ impl Running {
     }
 }
 
-fn bearer(key: &str) -> String {
+pub(super) fn bearer(key: &str) -> String {
     format!("Authorization: Bearer {key}\r\n")
 }
 
-fn text<'a>(document: &'a Value, field: &str) -> &'a str {
+pub(super) fn text<'a>(document: &'a Value, field: &str) -> &'a str {
     document[field].as_str().unwrap_or_else(|| panic!("no {field} in {document}"))
 }
 

@@ -14,9 +14,10 @@ const NAME: &str = "walled";
 const WORDS: &str = "behind-the-wall";
 
 /// What it has: for every path with a parameter there must be something.
-const SEEDS: [(&str, &str, &str); 6] = [
+const SEEDS: [(&str, &str, &str); 7] = [
     ("POST", "/v1/keys", r#"{"id":"walled-key","tier":"standard","description":"behind-the-wall"}"#),
     ("POST", "/v1/agents", r#"{"id":"walled-agent","description":"behind-the-wall"}"#),
+    ("POST", "/v1/proxies", r#"{"id":"walled-proxy","description":"behind-the-wall"}"#),
     ("PUT", "/v1/tenants/walled-tenant", r#"{"description":"behind-the-wall"}"#),
     ("PUT", "/v1/resources/walled-resource", r#"{"description":"behind-the-wall"}"#),
     ("PUT", "/v1/methods/walled-method", r#"{"description":"behind-the-wall"}"#),
@@ -29,8 +30,13 @@ const SEEDS: [(&str, &str, &str); 6] = [
     ),
 ];
 
+/// What is known of its proxy.
+const LINKED: &str = "INSERT INTO proxies_seen (org, proxy, instance, version, boot, connected, connected_at_unix_ms, \
+                      seen_at_unix_ms, last_refusal, last_refusal_at_unix_ms) \
+                      VALUES ('acme', 'walled-proxy', 'i', '0.1.0', '1', 1, 1, 1, 'behind-the-wall', 1)";
+
 /// Kinds of credentials, by their names in the description.
-const CREDENTIALS: [&str; 4] = ["management", "standard", "agent", "session"];
+const CREDENTIALS: [&str; 5] = ["management", "standard", "agent", "proxy", "session"];
 
 /// One operation of the description.
 struct Operation {
@@ -151,6 +157,7 @@ impl Walled {
             let answer = send(running.address, method, path, &fields, body).await;
             assert!(matches!(answer.status, 200 | 201), "{method} {path}: {}", answer.body);
         }
+        running.store.run(LINKED).await;
         let mut operations = Operation::all(&document);
         for (path, body) in theirs(&running).await {
             let named = operations.iter_mut().find(|one| one.method == "POST" && one.path == path).unwrap();
@@ -215,6 +222,7 @@ impl Walled {
             "management" => Tier::Management,
             "standard" => Tier::Standard,
             "agent" => Tier::Agent,
+            "proxy" => Tier::Proxy,
             _ => {
                 let person = NewPerson { org, ..person(approver("eve", true, true)) };
                 let session = self.running.people.create(person).await.unwrap();
@@ -279,9 +287,8 @@ fn each_operation_is_for_those_that_the_description_names_and_for_nobody_else() 
             ("an ended session", format!("Authorization: Bearer {}\r\n", bob.expose())),
         ];
         let mut good = vec![("session", walled.person.clone())];
-        for (name, tier) in
-            [("management", Tier::Management), ("standard", Tier::Standard), ("agent", Tier::Agent)]
-        {
+        for tier in Tier::ALL {
+            let name = tier.as_str();
             good.push((name, running.key(ORG, name, tier).await));
             bad.push(("an expired key", running.key(ORG, &format!("expired-{name}"), tier).await));
             bad.push(("a revoked key", running.key(ORG, &format!("revoked-{name}"), tier).await));

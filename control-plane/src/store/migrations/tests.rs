@@ -16,6 +16,8 @@ const DATA: [&str; MIGRATIONS.len()] = [
     include_str!("../../../migrations/data/0001_approvals.sql"),
     include_str!("../../../migrations/data/0002_definition_changed.sql"),
     include_str!("../../../migrations/data/0003_policy.sql"),
+    include_str!("../../../migrations/data/0004_proxies.sql"),
+    include_str!("../../../migrations/data/0005_audit.sql"),
 ];
 
 /// A table's columns, and its rows in some order.
@@ -106,6 +108,12 @@ async fn read_by_this_program(store: &Store) {
         let found = store.holder_of_key(&secret.repeat(64), UnixMillis(6000)).await.unwrap();
         assert_eq!(found.as_ref().map(|holder| holder.id.as_str()), holder, "{secret}");
     }
+    let proxy = store.proxy_of_token(&"7".repeat(64), UnixMillis(6000)).await.unwrap();
+    assert_eq!(proxy.unwrap().id, "gate-1");
+    assert_eq!(store.proxies_seen(ORG, "gate-1", "gate-2").await.unwrap()["gate-2"].keys_revision, None);
+    let (revision, text) = store.keys_document(ORG).await.unwrap().unwrap();
+    // Both of the holder that is rotated, and none of the one that is revoked.
+    assert_eq!((revision, text.matches(r#""id":"runtime""#).count(), text.lines().count()), (7, 2, 4));
 }
 
 #[test]
