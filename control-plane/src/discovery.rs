@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::clock;
+use crate::link::Peer;
 use crate::metrics::Metrics;
 use crate::store::{DraftLimits, Placed, Seen, SeenDraft, Store};
 
@@ -47,7 +48,12 @@ pub(crate) fn start(store: Store, metrics: Metrics) -> (Discovery, JoinHandle<()
 
 impl Discovery {
     /// Takes what a proxy has seen, without waiting. What has no room is seen again later.
-    pub(crate) fn take(&self, discovered: Discovered) {
+    pub(crate) fn take(&self, peer: &Peer, discovered: Discovered) {
+        let Discovered { org, proxy, tools, .. } = &discovered;
+        if !peer.is(org, proxy) {
+            tracing::warn!(?peer, org, proxy, "a proxy told of tools that are not its own");
+            return self.metrics.drafts_refused("foreign", tools.len());
+        }
         if let Err(refused) = self.queue.try_send(discovered) {
             self.metrics.drafts_refused("queue_full", refused.into_inner().tools.len());
         }

@@ -177,5 +177,6 @@ pub(crate) fn request_of(agent: &str, hold: u64, arguments: &str) -> ApprovalReq
         definition_changed: false,
         second_approval: false,
         timeout_seconds: None,
+        joined: None,
     }
 }

@@ -39,7 +39,7 @@ pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
 
 use api::{Api, Services};
 use approvals::Approvals;
-use link::Link;
+use link::Links;
 use metrics::Metrics;
 use nonces::SharedNonces;
 use policies::Policies;
@@ -123,8 +123,8 @@ impl ControlPlane {
         self.settings.policy_key.as_ref().map(|key| key.public())
     }
 
-    /// Serves the API on `listener`, and the proxy at the other end of `link` if there is one, until `shutdown` is done. Then no new
-    /// connection is taken, requests under way finish, and the link ends last.
+    /// Serves the API on `listener`, and the proxy at the other end of `link` if there is one in this process, until `shutdown`
+    /// is done. Then no new connection is taken, requests under way finish, and links end last.
     ///
     /// # Errors
     /// [`ApprovalsFailed`], as soon as it happens.
@@ -137,13 +137,17 @@ impl ControlPlane {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
         let sweeping = tokio::spawn(sweep::run(self.store.clone(), self.metrics.clone()));
         let (discovery, storing) = discovery::start(self.store.clone(), self.metrics.clone());
-        let (decider, mut task) = approvals::start(service, link.map(|end| Link::new(end, discovery)));
+        let links_max = self.settings.approvals.links_max;
+        let (links, from_proxies) = Links::new(discovery, self.metrics.clone(), links_max);
+        let (decider, mut task) = approvals::start(service, from_proxies);
+        let carrying = link.map(|end| tokio::spawn(link::carry(end, links.clone())));
         let policies = Policies::new(self.store.clone(), self.metrics.clone());
         let (recorder, recording) = recorder::start(self.store.clone(), self.metrics.clone());
         let sync = self.settings.policy_key.clone().map(|key| {
             let receipts = self.settings.receipts.clone();
-            sync::start((&self.store, &self.metrics), sync::Links, key, receipts)
+            sync::start((&self.store, &self.metrics), (links.clone(), links_max), key, receipts)
         });
+        drop(links);
         let services = Services {
             policies,
             decider,
@@ -174,7 +178,11 @@ impl ControlPlane {
         // What waits is written first. A recorder that failed has said so to everybody who waited.
         let _ended = recording.await;
         sweeping.abort();
-        // It ends with the link, once it has stored what came over it.
+        if let Some(carrying) = carrying {
+            // Its proxy may not read any more.
+            carrying.abort();
+        }
+        // It ends with the links, once it has stored what came over them.
         let stored = storing.await;
         self.store.close().await;
         ended.and(stored).map_err(|_| ApprovalsFailed)

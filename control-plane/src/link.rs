@@ -1,33 +1,213 @@
-//! The link to a proxy, shared out: tools that were seen go to discovery, everything else is about approvals.
+//! Links to proxies: a session for each proxy that is connected, whatever carries its messages.
+//!
+//! A session hands on what its proxy says: tools that were seen to discovery, everything else, in order, to the
+//! approvals service, which writes into the session's outbox and never waits for it.
 
-use policy_sync::{ControlEnd, ControlMessage, LinkDown, ProxyMessage};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use policy_sync::{ControlEnd, ControlMessage, HoldId, LinkDown, ProxyMessage};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::discovery::Discovery;
+use crate::metrics::Metrics;
 
-/// The control plane's end of a link.
-#[derive(Debug)]
-pub(crate) struct Link {
-    end: ControlEnd,
-    discovery: Discovery,
+/// Messages of all proxies that wait for the service.
+const QUEUED_MAX: usize = 256;
+
+/// Messages to one proxy that wait until they are read: more than the holds it may have.
+pub(crate) const OUTBOX_MAX: usize = 16 * 1024;
+
+/// One session of one proxy. It is never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct LinkId(u64);
+
+/// Who is at the other end of a link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Peer {
+    /// The proxy in this very process: what it says of itself is true.
+    Here,
+    /// A proxy that has shown its token.
+    Proxy { org: String, name: String },
 }
 
-impl Link {
-    pub(crate) const fn new(end: ControlEnd, discovery: Discovery) -> Self {
-        Self { end, discovery }
+/// One run of a proxy, from its start to its end. Its links follow each other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Run {
+    pub(crate) peer: Peer,
+    /// A random number of this run.
+    pub(crate) boot: u64,
+}
+
+/// What the approvals service hears of a link.
+#[derive(Debug)]
+pub(crate) enum FromProxy {
+    /// It is up. Whatever is for the proxy goes into `outbox`; a link that is dropped for good closes it.
+    Joined { run: Run, outbox: mpsc::Sender<ControlMessage> },
+    /// The proxy says something about approvals.
+    Said(ProxyMessage),
+    /// It is down.
+    Gone,
+}
+
+/// The way to the services, for whoever takes in a connection of a proxy.
+#[derive(Clone, Debug)]
+pub(crate) struct Links {
+    queue: mpsc::Sender<(LinkId, FromProxy)>,
+    discovery: Discovery,
+    metrics: Metrics,
+    places: Arc<Semaphore>,
+    last: Arc<AtomicU64>,
+}
+
+/// A link that is up. Dropping it says that it is down.
+#[derive(Debug)]
+pub(crate) struct Session {
+    id: LinkId,
+    peer: Peer,
+    queue: mpsc::Sender<(LinkId, FromProxy)>,
+    outbox: mpsc::Receiver<ControlMessage>,
+    discovery: Discovery,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Why there is no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum JoinError {
+    /// As many proxies are connected as may be.
+    #[error("too many proxies are connected")]
+    TooMany,
+    /// The service has stopped.
+    #[error("the control plane is stopping")]
+    Stopped,
+}
+
+impl Links {
+    /// The way to the services, for at most `links_max` proxies at once, and what the approvals service takes.
+    pub(crate) fn new(
+        discovery: Discovery,
+        metrics: Metrics,
+        links_max: usize,
+    ) -> (Self, mpsc::Receiver<(LinkId, FromProxy)>) {
+        let (queue, from_proxies) = mpsc::channel(QUEUED_MAX);
+        let places = Arc::new(Semaphore::new(links_max));
+        (Self { queue, discovery, metrics, places, last: Arc::default() }, from_proxies)
     }
 
-    /// Sends, waiting for room.
-    pub(crate) async fn send(&self, message: ControlMessage) -> Result<(), LinkDown> {
-        self.end.send(message).await
+    /// A session for a proxy that has shown its token. Whatever session this run of it had before ends.
+    pub(crate) async fn join(&self, org: &str, proxy: &str, boot: u64) -> Result<Session, JoinError> {
+        let peer = Peer::Proxy { org: org.to_owned(), name: proxy.to_owned() };
+        self.session(Run { peer, boot }).await
     }
 
-    /// The next message about approvals; `None` once the proxy is gone.
-    pub(crate) async fn receive(&mut self) -> Option<ProxyMessage> {
-        loop {
-            match self.end.receive().await? {
-                ProxyMessage::Discovered(discovered) => self.discovery.take(*discovered),
-                about_approvals => return Some(about_approvals),
+    /// A session for the proxy in this process.
+    pub(crate) async fn join_here(&self, boot: u64) -> Result<Session, JoinError> {
+        self.session(Run { peer: Peer::Here, boot }).await
+    }
+
+    async fn session(&self, run: Run) -> Result<Session, JoinError> {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.metrics.link_refused();
+            return Err(JoinError::TooMany);
+        };
+        let id = LinkId(self.last.fetch_add(1, Ordering::Relaxed).saturating_add(1));
+        let (sender, outbox) = mpsc::channel(OUTBOX_MAX);
+        let peer = run.peer.clone();
+        let joined = FromProxy::Joined { run, outbox: sender };
+        self.queue.send((id, joined)).await.map_err(|_| JoinError::Stopped)?;
+        let (queue, discovery) = (self.queue.clone(), self.discovery.clone());
+        Ok(Session { id, peer, queue, outbox, discovery, _place: place })
+    }
+}
+
+impl Session {
+    /// Hands on what the proxy says, waiting for room.
+    ///
+    /// # Errors
+    /// [`LinkDown`] if the service has stopped.
+    pub(crate) async fn say(&self, message: ProxyMessage) -> Result<(), LinkDown> {
+        match message {
+            ProxyMessage::Discovered(discovered) => {
+                self.discovery.take(&self.peer, *discovered);
+                Ok(())
+            }
+            about_approvals => {
+                let said = (self.id, FromProxy::Said(about_approvals));
+                self.queue.send(said).await.map_err(|_| LinkDown)
             }
         }
+    }
+
+    /// The next message for the proxy; `None` once the link is to end.
+    pub(crate) async fn receive(&mut self) -> Option<ControlMessage> {
+        self.outbox.recv().await
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // If there is no room, the service finds the outbox closed.
+        let _full = self.queue.try_send((self.id, FromProxy::Gone));
+    }
+}
+
+impl Peer {
+    /// Whether it may speak for that organisation and that proxy.
+    pub(crate) fn is(&self, org: &str, proxy: &str) -> bool {
+        match self {
+            Self::Here => true,
+            Self::Proxy { name, .. } => self.is_of(org) && name == proxy,
+        }
+    }
+
+    /// Whether it belongs to that organisation.
+    pub(crate) fn is_of(&self, org: &str) -> bool {
+        match self {
+            Self::Here => true,
+            Self::Proxy { org: own, .. } => own == org,
+        }
+    }
+}
+
+impl Run {
+    /// What a hold of this run is called for ever, within its organisation.
+    pub(crate) fn name_of(&self, hold: HoldId) -> String {
+        let name = match &self.peer {
+            Peer::Here => "",
+            Peer::Proxy { name, .. } => name,
+        };
+        format!("{:016x}/{}/{name}", self.boot, hold.0)
+    }
+}
+
+/// Carries messages between the services and the proxy in this process, until either is gone.
+pub(crate) async fn carry(mut end: ControlEnd, links: Links) {
+    let boot = getrandom::u64().map_err(|error| tracing::error!(%error, "no random number for the link"));
+    let Ok(boot) = boot else { return };
+    let Ok(mut session) = links.join_here(boot).await else { return };
+    drop(links);
+    loop {
+        let down = tokio::select! {
+            said = end.receive() => match said {
+                Some(message) => session.say(message).await,
+                None => Err(LinkDown),
+            },
+            message = session.receive() => match message {
+                Some(message) => end.send(message).await,
+                None => Err(LinkDown),
+            },
+        };
+        if down.is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+impl LinkId {
+    /// Another one each time.
+    pub(crate) fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(1 << 32);
+        Self(LAST.fetch_add(1, Ordering::Relaxed))
     }
 }

@@ -39,6 +39,9 @@ pub(crate) struct Metrics {
     holders: IntGaugeVec,
     /// Of links to proxies.
     pub(crate) sync: SyncMetrics,
+    links: IntGauge,
+    links_ended: IntCounterVec,
+    links_refused: IntCounter,
 }
 
 impl Metrics {
@@ -109,6 +112,16 @@ impl Metrics {
                 "Times that an organisation had as many as it may.",
                 "limit",
             )?,
+            links: new.gauge("oakgate_links", "Proxies that are connected.")?,
+            links_ended: new.counters(
+                "oakgate_links_ended_total",
+                "Links to proxies that ended, by how.",
+                "how",
+            )?,
+            links_refused: new.counter(
+                "oakgate_links_refused_total",
+                "Proxies that were not connected because too many are.",
+            )?,
             holders: new.gauges("oakgate_holders", "Holders whose keys are good, by tier.", "tier")?,
             activity_group: new.histogram(
                 "oakgate_activity_group_records",
@@ -131,6 +144,7 @@ impl Metrics {
 
     pub(crate) fn refused(&self, why: Refusal) {
         let reason = match why {
+            Refusal::Foreign => "foreign",
             Refusal::NoApprover => "no_approver",
             Refusal::TooManyPending => "too_many_pending",
             Refusal::StoreFailed => "store_failed",
@@ -208,6 +222,21 @@ impl Metrics {
     /// An organisation has as many of something as it may.
     pub(crate) fn limit_reached(&self, limit: &str) {
         self.limits_reached.with_label_values(&[limit]).inc();
+    }
+
+    /// How many proxies are connected now.
+    pub(crate) fn set_links(&self, links: usize) {
+        self.links.set(i64::try_from(links).unwrap_or(i64::MAX));
+    }
+
+    /// `how`: `closed`, `replaced` or `not_read`.
+    pub(crate) fn link_ended(&self, how: &'static str) {
+        self.links_ended.with_label_values(&[how]).inc();
+    }
+
+    /// A proxy was not connected because too many are.
+    pub(crate) fn link_refused(&self) {
+        self.links_refused.inc();
     }
 
     /// How many holders of each tier are good now.

@@ -10,6 +10,8 @@ mod audit;
 mod backup;
 mod callers;
 mod catalogue;
+mod changes;
+mod consume;
 mod credentials;
 mod database;
 mod drafts;
@@ -37,6 +39,7 @@ pub(crate) use audit::AuditRecords;
 pub use backup::{BackupError, backup};
 pub(crate) use callers::OrgRevisions;
 pub(crate) use catalogue::{Entry, EntryKind};
+pub(crate) use consume::Used;
 pub(crate) use credentials::{Credential, HolderAdded, HolderKind, Secret};
 pub use database::{StoreUrl, StoreUrlError};
 pub(crate) use drafts::{

@@ -9,7 +9,6 @@ mod publisher;
 mod session;
 mod socket;
 mod table;
-mod talk;
 mod tokens;
 
 use std::fmt;
@@ -25,6 +24,7 @@ use tokio::time::timeout;
 
 use crate::clock;
 use crate::key::Key;
+use crate::link::Links;
 use crate::metrics::Metrics;
 use crate::receipts::Receipts;
 use crate::store::{Store, StoreError, Tier};
@@ -34,11 +34,6 @@ use publisher::Publisher;
 use session::Session;
 use socket::Socket;
 use table::{Cut, LinkTable};
-
-pub(crate) use talk::Links;
-
-/// Links at once.
-pub(crate) const LINKS_MAX: u32 = 16_384;
 
 /// How long a client may take from the answer to its request to its first byte of another protocol.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,6 +62,7 @@ struct Shared {
     notes: Notes,
     audit: AuditStore,
     places: Arc<Semaphore>,
+    links_max: usize,
 }
 
 /// A proxy that has shown a good token, and has a place for its link.
@@ -91,7 +87,7 @@ pub(crate) enum Unwelcome {
 /// Starts what works for links.
 pub(crate) fn start(
     (store, metrics): (&Store, &Metrics),
-    links: Links,
+    (links, links_max): (Links, usize),
     key: Arc<PolicyKey>,
     receipts: Option<Receipts>,
 ) -> SyncTasks {
@@ -106,7 +102,8 @@ pub(crate) fn start(
         notes: Notes::start(&mut tasks, store.clone(), Arc::clone(&table)),
         audit: AuditStore::start(&mut tasks, store.clone(), metrics.clone()),
         table: Arc::clone(&table),
-        places: Arc::new(Semaphore::new(usize::try_from(LINKS_MAX).unwrap_or(usize::MAX))),
+        places: Arc::new(Semaphore::new(links_max)),
+        links_max,
     }));
     tasks.spawn(tokens::run(store.clone(), table));
     SyncTasks { server, _tasks: tasks }
@@ -153,8 +150,9 @@ impl SyncTasks {
 
     /// Waits until every link has ended, and what was noted of them is written.
     pub(crate) async fn ended(self) {
-        let Shared { places, notes, .. } = &*self.server.0;
-        if timeout(END_TIMEOUT, places.acquire_many(LINKS_MAX)).await.is_err() {
+        let Shared { places, links_max, notes, .. } = &*self.server.0;
+        let all = u32::try_from(*links_max).unwrap_or(u32::MAX);
+        if timeout(END_TIMEOUT, places.acquire_many(all)).await.is_err() {
             tracing::warn!("some links did not end in time");
         }
         notes.write().await;

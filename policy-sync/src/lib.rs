@@ -29,7 +29,7 @@ pub use frame::{
     Hello, PROTOCOL, ProxyFrame, RefusedWhy, SnapshotStart,
 };
 pub use key::{HeaderSignature, KeyError, PolicyKey, PolicyPublicKey};
-pub use link::{ControlEnd, FromControl, LinkDown, ProxyEnd, ToControl, link};
+pub use link::{ControlEnd, FromControl, LinkDown, ProxyEnd, Room, ToControl, link};
 pub use message::{ApprovalRequest, ControlMessage, HoldId, Outcome, ProxyMessage, Refusal};
 pub use proxy::{Closed, DialFailed, Identity, Limits, ProxyAction, ProxyEvent, ProxySync};
 pub use publication::{Publication, Published};

@@ -26,6 +26,10 @@ pub struct ToControl(mpsc::Sender<ProxyMessage>);
 #[derive(Debug)]
 pub struct FromControl(mpsc::Receiver<ControlMessage>);
 
+/// Room for one message to the control plane.
+#[derive(Debug)]
+pub struct Room<'a>(mpsc::Permit<'a, ProxyMessage>);
+
 /// The other end is gone, or takes no more just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the link to the control plane is down")]
@@ -63,6 +67,21 @@ impl ToControl {
     /// [`LinkDown`] if the control plane is gone or has too much to read already.
     pub fn send_idle(&self, message: ProxyMessage) -> Result<(), LinkDown> {
         if self.0.capacity() * 2 > self.0.max_capacity() { self.send(message) } else { Err(LinkDown) }
+    }
+
+    /// Waits until there is room for a message.
+    ///
+    /// # Errors
+    /// [`LinkDown`] if the control plane is gone.
+    pub async fn room(&self) -> Result<Room<'_>, LinkDown> {
+        self.0.reserve().await.map(Room).map_err(|_| LinkDown)
+    }
+}
+
+impl Room<'_> {
+    /// Sends.
+    pub fn send(self, message: ProxyMessage) {
+        self.0.send(message);
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Discovered;
 
 /// One held call of one proxy: unique while that proxy runs, and never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct HoldId(pub u64);
 
@@ -15,7 +15,8 @@ pub struct HoldId(pub u64);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type")]
 pub enum ProxyMessage {
-    /// A call is held: open an approval for it, or join the one that its fingerprint has already.
+    /// A call is held: open an approval for it, or join the one that its fingerprint has already. Said again for each hold that
+    /// still waits when a link that was cut is up again.
     #[serde(rename = "approval.request")]
     ApprovalRequest(Box<ApprovalRequest>),
     /// A held call wants to go on: use the approval up for it. Answered by `approval.consumed`.
@@ -97,6 +98,9 @@ pub struct ApprovalRequest {
     pub second_approval: bool,
     /// How long a decision is waited for, if the tool says so.
     pub timeout_seconds: Option<u64>,
+    /// The approval that this hold has joined already, over a link that was cut: the hold hears what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<Reference>,
 }
 
 /// From a control plane to a proxy.
@@ -163,6 +167,8 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
+    /// The link belongs to another organisation or another proxy than the request names.
+    Foreign,
     /// Nobody (or, for two-level approvals, too few different people) could decide it.
     NoApprover,
     /// Too many approvals are pending already.

@@ -1,4 +1,6 @@
 //! The proxy's side of approvals: which held call waits for which message of the control plane.
+//!
+//! The link may be cut and come back. Held calls go on waiting meanwhile, and each announces itself again afterwards.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use policy_sync::{
     ApprovalRequest, ControlMessage, FromControl, HoldId, LinkDown, ProxyEnd, ProxyMessage, ToControl,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::metrics::Metrics;
@@ -30,6 +32,15 @@ struct Link {
     last_hold: AtomicU64,
     waiting: Mutex<HashMap<HoldId, mpsc::Sender<ControlMessage>>>,
     by_request: Mutex<HashMap<RequestKey, HoldId>>,
+    state: watch::Sender<State>,
+    metrics: Arc<Metrics>,
+}
+
+/// Whether the control plane is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Up,
+    Down,
 }
 
 /// What `notifications/cancelled` knows of the call that it is about.
@@ -47,7 +58,21 @@ pub(crate) struct Place {
     hold: HoldId,
     request: Option<RequestKey>,
     messages: mpsc::Receiver<ControlMessage>,
+    state: watch::Receiver<State>,
     settled: bool,
+}
+
+/// What happens to a held call while it waits.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// The control plane says something.
+    Message(ControlMessage),
+    /// Its caller took the call back.
+    Cancelled,
+    /// The link was cut.
+    LinkDown,
+    /// The link is up again: the hold is to be announced, as the control plane may have forgotten it.
+    LinkUp,
 }
 
 impl Approvals {
@@ -61,15 +86,36 @@ impl Approvals {
             last_hold: AtomicU64::new(0),
             waiting: Mutex::default(),
             by_request: Mutex::default(),
+            state: watch::Sender::new(State::Up),
+            metrics: Arc::clone(metrics),
         });
         metrics.holds.link_up.set(1);
-        let task = tokio::spawn(hand_out(Arc::clone(&link), from_control, Arc::clone(metrics)));
+        let task = tokio::spawn(hand_out(Arc::clone(&link), from_control));
         (Self { link: Some(link), holds }, Some(task))
     }
 
     /// The way to the control plane, if there is one.
     pub(crate) fn to_control(&self) -> Option<ToControl> {
         self.link.as_ref().map(|link| link.to_control.clone())
+    }
+
+    /// The link was cut, and may come back. Calls that need approval are refused until then; those that are held go on
+    /// waiting.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for links over the network"))]
+    pub(crate) fn link_lost(&self) {
+        if let Some(link) = &self.link {
+            link.lost();
+        }
+    }
+
+    /// The link is up again. Every held call announces itself.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for links over the network"))]
+    pub(crate) fn relinked(&self) {
+        if let Some(link) = &self.link {
+            link.metrics.holds.link_up.set(1);
+            tracing::info!("the link to the control plane is up again");
+            link.state.send_replace(State::Up);
+        }
     }
 
     /// Whether there is a control plane at all.
@@ -84,11 +130,17 @@ impl Approvals {
         cancelled_by: Option<RequestKey>,
     ) -> Result<Place, LinkDown> {
         let link = self.link.as_ref().ok_or(LinkDown)?;
+        // From here on, so that it hears of the next cut.
+        let state = link.state.subscribe();
+        if *state.borrow() == State::Down {
+            return Err(LinkDown);
+        }
         let hold = HoldId(link.last_hold.fetch_add(1, Ordering::Relaxed).saturating_add(1));
         let (sender, messages) = mpsc::channel(MESSAGES_MAX);
         link.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(hold, sender);
         let cancelled_by = cancelled_by.filter(|key| link.name(key, hold));
-        let place = Place { link: Arc::clone(link), hold, request: cancelled_by, messages, settled: false };
+        let link = Arc::clone(link);
+        let place = Place { link, hold, request: cancelled_by, messages, state, settled: false };
         request.hold = hold;
         place.send(ProxyMessage::ApprovalRequest(Box::new(request)))?;
         Ok(place)
@@ -108,6 +160,12 @@ impl Approvals {
 }
 
 impl Link {
+    fn lost(&self) {
+        self.metrics.holds.link_up.set(0);
+        tracing::warn!("the link to the control plane is down; calls that need approval are refused");
+        self.state.send_replace(State::Down);
+    }
+
     /// Lets a request's id name this hold. An id that names another already would cancel the wrong one: then it names none.
     fn name(&self, key: &RequestKey, hold: HoldId) -> bool {
         let mut by_request = self.by_request.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,9 +186,21 @@ impl Place {
         self.link.to_control.send(message)
     }
 
-    /// The next message for this hold; `None` when its caller cancelled it.
-    pub(crate) async fn receive(&mut self) -> Option<ControlMessage> {
-        self.messages.recv().await
+    /// The way to the control plane, to wait for room on it.
+    pub(crate) fn to_control(&self) -> ToControl {
+        self.link.to_control.clone()
+    }
+
+    /// What happens next. A link that was cut and came back unnoticed counts as one that came back.
+    pub(crate) async fn next(&mut self) -> News {
+        tokio::select! {
+            message = self.messages.recv() => message.map_or(News::Cancelled, News::Message),
+            // The sender lives as long as the link, which this place holds.
+            _ = self.state.changed() => match *self.state.borrow_and_update() {
+                State::Up => News::LinkUp,
+                State::Down => News::LinkDown,
+            },
+        }
     }
 
     /// The approval was used up or has ended: there is nothing to leave.
@@ -150,13 +220,13 @@ impl Drop for Place {
             }
         }
         if known && !self.settled {
-            // If the link is down, the control plane forgets the hold with it.
+            // What does not arrive is forgotten by the control plane in time.
             let _down = self.send(ProxyMessage::ApprovalDetach { hold: self.hold });
         }
     }
 }
 
-async fn hand_out(link: Arc<Link>, mut from_control: FromControl, metrics: Arc<Metrics>) {
+async fn hand_out(link: Arc<Link>, mut from_control: FromControl) {
     while let Some(message) = from_control.receive().await {
         let hold = match &message {
             ControlMessage::ApprovalCreated { hold, .. }
@@ -171,6 +241,8 @@ async fn hand_out(link: Arc<Link>, mut from_control: FromControl, metrics: Arc<M
             tracing::warn!(hold = hold.0, "a held call does not read its messages");
         }
     }
-    metrics.holds.link_up.set(0);
-    tracing::warn!("the link to the control plane is down; calls that need approval are refused");
+    link.lost();
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,13 +1,14 @@
 //! A hold: the call waits here while a person thinks.
 
+mod wait;
+
 use std::time::Duration;
 
 use policy::approval::{Fingerprint, Grant, Reference};
 use policy::{Call, Unread, Verdict};
-use policy_sync::{ApprovalRequest, ControlMessage, HoldId, Outcome, ProxyMessage, Refusal as Refused};
+use policy_sync::{ApprovalRequest, HoldId, ProxyMessage};
 use protocol::{reply, sse};
-use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 
 use crate::approvals::{Place, RequestKey};
 use crate::caller::Load;
@@ -15,12 +16,9 @@ use crate::clock;
 use crate::events::EventStream;
 use crate::metrics::Gauged;
 use crate::refusal::Refusal;
-use crate::state::{Phase, Shared};
+use crate::state::Shared;
+use wait::Wait;
 
-/// How often a waiting caller hears that it still waits.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
-/// The control plane opens an approval, or answers a hold that goes on, within this.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A masked reasoning is cut to this.
 const REASONING_MAX_BYTES: usize = 2048;
 
@@ -67,7 +65,7 @@ pub(crate) async fn hold(shared: &Shared, hold: &policy::Hold, held: Held<'_>) -
         .ask(request, held.cancelled_by.clone())
         .map_err(|_| Refusal::ApprovalsUnavailable)?;
     let mut ended = Ended { shared, outcome: "caller-left" };
-    let result = wait(shared, &mut place, &held, fingerprint, since).await;
+    let result = wait(shared, &mut place, hold, &held, fingerprint, since).await;
     ended.outcome = result.as_ref().map_or_else(Refusal::name, |_| "approved");
     metrics.holds.seconds.observe(since.elapsed().as_secs_f64());
     result
@@ -76,104 +74,24 @@ pub(crate) async fn hold(shared: &Shared, hold: &policy::Hold, held: Held<'_>) -
 async fn wait(
     shared: &Shared,
     place: &mut Place,
+    hold: &policy::Hold,
     held: &Held<'_>,
     fingerprint: Fingerprint,
     since: Instant,
 ) -> Result<Grant, Refusal> {
-    let reference = opened(place).await?;
-    tracing::info!(%reference, tool = held.call.tool, caller = held.call.caller.id, "call held for approval");
+    let id = place.hold();
+    let again = |joined: Option<&Reference>| {
+        let joined = joined.cloned();
+        let request = ApprovalRequest { hold: id, joined, ..request(shared, hold, held, fingerprint) };
+        ProxyMessage::ApprovalRequest(Box::new(request))
+    };
+    let tell = |reference: &Reference, signs| tell(held, reference, signs);
     let deadline = since + held.limit;
-    let mut phase = shared.phase.subscribe();
-    let mut sign_of_life = tokio::time::interval(SIGN_OF_LIFE);
-    sign_of_life.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut signs = 0;
-    loop {
-        tokio::select! {
-            message = place.receive() => match message {
-                Some(ControlMessage::ApprovalDecided { outcome, note, .. }) => {
-                    return decided(place, reference, fingerprint, outcome, note).await;
-                }
-                Some(_) => {}
-                None => return Err(Refusal::Cancelled),
-            },
-            _ = sign_of_life.tick() => {
-                signs += 1;
-                tell(held, &reference, signs);
-            }
-            () = tokio::time::sleep_until(deadline) => return Err(Refusal::ApprovalPending { reference }),
-            () = draining(&mut phase) => return Err(Refusal::ApprovalPending { reference }),
-        }
-    }
-}
-
-/// The control plane has opened an approval for this hold, or let it join one.
-async fn opened(place: &mut Place) -> Result<Reference, Refusal> {
-    let message = tokio::time::timeout(ANSWER_TIMEOUT, place.receive()).await;
-    match message.map_err(|_| Refusal::ApprovalsUnavailable)? {
-        Some(ControlMessage::ApprovalCreated { reference, .. }) => Ok(reference),
-        Some(ControlMessage::ApprovalRefused { why, .. }) => {
-            place.settle();
-            Err(match why {
-                Refused::NoApprover => Refusal::NoApprover,
-                Refused::TooManyPending => Refusal::TooManyPending,
-                Refused::StoreFailed => Refusal::ApprovalStoreFailed,
-            })
-        }
-        Some(ControlMessage::ApprovalDecided { .. } | ControlMessage::ApprovalConsumed { .. }) => {
-            Err(Refusal::ApprovalsUnavailable)
-        }
-        None => Err(Refusal::Cancelled),
-    }
-}
-
-async fn decided(
-    place: &mut Place,
-    reference: Reference,
-    fingerprint: Fingerprint,
-    outcome: Outcome,
-    note: Option<String>,
-) -> Result<Grant, Refusal> {
-    match outcome {
-        Outcome::Approved => consume(place, reference, fingerprint).await,
-        Outcome::Denied => {
-            place.settle();
-            Err(Refusal::ApprovalDenied { reference, note })
-        }
-        Outcome::Expired => {
-            place.settle();
-            Err(Refusal::ApprovalExpired { reference })
-        }
-        Outcome::Withdrawn => {
-            place.settle();
-            Err(Refusal::ApprovalWithdrawn { reference })
-        }
-    }
-}
-
-/// Uses the approval up, for this call and no other.
-async fn consume(
-    place: &mut Place,
-    reference: Reference,
-    fingerprint: Fingerprint,
-) -> Result<Grant, Refusal> {
-    let ask = ProxyMessage::ApprovalConsume { hold: place.hold(), reference: reference.clone() };
-    place.send(ask).map_err(|_| Refusal::ApprovalsUnavailable)?;
-    let deadline = Instant::now() + ANSWER_TIMEOUT;
-    loop {
-        let message = tokio::time::timeout_at(deadline, place.receive()).await;
-        match message.map_err(|_| Refusal::ApprovalsUnavailable)? {
-            Some(ControlMessage::ApprovalConsumed { granted, .. }) => {
-                place.settle();
-                return if granted {
-                    Ok(Grant { reference, fingerprint })
-                } else {
-                    Err(Refusal::ApprovalUsed { reference })
-                };
-            }
-            Some(_) => {}
-            None => return Err(Refusal::Cancelled),
-        }
-    }
+    let mut wait = Wait { request: &again, tell: &tell, deadline, phase: shared.phase.subscribe() };
+    let reference = wait.opened(place).await?;
+    tracing::info!(%reference, tool = held.call.tool, caller = held.call.caller.id, "call held for approval");
+    let reference = wait.granted(place, reference).await?;
+    Ok(Grant { reference, fingerprint })
 }
 
 /// Tells the caller that its call still waits: a comment, which clients pass over, and progress where it was asked for.
@@ -183,12 +101,6 @@ fn tell(held: &Held<'_>, reference: &Reference, signs: u64) {
     stream.write(format!(": {text}\n\n"));
     if let Some(token) = held.progress_token {
         stream.write(sse::write_event(&reply::progress(token, signs, &text)));
-    }
-}
-
-async fn draining(phase: &mut watch::Receiver<Phase>) {
-    if phase.wait_for(|phase| *phase >= Phase::Drain).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 
@@ -221,6 +133,7 @@ fn request(
         definition_changed: verdict.definition_changed,
         second_approval: hold.second_approval(),
         timeout_seconds: hold.approval_timeout_seconds().map(u64::from),
+        joined: None,
     }
 }
 

@@ -46,6 +46,9 @@ pub(crate) enum Refusal {
     /// The approval was taken back.
     #[error("approval {reference} was withdrawn")]
     ApprovalWithdrawn { reference: Reference },
+    /// The control plane knows this proxy under another name, or as another organisation's than its policy says.
+    #[error("it needs approval, and its control plane keeps none for this proxy and its organisation")]
+    ApprovalsForeign,
     /// No control plane, or it can't be reached.
     #[error("it needs approval, and approvals can't be reached just now")]
     ApprovalsUnavailable,

@@ -17,3 +17,9 @@ INSERT INTO proxies_seen (org, proxy, instance, version, boot, policy_revision, 
     '9999999999999999999999999999999999999999999999999999999999999999', 7, 1, 2000, 3000, NULL, NULL),
 ('acme', 'gate-2', '01900000-0000-7000-8000-000000000001', '0.1.0', '00000000000000fe', NULL, NULL, NULL, 0, 2000, 3000,
     'policy 2: it does not compile', 2500);
+
+INSERT INTO approvals (reference, org, fingerprint, proxy, caller, backend, tool, arguments, cascade_level,
+    policy_revision, second_approval, state, created_at_unix_ms, expires_at_unix_ms, decided_at_unix_ms, lapses_at_unix_ms,
+    consumed_by, change_number) VALUES
+('REF-0000000B-0000', 'acme', '000000000000000000000000000000000000000000000000000000000000000b', 'gate-1', 'agent-8', 'payments', 'refund',
+    '{}', 'default', 4, 0, 'consumed', 11000, 9000000000000, 11500, 12400, '00000000000000ff/7/gate-1', 2);

@@ -16,6 +16,7 @@ mod pieces;
 mod policy;
 mod proxies;
 mod receipts;
+mod sync;
 
 use std::net::SocketAddr;
 

@@ -15,6 +15,10 @@ pub struct ApprovalRules {
     pub pending_per_caller_max: u64,
     /// Most held calls that wait at once.
     pub holds_max: usize,
+    /// Most held calls of one proxy that wait at once.
+    pub holds_per_link_max: usize,
+    /// Most proxies that are connected at once.
+    pub links_max: usize,
 }
 
 impl Default for ApprovalRules {
@@ -25,6 +29,8 @@ impl Default for ApprovalRules {
             pending_max: 10_000,
             pending_per_caller_max: 100,
             holds_max: 100_000,
+            holds_per_link_max: 10_000,
+            links_max: 10_000,
         }
     }
 }

@@ -1,15 +1,14 @@
-//! The task that owns the service: it takes turns between the link, the people and the clock.
+//! The task that owns the service: it takes turns between the links, the people and the clock.
 
 use std::time::Duration;
 
-use policy_sync::{LinkDown, ProxyMessage};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::{Approvals, DecideError};
 use crate::clock;
-use crate::link::Link;
+use crate::link::{FromProxy, LinkId};
 use crate::store::{Approval, NewDecision};
 
 /// Decisions that may wait for their turn.
@@ -17,6 +16,9 @@ const DECISIONS_QUEUED_MAX: usize = 64;
 
 /// How often approvals are looked through for those whose time is over.
 const TICK_SECONDS: u64 = 1;
+
+/// How often it looks what other control planes have decided, while any hold waits.
+const LOOK_MS: u64 = 250;
 
 /// The way to the service, for whoever brings decisions of people.
 #[derive(Clone, Debug)]
@@ -28,16 +30,13 @@ struct Question {
     answer: oneshot::Sender<Result<Approval, DecideError>>,
 }
 
-/// What happened at the link.
-enum Turn {
-    Received(Option<ProxyMessage>),
-    Sent(Result<(), LinkDown>),
-}
-
-/// Starts the service. It runs on without its proxy, and ends when every [`Decider`] is gone.
-pub(crate) fn start(approvals: Approvals, link: Option<Link>) -> (Decider, JoinHandle<()>) {
+/// Starts the service. It runs on without any proxy, and ends when every [`Decider`] is gone; with it ends every link.
+pub(crate) fn start(
+    approvals: Approvals,
+    from_proxies: mpsc::Receiver<(LinkId, FromProxy)>,
+) -> (Decider, JoinHandle<()>) {
     let (sender, decisions) = mpsc::channel(DECISIONS_QUEUED_MAX);
-    (Decider(sender), tokio::spawn(run(approvals, link, decisions)))
+    (Decider(sender), tokio::spawn(run(approvals, from_proxies, decisions)))
 }
 
 impl Decider {
@@ -56,20 +55,16 @@ impl Decider {
     }
 }
 
-async fn run(mut approvals: Approvals, mut link: Option<Link>, mut decisions: mpsc::Receiver<Question>) {
-    let mut ticks = interval(Duration::from_secs(TICK_SECONDS));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn run(
+    mut approvals: Approvals,
+    mut from_proxies: mpsc::Receiver<(LinkId, FromProxy)>,
+    mut decisions: mpsc::Receiver<Question>,
+) {
+    let mut ticks = every(Duration::from_secs(TICK_SECONDS));
+    let mut looks = every(Duration::from_millis(LOOK_MS));
     loop {
         tokio::select! {
-            happened = turn(&mut link, &approvals) => match happened {
-                Turn::Received(Some(message)) => approvals.receive(message, clock::now()).await,
-                Turn::Sent(Ok(())) => approvals.sent().await,
-                Turn::Received(None) | Turn::Sent(Err(LinkDown)) => {
-                    tracing::warn!("the proxy is gone; its approvals stay");
-                    approvals.forget_proxy();
-                    link = None;
-                }
-            },
+            Some((link, from)) = from_proxies.recv() => approvals.take(link, from, clock::now()).await,
             question = decisions.recv() => match question {
                 Some(Question { decision, answer }) => {
                     // Whoever asked may have left; the decision stands all the same.
@@ -82,16 +77,17 @@ async fn run(mut approvals: Approvals, mut link: Option<Link>, mut decisions: mp
                     tracing::error!(%error, "approvals could not be looked through");
                 }
             }
+            _ = looks.tick(), if approvals.is_waited_for() => {
+                if let Err(error) = approvals.look(clock::now()).await {
+                    tracing::error!(%error, "it could not be found what became of approvals");
+                }
+            }
         }
     }
 }
 
-/// Sends while there is something to send, else receives. So a proxy that reads slowly is not listened to in the
-/// meantime, which bounds the outbox, while decisions and the clock go on.
-async fn turn(link: &mut Option<Link>, approvals: &Approvals) -> Turn {
-    match (link, approvals.next()) {
-        (Some(link), Some(message)) => Turn::Sent(link.send(message.clone()).await),
-        (Some(link), None) => Turn::Received(link.receive().await),
-        (None, _) => std::future::pending().await,
-    }
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

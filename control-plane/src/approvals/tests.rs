@@ -1,9 +1,19 @@
 //! The service with a real store; time is an argument, and messages are read from the outbox.
 
+mod fleet;
 mod link;
+mod reconnect;
 
+use std::iter;
+use std::ops::{Deref, DerefMut};
+
+use policy_sync::{ApprovalRequest, HoldId, Outcome, Refusal};
+use tokio::sync::mpsc;
+
+use super::request::TEXT_BYTES_MAX;
 use super::*;
 use crate::fixture::{Database, ORG, approver, on_both, person, request, request_of};
+use crate::link::Peer;
 use crate::people::People;
 use crate::store::Answer;
 use policy::approval::Approver;
@@ -14,7 +24,40 @@ fn after(seconds: u64) -> UnixMillis {
     T0.plus_seconds(seconds)
 }
 
-async fn service(database: &Database, people: &[Approver], rules: ApprovalRules) -> Approvals {
+/// The service, and one proxy that is connected to it.
+struct Service {
+    approvals: Approvals,
+    proxy: Proxy,
+}
+
+/// One end of a link, as the service's session task has it.
+struct Proxy {
+    id: LinkId,
+    outbox: mpsc::Receiver<ControlMessage>,
+}
+
+impl Proxy {
+    /// What it was told so far.
+    fn heard(&mut self) -> Vec<ControlMessage> {
+        iter::from_fn(|| self.outbox.try_recv().ok()).collect()
+    }
+}
+
+impl Deref for Service {
+    type Target = Approvals;
+
+    fn deref(&self) -> &Approvals {
+        &self.approvals
+    }
+}
+
+impl DerefMut for Service {
+    fn deref_mut(&mut self) -> &mut Approvals {
+        &mut self.approvals
+    }
+}
+
+async fn approvals(database: &Database, people: &[Approver], rules: ApprovalRules) -> Approvals {
     let store = database.store().await;
     for approver in people {
         People::new(store.clone()).create(person(approver.clone())).await.unwrap();
@@ -22,20 +65,34 @@ async fn service(database: &Database, people: &[Approver], rules: ApprovalRules)
     Approvals::new(store, rules, Metrics::new().unwrap())
 }
 
+async fn service(database: &Database, people: &[Approver], rules: ApprovalRules) -> Service {
+    let mut approvals = approvals(database, people, rules).await;
+    let proxy = approvals.connect(peer("gate-1"), 7, T0).await;
+    Service { approvals, proxy }
+}
+
+fn peer(name: &str) -> Peer {
+    Peer::Proxy { org: ORG.to_owned(), name: name.to_owned() }
+}
+
 impl Approvals {
+    async fn connect(&mut self, peer: Peer, boot: u64, now: UnixMillis) -> Proxy {
+        let (outbox, messages) = mpsc::channel(64);
+        let id = LinkId::next();
+        self.take(id, FromProxy::Joined { run: Run { peer, boot }, outbox }, now).await;
+        Proxy { id, outbox: messages }
+    }
+}
+
+impl Service {
     /// Takes a message and returns what it says to the proxy, as if it were sent at once.
     async fn exchange(&mut self, message: ProxyMessage, now: UnixMillis) -> Vec<ControlMessage> {
-        self.receive(message, now).await;
+        self.approvals.take(self.proxy.id, FromProxy::Said(message), now).await;
         self.flush().await
     }
 
     async fn flush(&mut self) -> Vec<ControlMessage> {
-        let mut messages = Vec::new();
-        while let Some(message) = self.next().cloned() {
-            self.sent().await;
-            messages.push(message);
-        }
-        messages
+        self.proxy.heard()
     }
 
     async fn ask(&mut self, request: &ApprovalRequest, now: UnixMillis) -> Vec<ControlMessage> {
@@ -132,7 +189,7 @@ fn identical_calls_share_one_approval_and_one_of_them_goes_on() {
         assert!(service.consumes(2, &reference, after(8)).await);
         assert!(!service.holds.wait_for(&reference), "nobody is kept in mind who came too late");
         assert!(!service.consumes(1, &reference, after(8)).await);
-        assert!(!service.consumes(2, &reference, after(8)).await);
+        assert!(service.consumes(2, &reference, after(8)).await, "the same hold hears the same");
         assert_eq!(service.state(&reference).await, "consumed");
         assert_ne!(service.pending(&request(4, r#"{"amount":10}"#), after(9)).await, reference);
     });
@@ -276,7 +333,9 @@ fn calls_that_nobody_could_decide_are_refused() {
                 );
             }
             let elsewhere = ApprovalRequest { org: "other".to_owned(), ..request(3, "{}") };
-            assert_eq!(service.ask(&elsewhere, T0).await, refused(3, Refusal::NoApprover));
+            assert_eq!(service.ask(&elsewhere, T0).await, refused(3, Refusal::Foreign));
+            let another = ApprovalRequest { proxy: "gate-2".to_owned(), ..request(4, "{}") };
+            assert_eq!(service.ask(&another, T0).await, refused(4, Refusal::Foreign));
         });
     }
 }
@@ -307,6 +366,15 @@ fn there_are_limits() {
         let wide = ApprovalRequest { tool: "x".repeat(TEXT_BYTES_MAX + 1), ..request(10, "{}") };
         assert_eq!(service.ask(&huge, T0).await, refused(9, Refusal::StoreFailed));
         assert_eq!(service.ask(&wide, T0).await, refused(10, Refusal::StoreFailed));
+
+        // What one proxy has waiting takes no other's place.
+        let rules = ApprovalRules { holds_per_link_max: 1, ..ApprovalRules::default() };
+        service.approvals.rules = rules;
+        assert_eq!(service.ask(&request(8, r#"{"a":1}"#), T0).await, refused(8, Refusal::TooManyPending));
+        let gate_2 = ApprovalRequest { proxy: "gate-2".to_owned(), ..request(8, r#"{"a":1}"#) };
+        let second = service.approvals.connect(peer("gate-2"), 8, T0).await;
+        let mut service = Service { proxy: second, ..service };
+        assert_eq!(service.pending(&gate_2, T0).await, first);
     });
 }
 
@@ -369,7 +437,8 @@ fn a_restart_keeps_everything() {
         drop(before);
 
         let mut service = service(&database, &[], ApprovalRules::default()).await;
-        assert!(!service.consumes(1, &approved, after(2)).await, "holds do not outlive the link");
+        let consume = ProxyMessage::ApprovalConsume { hold: HoldId(1), reference: approved.clone() };
+        assert_eq!(service.exchange(consume, after(2)).await, [], "it is to be announced first");
         let messages = service.ask(&request(1, r#"{"a":1}"#), after(3)).await;
         assert_eq!(messages[1], told(1, &approved, Outcome::Approved, Some("as agreed")));
         assert!(service.consumes(1, &approved, after(4)).await);

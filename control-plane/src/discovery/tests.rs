@@ -179,10 +179,25 @@ async fn what_comes_faster_than_it_is_stored_is_dropped() {
     let (discovery, task) = start(fixture.store.clone(), fixture.metrics.clone());
     // Nothing here waits, so on this one thread the task takes none of them meanwhile.
     for number in 0..QUEUED_MAX + 5 {
-        discovery.take(listed([u32::try_from(number).unwrap()]));
+        discovery.take(&Peer::Here, listed([u32::try_from(number).unwrap()]));
     }
     drop(discovery);
     task.await.unwrap();
     assert_eq!(fixture.refused("queue_full").await, 5);
     assert_eq!(fixture.drafts(ORG).await.len(), 50, "what was queued is stored before it ends");
+}
+
+#[tokio::test]
+async fn a_proxy_tells_of_its_own_tools_only() {
+    let fixture = Fixture::new(Database::sqlite()).await;
+    let (discovery, task) = start(fixture.store.clone(), fixture.metrics.clone());
+    let peer = |org: &str, name: &str| Peer::Proxy { org: org.to_owned(), name: name.to_owned() };
+    for foreign in [peer("globex", "gate-1"), peer(ORG, "gate-2")] {
+        discovery.take(&foreign, listed([1, 2]));
+    }
+    discovery.take(&peer(ORG, "gate-1"), listed([3]));
+    drop(discovery);
+    task.await.unwrap();
+    let names: Vec<_> = fixture.drafts(ORG).await.into_iter().map(|draft| draft.name).collect();
+    assert_eq!((names, fixture.refused("foreign").await), (vec!["tool-3".to_owned()], 4));
 }

@@ -22,8 +22,12 @@ pub(crate) struct SyncMetrics {
 impl SyncMetrics {
     pub(super) fn new(new: &Registering) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            links: new.gauge("oakgate_links", "Proxies that are linked.")?,
-            closed: new.counters("oakgate_links_closed_total", "Links that ended, by why.", "reason")?,
+            links: new.gauge("oakgate_sync_links", "WebSockets of proxies that are open.")?,
+            closed: new.counters(
+                "oakgate_sync_links_closed_total",
+                "WebSockets of proxies that ended, by why.",
+                "reason",
+            )?,
             publications: new.counters(
                 "oakgate_publications_total",
                 "Documents made for linked proxies, once for all of an organisation.",
@@ -39,7 +43,7 @@ impl SyncMetrics {
                 "Documents sent to proxies, by how: as a delta or as a snapshot.",
                 "form",
             )?,
-            sent_bytes: new.counter("oakgate_link_sent_bytes_total", "Bytes of messages sent to proxies.")?,
+            sent_bytes: new.counter("oakgate_sync_sent_bytes_total", "Bytes of messages sent to proxies.")?,
             acks: new.counters(
                 "oakgate_document_acks_total",
                 "What became of documents at proxies.",

@@ -90,17 +90,6 @@ impl Store {
         writing.commit(change).await
     }
 
-    /// Uses an approval up. Exactly one caller of this is ever told `Ok` for one approval.
-    pub(crate) async fn consume(
-        &self,
-        reference: &Reference,
-        now: UnixMillis,
-    ) -> Result<Settled<Change>, StoreError> {
-        let mut writing = self.begin(now).await?;
-        let change = writing.apply(reference, Event::Consume, 0).await?;
-        writing.commit(change).await
-    }
-
     /// Takes a pending approval back.
     pub(crate) async fn withdraw(
         &self,

@@ -148,7 +148,9 @@ mod tests {
             ] {
                 sha256s.push(key(&store, org, id, tier).await.sha256());
             }
-            database.sql("UPDATE holders SET revoked_at_unix_ms = 5 WHERE org = 'acme' AND id = 'gate-2'").await;
+            database
+                .sql("UPDATE holders SET revoked_at_unix_ms = 5 WHERE org = 'acme' AND id = 'gate-2'")
+                .await;
             database.sql("UPDATE secrets SET expires_at_unix_ms = 9 WHERE holder = 'gate-3'").await;
             let good = async |at| {
                 let good = store.good_tokens(&sha256s, UnixMillis(at)).await.unwrap();

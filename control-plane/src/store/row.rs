@@ -41,6 +41,10 @@ pub(crate) struct Approval {
     pub(crate) first_by: Option<PersonId>,
     /// The note of the last decision.
     pub(crate) note: Option<String>,
+    /// Which hold used it up.
+    pub(crate) consumed_by: Option<String>,
+    /// Counts the changes of all approvals; 0: it was not changed since it was opened.
+    pub(crate) change_number: u64,
 }
 
 /// A person's decision on an approval.
@@ -94,6 +98,8 @@ impl Approval {
             lapses_at,
             first_by,
             note: text(row, "note")?,
+            consumed_by: text(row, "consumed_by")?,
+            change_number: count(row, "change_number")?,
         })
     }
 

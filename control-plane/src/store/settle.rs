@@ -17,10 +17,9 @@ pub(super) struct Writing {
 }
 
 /// An approval that ended because its time was over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ended {
-    pub(crate) reference: Reference,
-    pub(crate) state: State,
+    pub(crate) approval: Approval,
 }
 
 /// What an event did to an approval.
@@ -102,7 +101,7 @@ impl Writing {
                 let state =
                     ended.ok().filter(State::is_terminal).ok_or(StoreError::Unreadable("deadline"))?;
                 self.move_to(&mut approval, state).await?;
-                self.ended.push(Ended { reference: approval.reference, state: approval.state });
+                self.ended.push(Ended { approval });
             }
         }
     }
@@ -128,7 +127,8 @@ impl Writing {
         }
         approval.state = next;
         let done = sqlx::query(
-            "UPDATE approvals SET state = $1, first_by = $2, lapses_at_unix_ms = $3, decided_at_unix_ms = $4 \
+            "UPDATE approvals SET state = $1, first_by = $2, lapses_at_unix_ms = $3, decided_at_unix_ms = $4, \
+             change_number = (SELECT MAX(change_number) + 1 FROM approvals) \
              WHERE reference = $5 AND state = $6 AND COALESCE(first_by, '') = $7",
         )
         .bind(approval.state.as_str())

@@ -223,7 +223,9 @@ impl Working {
                 for (subject, made_at) in changed {
                     // What a control plane finds when it starts may be old.
                     let made_at = made_at.filter(|_| !is_first);
-                    self.metrics.sync.published(subject, made_at.map(|at| clock::now().0.saturating_sub(at.0)));
+                    self.metrics
+                        .sync
+                        .published(subject, made_at.map(|at| clock::now().0.saturating_sub(at.0)));
                 }
                 followed.have = have;
                 followed.current.send_replace(Some(published));

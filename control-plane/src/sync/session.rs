@@ -11,10 +11,11 @@ use policy_sync::{
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::Shared;
 use super::publisher::Current;
 use super::socket::{Received, Socket, Unsent};
 use super::table::{Cut, Seat};
-use super::{Shared, talk};
+use crate::link;
 use crate::metrics::refusal;
 use crate::store::{AuditRecords, LinkEvent};
 
@@ -33,7 +34,7 @@ pub(super) struct Session<'s> {
     sync: ControlSync,
     published: watch::Receiver<Current>,
     /// What approvals and discovery say, once the proxy has said who it is.
-    talk: Option<talk::Session>,
+    talk: Option<link::Session>,
 }
 
 /// Why a link ended.
@@ -61,7 +62,15 @@ enum Happened {
 impl<'s> Session<'s> {
     pub(super) fn new(shared: &'s Shared, socket: Socket<TokioIo<Upgraded>>, seat: &'s Seat) -> Self {
         let published = shared.publisher.follow(&seat.link.org);
-        Self { shared, seat, socket, opened: Instant::now(), sync: ControlSync::new(0), published, talk: None }
+        Self {
+            shared,
+            seat,
+            socket,
+            opened: Instant::now(),
+            sync: ControlSync::new(0),
+            published,
+            talk: None,
+        }
     }
 
     /// Serves the link to its end.

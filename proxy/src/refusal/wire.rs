@@ -92,6 +92,7 @@ impl Reason {
             Self::ApprovalStoreFailed => ("approval-store-failed", 503, Mcp::Result, later),
             Self::ApprovalUsed => ("approval-used", 409, Mcp::Result, never),
             Self::ApprovalWithdrawn => ("approval-withdrawn", 403, Mcp::Result, repeat),
+            Self::ApprovalsForeign => ("approvals-foreign", 403, Mcp::Result, never),
             Self::ApprovalsUnavailable => ("approvals-unavailable", 503, Mcp::Result, later),
             Self::ArgumentsInvalid => ("arguments-invalid", 422, Mcp::Result, never),
             Self::ArgumentsNotCanonical => ("arguments-not-canonical", 422, Mcp::Result, never),

@@ -7,14 +7,16 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::approvals::run::Decider;
-use crate::link::Link;
+use crate::link::{Links, carry};
 use crate::{clock, discovery};
 
 const CALLS: u64 = 50;
 
 fn start(service: Approvals, control: ControlEnd) -> (Decider, JoinHandle<()>) {
     let (discovery, _) = discovery::start(service.store.clone(), service.metrics.clone());
-    run::start(service, Some(Link::new(control, discovery)))
+    let (links, from_proxies) = Links::new(discovery, service.metrics.clone(), 8);
+    tokio::spawn(carry(control, links));
+    run::start(service, from_proxies)
 }
 
 async fn receive(messages: &mut FromControl) -> ControlMessage {
@@ -33,7 +35,7 @@ async fn created(messages: &mut FromControl) -> Reference {
 fn of_many_identical_calls_one_goes_on() {
     on_both(async |database| {
         let ada = approver("ada", true, false);
-        let service = service(&database, std::slice::from_ref(&ada), ApprovalRules::default()).await;
+        let service = approvals(&database, std::slice::from_ref(&ada), ApprovalRules::default()).await;
         let (proxy, control) = link(8);
         let (proxy, mut messages) = proxy.split();
         let (decider, task) = start(service, control);
@@ -101,10 +103,15 @@ fn of_many_tries_at_the_store_one_wins() {
         let mut tries = tokio::task::JoinSet::new();
         for number in 0..50usize {
             let (store, reference) = (stores[number % 2].clone(), second.clone());
-            tries.spawn(async move { store.consume(&reference, T0).await.unwrap().value });
+            // Each hold asks twice.
+            let hold = format!("hold-{}", number / 2);
+            tries.spawn(async move { (store.consume(&reference, &hold, T0).await.unwrap().value, hold) });
         }
-        let changes = tries.join_all().await;
-        assert_eq!(changes.iter().filter(|change| matches!(change, Change::Done(_))).count(), 1);
+        let mut used = tries.join_all().await;
+        used.retain(|(used, _)| *used != Used::No);
+        used.sort_unstable_by_key(|(used, _)| *used == Used::Before);
+        assert_eq!(used.iter().map(|(used, _)| *used).collect::<Vec<_>>(), [Used::Now, Used::Before]);
+        assert_eq!(used[0].1, used[1].1);
     });
 }
 
@@ -115,10 +122,11 @@ fn the_clock_expires_what_waits() {
         // Asked for almost an hour ago, so that it expires within the next second.
         let asked_at = UnixMillis(clock::now().0 - 3_600_000 + 300);
         let reference = service.pending(&request(1, "{}"), asked_at).await;
-        let (proxy, control) = link(8);
-        let (_proxy, mut messages) = proxy.split();
-        let (_decider, _task) = start(service, control);
-        assert_eq!(receive(&mut messages).await, told(1, &reference, Outcome::Expired, None));
+        let Service { approvals, mut proxy } = service;
+        let (_proxy, control) = link(8);
+        let (_decider, _task) = start(approvals, control);
+        let message = tokio::time::timeout(std::time::Duration::from_secs(30), proxy.outbox.recv()).await;
+        assert_eq!(message.unwrap().unwrap(), told(1, &reference, Outcome::Expired, None));
     });
 }
 
@@ -126,7 +134,7 @@ fn the_clock_expires_what_waits() {
 fn decisions_go_on_without_the_proxy() {
     on_both(async |database| {
         let ada = approver("ada", true, false);
-        let service = service(&database, std::slice::from_ref(&ada), ApprovalRules::default()).await;
+        let service = approvals(&database, std::slice::from_ref(&ada), ApprovalRules::default()).await;
         let store = service.store.clone();
         let (proxy, control) = link(8);
         let (proxy, mut messages) = proxy.split();

@@ -90,10 +90,14 @@ async fn read_by_this_program(store: &Store) {
         "consumed",
         "lapsed",
         "pending",
+        "consumed",
     ];
     assert_eq!(states, expected);
     let changed: Vec<_> = approvals.iter().map(|approval| approval.definition_changed).collect();
-    assert_eq!(changed, [true, false, false, false, false, false, false, false, false, false]);
+    assert_eq!(changed, [false, true, false, false, false, false, false, false, false, false, false]);
+    let consumed_by: Vec<_> =
+        approvals.iter().filter_map(|approval| approval.consumed_by.as_deref()).collect();
+    assert_eq!(consumed_by, ["00000000000000ff/7/gate-1"]);
     let reference = Reference::try_from("REF-00000002-0000".to_owned()).unwrap();
     let (second, decisions) = store.approval(ORG, &reference).await.unwrap().unwrap();
     let first_by = PersonId::parse("ada").unwrap();
