@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::cli::ControlPlaneOptions;
 use crate::exit::{Done, Failure};
+use crate::policy_key;
 use crate::proxy_command::runtime;
 use crate::receipt_keys::ReceiptKeys;
 use crate::signals::{Asked, Signals};
@@ -78,7 +79,7 @@ pub(crate) async fn open(
         hosts: settings.hosts.clone(),
         receipts: receipts.map(ReceiptKeys::receipts),
         redis: settings.redis.as_ref().map(redis).transpose()?,
-        policy_public_key: None,
+        policy_key: policy_key::load(&settings.policy_key)?,
     };
     ControlPlane::open(settings)
         .await

@@ -19,6 +19,7 @@ mod orgs;
 mod permissions;
 mod pieces;
 mod policy_command;
+mod policy_key;
 mod proxy_command;
 mod receipt_command;
 mod receipt_keys;

@@ -29,6 +29,9 @@ const ASK_EVERY: Duration = Duration::from_millis(200);
 /// How long it is left alone at least.
 const ASK_GAP: Duration = Duration::from_millis(10);
 
+/// How long an organisation without links is followed on: who comes back gets what it lacks, not everything.
+const FORGET_AFTER: Duration = Duration::from_secs(5 * 60);
+
 /// Organisations whose documents are made at once.
 const ASSEMBLING_MAX: usize = 2;
 
@@ -48,6 +51,8 @@ struct Followed {
     current: watch::Sender<Current>,
     have: Have,
     is_assembling: bool,
+    /// When its last link was seen.
+    linked_at: Instant,
 }
 
 /// The revisions that are published.
@@ -108,7 +113,12 @@ impl Publisher {
             Entry::Occupied(followed) => followed.get().current.subscribe(),
             Entry::Vacant(place) => {
                 let (current, receiver) = watch::channel(None);
-                place.insert(Followed { current, have: Have::default(), is_assembling: false });
+                place.insert(Followed {
+                    current,
+                    have: Have::default(),
+                    is_assembling: false,
+                    linked_at: Instant::now(),
+                });
                 self.wanted.notify_one();
                 receiver
             }
@@ -120,10 +130,15 @@ impl Publisher {
         self.orgs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The organisations that have links; the others are forgotten.
+    /// The organisations that have links, or had some a moment ago; the others are forgotten.
     fn followed(&self) -> Vec<String> {
         let mut orgs = self.lock();
-        orgs.retain(|_, followed| followed.current.receiver_count() > 0);
+        orgs.retain(|_, followed| {
+            if followed.current.receiver_count() > 0 {
+                followed.linked_at = Instant::now();
+            }
+            followed.linked_at.elapsed() < FORGET_AFTER
+        });
         orgs.keys().cloned().collect()
     }
 }

@@ -78,8 +78,10 @@ impl<'s> Session<'s> {
         let metrics = &self.shared.metrics.sync;
         metrics.opened();
         let end = tokio::select! {
-            end = self.run() => end,
+            // What follows from a cut must not pass for the reason.
+            biased;
             cut = cut => End::Cut(cut.unwrap_or(Cut::Stopping)),
+            end = self.run() => end,
         };
         let Self { seat, socket, talk, .. } = self;
         // Approvals hear at once that it is down.
@@ -144,7 +146,9 @@ impl<'s> Session<'s> {
                 return Err(End::Refused(1009, "a message is too long"));
             }
             Happened::Published(true) => self.handle(ControlEvent::Published),
-            Happened::Published(false) | Happened::Say(None) => return Err(End::Cut(Cut::Stopping)),
+            Happened::Published(false) => return Err(End::Cut(Cut::Stopping)),
+            // Such as for a proxy that does not read what it is told.
+            Happened::Say(None) => return Err(End::Refused(1013, "approvals have ended the link")),
             Happened::Say(Some(message)) => self.handle(ControlEvent::Say(message)),
             Happened::Tick => self.handle(ControlEvent::Tick),
         }

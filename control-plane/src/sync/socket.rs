@@ -9,6 +9,7 @@ use policy_sync::FRAME_BYTES_MAX;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -75,6 +76,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 Some(Ok(Message::Binary(_))) => return Received::Malformed,
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Close(_))) | None => return Received::Closed,
+                Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => {
+                    return Received::Broken;
+                }
                 Some(Err(Error::Capacity(_))) => return Received::TooLong,
                 Some(Err(Error::Protocol(_) | Error::Utf8(_))) => return Received::Malformed,
                 Some(Err(_)) => return Received::Broken,

@@ -45,9 +45,28 @@ impl<'r> Org<'r> {
         Proxy::new(self.running.address, &self.token(name).await, policy_key().public())
     }
 
+    /// Puts the first policy, with so many rules, whose reasons have so many words and can hardly be compressed.
+    async fn put_policy(&self, rules: usize, words: usize) {
+        let mut number = 7_u64;
+        let mut word = |_| {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            format!("{:08x}", number >> 32)
+        };
+        let rules: Vec<_> = (0..rules)
+            .map(|rule| {
+                let reason: String = (0..words).map(&mut word).collect();
+                json!({"id": format!("r{rule}"), "tool": "refund", "tenant": format!("t{rule}"), "permission": "disabled",
+                    "reason": reason})
+            })
+            .collect();
+        let document = json!({"format": 1, "org": self.name, "rules": rules}).to_string();
+        let fields = format!("{}{}If-Match: \"0\"\r\n", self.admin, policy::JSON);
+        send(self.running.address, "PUT", "/v1/policy", &fields, &document).await.json(200);
+    }
+
     /// Puts a rule, and returns the revision that it came with.
     async fn put_rule(&self, id: &str, reason: &str) -> u64 {
-        let rule = json!({"tool": "refund", "permission": "disabled", "reason": reason});
+        let rule = json!({"tool": "refund", "tenant": id, "permission": "disabled", "reason": reason});
         let answer = self.running.put(&self.admin, &format!("/v1/rules/{id}"), &rule.to_string()).await;
         assert!(matches!(answer.status, 200 | 201), "{}: {}", self.name, answer.body);
         answer.field("etag").unwrap().trim_matches('"').parse().unwrap()
@@ -123,6 +142,7 @@ fn a_change_is_on_every_link_of_its_org_within_a_second() {
             assert!(proxy.sync.held(Subject::Policy).is_none());
         }
         theirs.until_policy(1).await;
+        acme.put_policy(40, 10).await;
         let mut slowest = Duration::ZERO;
         for (round, id) in (1..).zip(["one", "two", "one", "three"]) {
             let begun = Instant::now();
@@ -171,7 +191,7 @@ fn a_proxy_that_comes_back_gets_what_it_lacks() {
         let settings = Settings { receipts: Some(held.clone()), ..linked(&database) };
         let running = Running::with(settings, &[]).await;
         let org = Org::new(&running, ORG).await;
-        org.put_rule("one", "first").await;
+        org.put_policy(40, 10).await;
         let mut proxy = org.proxy("gate-1").await;
         proxy.until_policy(1).await;
         proxy.until(Subject::ReceiptKeys, |keys| keys.text().contains("first")).await;
@@ -200,30 +220,15 @@ fn a_large_policy_comes_in_chunks() {
     on_both(async |database| {
         let running = Running::with(linked(&database), &[]).await;
         let org = Org::new(&running, ORG).await;
-        // What can hardly be compressed.
-        let mut number = 7_u64;
-        let mut word = || {
-            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            format!("{:08x}", number >> 32)
-        };
-        let rules: Vec<_> = (0..3000)
-            .map(|rule| {
-                let reason: String = (0..100).map(|_| word()).collect();
-                json!({"id": format!("r{rule}"), "tool": "refund", "tenant": format!("t{rule}"), "permission": "disabled",
-                    "reason": reason})
-            })
-            .collect();
-        let document = json!({"format": 1, "org": ORG, "rules": rules}).to_string();
-        let fields = format!("{}{}If-Match: \"0\"\r\n", org.admin, policy::JSON);
-        send(running.address, "PUT", "/v1/policy", &fields, &document).await.json(200);
+        org.put_policy(3000, 100).await;
         let mut proxy = org.proxy("gate-1").await;
         proxy.until_policy(1).await;
-        let chunks = proxy.received.iter().filter(|received| **received == "chunk").count();
-        // One of the keys.
-        assert!(chunks >= 3, "{chunks}");
+        let count = |what| proxy.received.iter().filter(|received| **received == what).count();
+        assert!(count("chunk") > count("snapshot"), "{:?}", proxy.received);
         assert_eq!(proxy.text(Subject::Policy).matches("disabled").count(), 3000);
-        org.put_rule("r7", "another").await;
+        proxy.until(Subject::Keys, |_| true).await;
         proxy.received.clear();
+        org.put_rule("r7", "another").await;
         proxy.until_policy(2).await;
         assert_eq!(
             proxy.received.iter().filter(|received| **received != "other").collect::<Vec<_>>(),
