@@ -56,7 +56,7 @@ struct Followed {
 }
 
 /// The revisions that are published.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Have {
     policy: u64,
     keys: Option<u64>,
@@ -143,6 +143,13 @@ impl Publisher {
     }
 }
 
+impl Have {
+    /// Nothing published ever goes back.
+    fn is_newer_than(self, other: Self) -> bool {
+        self.policy > other.policy || self.keys > other.keys || self.receipt_keys > other.receipt_keys
+    }
+}
+
 impl Working {
     async fn run(mut self) {
         let mut asked_at = Instant::now();
@@ -205,7 +212,7 @@ impl Working {
         let Some(followed) = orgs.get_mut(&newest.org) else { return };
         let receipt_keys = self.receipt_keys.as_ref().map_or(0, |keys| keys.set.revision);
         let wanted = Have { policy: newest.policy, keys: Some(newest.keys), receipt_keys };
-        if followed.is_assembling || wanted == followed.have {
+        if followed.is_assembling || !wanted.is_newer_than(followed.have) {
             return;
         }
         followed.is_assembling = true;

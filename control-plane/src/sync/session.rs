@@ -231,12 +231,11 @@ impl<'s> Session<'s> {
         self.shared.metrics.sync.ahead(subject);
         let (org, proxy) = (&self.seat.link.org, &self.seat.link.proxy);
         let what = if subject == Subject::ReceiptKeys {
-            "a proxy has receipt keys that this control plane does not have: another control plane on this store has read \
-             newer ones, or the store was restored from a backup; give all of them the same file, and restart this one"
+            "a proxy has newer receipt keys than this control plane: it reads an older file than another on the same store, \
+             or the store was restored from a backup; give all of them the same file, and restart this one"
         } else {
-            "a proxy has what this store never had: the store was restored from a backup; the proxy keeps what it has \
-             until the store's revision is higher, so look at what the policy and the keys say now, and save them again \
-             until that is so"
+            "a proxy has what this store never had: the store was restored from a backup; the proxy keeps what it has until \
+             the revision here is higher than its own: see docs/control-plane.md, \"A store that was restored\""
         };
         let held_revision = held.revision;
         tracing::error!(org, proxy, subject = subject.as_str(), held_revision, "{what}");

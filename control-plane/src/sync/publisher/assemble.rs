@@ -55,7 +55,7 @@ impl Task {
             have.policy = policy.revision;
             sources.push(policy);
         }
-        if self.wanted.keys != have.keys
+        if self.wanted.keys > have.keys
             && let Some((revision, text)) = self.store.keys_document(&self.org).await?
         {
             have.keys = Some(revision);
