@@ -136,7 +136,6 @@ impl Api {
             .routes(routes!(redeem::redeem))
             .routes(routes!(executions::list, executions::log))
             .routes(routes!(jwks::jwks))
-            .routes(routes!(sync::open))
             .nest("/v1/keys", holders::keys())
             .nest("/v1/agents", holders::agents())
             .nest("/v1/proxies", proxies::routes())
@@ -145,6 +144,8 @@ impl Api {
             .nest("/v1/methods", catalogue::routes_of(EntryKind::Method))
             .split_for_parts();
         router
+            // What follows is no HTTP, and nothing that the description could describe.
+            .route("/v1/sync", get(sync::open))
             .route("/openapi.json", get(description::serve(document)))
             .fallback(async || Problem::NotFound)
             .method_not_allowed_fallback(async || Problem::MethodNotAllowed)

@@ -12,9 +12,6 @@ use super::{Api, Problem};
 use crate::sync::Unwelcome;
 
 /// Opens the link of a proxy: a WebSocket (RFC 6455). A proxy has one; a newer one takes its place (close code 4009).
-#[utoipa::path(get, path = "/v1/sync", tag = "links",
-    params(("Sec-WebSocket-Protocol" = String, Header, description = "`oakgate.sync.v1, TOKEN`: the protocol, and the proxy's relay token.")),
-    responses((status = 101, description = "The link is open. `Sec-WebSocket-Protocol` is `oakgate.sync.v1`, never the token.")))]
 pub(super) async fn open(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let server = api.sync.ok_or(Problem::LinksOff)?;
     let (has_protocol, token) = offered(request.headers());
