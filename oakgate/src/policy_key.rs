@@ -48,7 +48,7 @@ pub(crate) fn run(file: &Path, public: bool) -> Done {
 
 /// Makes a key in a file that only this user can read. One that is there is never overwritten.
 fn make(file: &Path) -> Result<PolicyKey, Failure> {
-    let key = PolicyKey::generate(&*Zeroizing::new(entropy()?));
+    let key = PolicyKey::generate(&Zeroizing::new(entropy()?));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     let mut open = options.open(file).map_err(|error| {

@@ -124,7 +124,9 @@ mod tests {
     #[test]
     fn every_metric_of_links_is_described() {
         let described = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md"));
-        let names = include_str!("sync.rs").split('"').filter(|text| text.strip_prefix("oakgate").is_some_and(|rest| rest.len() > 1));
+        let names = include_str!("sync.rs")
+            .split('"')
+            .filter(|text| text.strip_prefix("oakgate").is_some_and(|rest| rest.len() > 1));
         let missing: Vec<_> = names.filter(|name| !described.contains(&format!("`{name}`"))).collect();
         assert!(missing.is_empty(), "docs/metrics.md lacks {missing:?}");
     }

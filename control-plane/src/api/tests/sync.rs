@@ -368,6 +368,18 @@ fn what_is_not_of_the_protocol_ends_the_link() {
 }
 
 #[test]
+fn a_proxy_that_never_says_who_it_is_is_cut() {
+    on_both(async |database| {
+        let running = Running::with(linked(&database), &[]).await;
+        let org = Org::new(&running, ORG).await;
+        let mut link = Link::open(running.address, &org.token("gate-1").await).await.unwrap();
+        assert_eq!(link.closed().await, 4008);
+        let silent = "oakgate_sync_links_closed_total{reason=\"silent\"}";
+        assert_eq!(metric(&running, silent).await, Some(1.0));
+    });
+}
+
+#[test]
 fn audit_records_are_stored_before_they_are_acknowledged() {
     on_both(async |database| {
         let running = Running::with(linked(&database), &[]).await;
