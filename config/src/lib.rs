@@ -27,7 +27,7 @@ pub use settings::{
     AgentWhen, Algorithm, Audit, Auth, Authorization, Backend, BackendKind, BackendTls, BackendUrl,
     ClientCertificate, ControlPlane, ControlReceipts, ControlTls, Cors, Credential, Drain, Durability,
     Ejection, EndpointName, FetchUrl, Health, Hop, Http, JwksPlace, Jwt, ListMode, Listener, Mapping, Mtls,
-    OnFull, Proxy, Receipts, Redis, Route, Settings, StorePlace, Tls,
+    OnFull, PolicyKeyPlace, Proxy, Receipts, Redis, Route, Settings, StorePlace, Tls,
 };
 
 pub use spiffe::{NotSpiffeId, SpiffeId, TrustDomain};

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use auth::Auth;
 pub use backend::{Authorization, Backend, BackendKind, BackendUrl, Mapping};
-pub use control_plane::{ControlPlane, ControlReceipts, ControlTls, Redis, StorePlace};
+pub use control_plane::{ControlPlane, ControlReceipts, ControlTls, PolicyKeyPlace, Redis, StorePlace};
 pub use endpoints::{Ejection, EndpointName, Health};
 pub use hop::{BackendTls, ClientCertificate, Credential, Hop, Http};
 pub use jwt::{AgentWhen, Algorithm, FetchUrl, JwksPlace, Jwt};

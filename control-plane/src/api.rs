@@ -27,6 +27,7 @@ mod representation;
 mod revise;
 mod serve;
 mod session;
+mod sync;
 mod write;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ use crate::policies::Policies;
 use crate::receipts::Receipts;
 use crate::recorder::Recorder;
 use crate::store::Store;
+use crate::sync::SyncServer;
 use hosts::Hosts;
 use problem::Problem;
 
@@ -63,6 +65,7 @@ pub(crate) struct Api {
     recorder: Recorder,
     nonces: SharedNonces,
     receipts: Option<Receipts>,
+    sync: Option<SyncServer>,
     hosts: Arc<Hosts>,
     policy_public_key: Option<Arc<str>>,
     history: History,
@@ -76,16 +79,18 @@ pub(crate) struct Services {
     pub(crate) recorder: Recorder,
     pub(crate) nonces: SharedNonces,
     pub(crate) metrics: Metrics,
+    /// Absent: there are no links.
+    pub(crate) sync: Option<SyncServer>,
 }
 
 impl Api {
     pub(crate) fn new(store: Store, services: Services, settings: &Settings) -> Self {
-        let Services { policies, decider, recorder, nonces, metrics } = services;
+        let Services { policies, decider, recorder, nonces, metrics, sync } = services;
         let people = People::new(store.clone());
         let hosts = Arc::new(Hosts::new(&settings.hosts));
         let receipts = settings.receipts.clone();
         let history = settings.history;
-        let policy_public_key = settings.policy_public_key.as_deref().map(Arc::from);
+        let policy_public_key = settings.policy_key.as_ref().map(|key| key.public().to_string().into());
         Self {
             store,
             policies,
@@ -95,6 +100,7 @@ impl Api {
             recorder,
             nonces,
             receipts,
+            sync,
             hosts,
             policy_public_key,
             history,
@@ -119,6 +125,8 @@ impl Api {
             .merge(catalogue::routes())
             .split_for_parts();
         router
+            // What follows is no HTTP, and nothing that the description could describe.
+            .route("/v1/sync", get(sync::open))
             .route("/openapi.json", get(description::serve(document)))
             .fallback(async || Problem::NotFound)
             .method_not_allowed_fallback(async || Problem::MethodNotAllowed)

@@ -22,11 +22,13 @@ mod receipts;
 mod recorder;
 mod store;
 mod sweep;
+mod sync;
 mod tls;
 
 use std::future::Future;
+use std::sync::Arc;
 
-use policy_sync::ControlEnd;
+use policy_sync::{ControlEnd, PolicyKey, PolicyPublicKey};
 use tokio::net::TcpListener;
 
 pub use approvals::ApprovalRules;
@@ -46,6 +48,7 @@ use metrics::Metrics;
 use nonces::SharedNonces;
 use policies::Policies;
 use store::Store;
+use sync::SyncTasks;
 
 /// Settings of a control plane.
 #[derive(Clone, Debug)]
@@ -60,12 +63,12 @@ pub struct Settings {
     pub receipts: Option<Receipts>,
     /// Where nonces are shared with other control planes, if they are.
     pub redis: Option<RedisPlace>,
-    /// The public half of the key that signs what proxies are sent, as text. Without it no proxy can be told whom to trust.
-    pub policy_public_key: Option<String>,
     /// How much of the past is kept.
     pub history: History,
     /// TLS on the API. Without it, it speaks plain HTTP.
     pub tls: Option<ServerTls>,
+    /// What signs the documents that proxies are sent. Without it no proxy can be linked.
+    pub policy_key: Option<Arc<PolicyKey>>,
 }
 
 /// A control plane with its store open.
@@ -126,6 +129,12 @@ impl ControlPlane {
         Orgs::new(self.store.clone())
     }
 
+    /// What proxies know the policy key by, if there is one.
+    #[must_use]
+    pub fn policy_public_key(&self) -> Option<PolicyPublicKey> {
+        self.settings.policy_key.as_ref().map(|key| key.public())
+    }
+
     /// Serves the API on `listener`, and the proxy at the other end of `link` if there is one in this process, until `shutdown`
     /// is done. Then no new connection is taken, requests under way finish, and links end last.
     ///
@@ -148,10 +157,21 @@ impl ControlPlane {
         let (links, from_proxies) = Links::new(discovery, self.metrics.clone(), links_max);
         let (decider, mut task) = approvals::start(service, from_proxies);
         let carrying = link.map(|end| tokio::spawn(link::carry(end, links.clone())));
-        drop(links);
         let policies = Policies::new(self.store.clone(), self.metrics.clone());
         let (recorder, recording) = recorder::start(self.store.clone(), self.metrics.clone());
-        let services = Services { policies, decider, recorder, nonces: self.nonces, metrics: self.metrics };
+        let sync = self.settings.policy_key.clone().map(|key| {
+            let receipts = self.settings.receipts.clone();
+            sync::start((&self.store, &self.metrics), (links.clone(), links_max), key, receipts)
+        });
+        drop(links);
+        let services = Services {
+            policies,
+            decider,
+            recorder,
+            nonces: self.nonces,
+            metrics: self.metrics,
+            sync: sync.as_ref().map(SyncTasks::server),
+        };
         let api = Api::new(self.store.clone(), services, &self.settings);
         let mut ended = None;
         let stop = async {
@@ -159,8 +179,14 @@ impl ControlPlane {
                 () = shutdown => {}
                 result = &mut task => ended = Some(result),
             }
+            if let Some(sync) = &sync {
+                sync.stop();
+            }
         };
         api::serve(listener, api, (self.patience, self.settings.tls), stop).await;
+        if let Some(sync) = sync {
+            sync.ended().await;
+        }
         let ended = match ended {
             Some(result) => result,
             None => task.await,

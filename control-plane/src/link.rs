@@ -95,7 +95,6 @@ impl Links {
     }
 
     /// A session for a proxy that has shown its token. Whatever session this run of it had before ends.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for links over the network"))]
     pub(crate) async fn join(&self, org: &str, proxy: &str, boot: u64) -> Result<Session, JoinError> {
         let peer = Peer::Proxy { org: org.to_owned(), name: proxy.to_owned() };
         self.session(Run { peer, boot }).await

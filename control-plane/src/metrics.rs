@@ -1,5 +1,7 @@
 //! What a control plane counts.
 
+mod sync;
+
 use std::time::Duration;
 
 use policy::UnixMillis;
@@ -11,6 +13,9 @@ use prometheus::{
 };
 
 use crate::store::{Answer, Live};
+use sync::SyncMetrics;
+
+pub(crate) use sync::refusal;
 
 /// Counters and gauges, all in one registry of their own.
 #[derive(Clone, Debug)]
@@ -37,6 +42,8 @@ pub(crate) struct Metrics {
     unauthenticated: IntCounter,
     limits_reached: IntCounterVec,
     holders: IntGaugeVec,
+    /// Of links to proxies.
+    pub(crate) sync: SyncMetrics,
     links: IntGauge,
     links_ended: IntCounterVec,
     links_refused: IntCounter,
@@ -139,6 +146,7 @@ impl Metrics {
                 "Records of questions in one commit.",
                 &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0],
             )?,
+            sync: SyncMetrics::new(&new)?,
             registry: new.0,
         })
     }

@@ -10,14 +10,22 @@ use arc_swap::ArcSwap;
 use policy::{Permission, UnixMillis, Verdict};
 use prometheus::{IntCounterVec, Opts};
 use receipt::{Claims, Coordinates, Digest, KeySet, KeySetError, Nonce, Use};
+use zeroize::Zeroizing;
 
 /// What signs and verifies receipts. Every clone has the same keys, which can be exchanged while it is used.
 #[derive(Clone, Debug)]
 pub struct Receipts {
     issuer: Arc<str>,
     ttl_seconds: u64,
-    keys: Arc<ArcSwap<KeySet>>,
+    keys: Arc<ArcSwap<Loaded>>,
     loads: IntCounterVec,
+}
+
+/// Keys as they were read.
+#[derive(Debug)]
+struct Loaded {
+    set: Arc<KeySet>,
+    jwks: Arc<Zeroizing<String>>,
 }
 
 /// Keys with which no control plane can work.
@@ -107,7 +115,12 @@ impl Receipts {
 
     /// The keys in use now.
     pub(crate) fn keys(&self) -> Arc<KeySet> {
-        self.keys.load_full()
+        Arc::clone(&self.keys.load().set)
+    }
+
+    /// Their text, with its secret parts. It is another one after each load.
+    pub(crate) fn jwks(&self) -> Arc<Zeroizing<String>> {
+        Arc::clone(&self.keys.load().jwks)
     }
 
     /// A new receipt.
@@ -142,7 +155,7 @@ impl Receipts {
             jti,
         };
         let keys = self.keys.load();
-        let token = keys.signer().ok_or(SignError::NoSigner)?.sign(&claims)?;
+        let token = keys.set.signer().ok_or(SignError::NoSigner)?.sign(&claims)?;
         Ok(Signed { token, jti, expires_at_seconds })
     }
 
@@ -152,9 +165,14 @@ impl Receipts {
     }
 }
 
-fn read(jwks: &[u8]) -> Result<KeySet, ReceiptKeysError> {
-    let keys = KeySet::from_jwks(jwks)?;
-    if keys.signer().is_some() { Ok(keys) } else { Err(ReceiptKeysError::NoSigner) }
+fn read(jwks: &[u8]) -> Result<Loaded, ReceiptKeysError> {
+    let set = KeySet::from_jwks(jwks)?;
+    if set.signer().is_none() {
+        return Err(ReceiptKeysError::NoSigner);
+    }
+    // JSON that was read is UTF-8.
+    let jwks = Zeroizing::new(String::from_utf8_lossy(jwks).into_owned());
+    Ok(Loaded { set: Arc::new(set), jwks: Arc::new(jwks) })
 }
 
 const fn signed(permission: Permission) -> receipt::Verdict {

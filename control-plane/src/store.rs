@@ -6,8 +6,8 @@
 
 mod activity;
 mod approvals;
+mod audit;
 mod backup;
-#[cfg_attr(not(test), expect(dead_code, reason = "the link asks it"))]
 mod callers;
 mod catalogue;
 mod changes;
@@ -25,8 +25,8 @@ mod opening;
 mod orgs;
 mod people;
 mod policy;
-#[cfg_attr(not(test), expect(dead_code, reason = "the link writes it"))]
 mod proxies;
+mod published;
 mod pulse;
 mod row;
 mod settle;
@@ -35,7 +35,9 @@ pub(crate) use activity::{
     Activity, ActivityFilter, GROUP_MAX as ACTIVITY_GROUP_MAX, Kept as KeptActivity, Record,
 };
 pub(crate) use approvals::{Answer, Filter, Live, NewDecision};
+pub(crate) use audit::AuditRecords;
 pub use backup::{BackupError, backup};
+pub(crate) use callers::OrgRevisions;
 pub(crate) use catalogue::{Entry, EntryKind};
 pub(crate) use consume::Used;
 pub(crate) use credentials::{Credential, HolderAdded, HolderKind, Secret};
@@ -50,13 +52,15 @@ pub(crate) use opening::{Opened, Opening};
 pub(crate) use orgs::{OrgAdded, OrgRow};
 pub(crate) use people::{Added, PersonRow};
 pub(crate) use policy::{NewPiece, Piece, PieceKind, Pieces, Plan, Revision, Why};
-pub(crate) use proxies::ProxySeen;
-#[cfg_attr(not(test), expect(unused_imports, reason = "the link writes it"))]
-pub(crate) use proxies::{LinkEvent, LinkNote, ProxyLink};
+pub(crate) use proxies::{LinkEvent, LinkNote, ProxyLink, ProxySeen};
+pub(crate) use published::ReceiptKeySet;
 pub(crate) use row::{Approval, Decision, Position};
 pub(crate) use settle::{Change, Ended};
 
+use std::sync::Arc;
+
 use sqlx::AnyPool;
+use tokio::sync::Notify;
 
 use database::Kind;
 use pulse::Pulse;
@@ -69,6 +73,7 @@ pub(crate) struct Store {
     writer: AnyPool,
     readers: AnyPool,
     pulse: Pulse,
+    edited: Arc<Notify>,
 }
 
 /// Why the store failed.

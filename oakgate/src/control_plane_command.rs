@@ -13,6 +13,7 @@ use watched_files::WATCH_INTERVAL;
 use crate::api_tls::ApiTls;
 use crate::cli::ControlPlaneOptions;
 use crate::exit::{Done, Failure};
+use crate::policy_key;
 use crate::proxy_command::runtime;
 use crate::receipt_keys::ReceiptKeys;
 use crate::signals::{Asked, Signals};
@@ -96,13 +97,13 @@ pub(crate) async fn open(
         hosts: settings.hosts.clone(),
         receipts: receipts.map(ReceiptKeys::receipts),
         redis: settings.redis.as_ref().map(redis).transpose()?,
-        policy_public_key: None,
         history: History {
             revisions_max: settings.history.max_revisions,
             revision_bytes_max: settings.history.max_revision_bytes,
             activity_days: settings.history.activity_days,
         },
         tls: tls.map(ApiTls::tls),
+        policy_key: policy_key::load(&settings.policy_key)?,
     };
     ControlPlane::open(settings)
         .await

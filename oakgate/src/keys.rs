@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::cli::{Algorithm, KeyKind, KeysCommand};
 use crate::exit::{Done, Failure};
 use crate::holders::{self, Kind};
+use crate::policy_key;
 use crate::terminal::{complain, say};
 
 pub(crate) fn run(command: &KeysCommand) -> Done {
@@ -21,6 +22,7 @@ pub(crate) fn run(command: &KeysCommand) -> Done {
             say(entry(id, *kind, &key));
         }
         KeysCommand::Receipts { id, algorithm } => say(new_receipt_keys(id, *algorithm)?),
+        KeysCommand::Policy { file, public } => return policy_key::run(file, *public),
         KeysCommand::Create { tier, may_name_tenant, new, api } => {
             let mut special = vec![("tier", Value::from(tier.as_str()))];
             special.extend(may_name_tenant.then_some(("may_name_tenant", true.into())));
@@ -61,7 +63,8 @@ pub(crate) fn new_receipt_keys(id: &str, algorithm: Algorithm) -> Result<String,
     Ok(set.as_str().to_owned())
 }
 
-fn entropy() -> Result<[u8; 32], Failure> {
+/// 256 random bits.
+pub(crate) fn entropy() -> Result<[u8; 32], Failure> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| Failure::Fault(format!("no random bits: {error}")))?;
     Ok(bytes)

@@ -24,6 +24,7 @@ mod log;
 mod orgs;
 mod pieces;
 mod policy_command;
+mod policy_key;
 mod proxies;
 mod proxy_command;
 mod receipt_command;

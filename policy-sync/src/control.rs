@@ -41,6 +41,8 @@ pub enum ControlEvent<'e> {
 pub enum ControlAction {
     /// Send a message.
     Send(Bytes),
+    /// The messages of one document follow: nothing to do, for who counts.
+    Sending(Subject, Form),
     /// End the link with this close code (RFC 6455 section 7.4); nothing follows.
     Close(u16, &'static str),
     /// The proxy has said who it is and what it has.
@@ -53,6 +55,15 @@ pub enum ControlAction {
     Deliver(ProxyMessage),
     /// To be stored once.
     Audit(AuditBatch),
+}
+
+/// How a document is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As what differs from the one that the proxy has.
+    Delta,
+    /// Whole.
+    Snapshot,
 }
 
 /// The control plane's end of one link, from its opening to its end. Times are milliseconds of a clock that never goes
@@ -192,8 +203,13 @@ impl ControlSync {
             }
             return;
         }
-        let frames = if update.wants_whole { newest.whole() } else { newest.frames(update.held.as_ref()) };
+        let delta = update.held.as_ref().filter(|_| !update.wants_whole).and_then(|held| newest.delta(held));
+        let (form, frames) = match delta {
+            Some(delta) => (Form::Delta, std::slice::from_ref(delta)),
+            None => (Form::Snapshot, newest.whole()),
+        };
         update.under_way = Some((version, now_ms));
+        self.actions.push_back(ControlAction::Sending(subject, form));
         self.actions.extend(frames.iter().cloned().map(ControlAction::Send));
     }
 

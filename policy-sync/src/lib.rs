@@ -18,7 +18,7 @@ mod proxy;
 mod publication;
 
 pub use backoff::Backoff;
-pub use control::{ControlAction, ControlEvent, ControlSync};
+pub use control::{ControlAction, ControlEvent, ControlSync, Form};
 pub use delta::Edit;
 pub use discovered::{Discovered, Hints, SeenIn, SeenTool, TOOL_NAME_BYTES_MAX};
 pub use document::{

@@ -103,10 +103,9 @@ impl Publication {
         &self.document
     }
 
-    /// The messages that bring it to a proxy which holds this.
-    pub(crate) fn frames(&self, held: Option<&Version>) -> &[Bytes] {
-        let delta = held.and_then(|held| self.deltas.get(&held.sha256));
-        delta.map_or(self.whole(), std::slice::from_ref)
+    /// The message that brings it to a proxy which holds this, if there is a short one.
+    pub(crate) fn delta(&self, held: &Version) -> Option<&Bytes> {
+        self.deltas.get(&held.sha256)
     }
 
     /// The messages of the whole.

@@ -22,6 +22,8 @@ pub struct ControlPlane {
     pub hosts: Vec<String>,
     /// What signs and verifies receipts.
     pub receipts: Option<ControlReceipts>,
+    /// The key that signs what linked proxies are sent.
+    pub policy_key: PolicyKeyPlace,
     /// Where used receipts are shared.
     pub redis: Option<Redis>,
     /// How much of the past is kept.
@@ -35,6 +37,17 @@ pub struct ControlTls {
     pub cert_file: PathBuf,
     /// Its private key, in PEM.
     pub key_file: PathBuf,
+}
+
+/// Where a control plane has its policy key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicyKeyPlace {
+    /// In this file, which must be there.
+    File(PathBuf),
+    /// In this file, beside the store. It is made if it is missing.
+    BesideStore(PathBuf),
+    /// It has none.
+    None,
 }
 
 /// Where a control plane keeps everything.
@@ -92,6 +105,12 @@ pub(super) fn control_plane(
         }
         Redis { url: redis.url, password_file: redis.password_file.map(|file| folder.join(file)) }
     });
+    let store = store?;
+    let policy_key = match (source.policy_key_file, &store) {
+        (Some(file), _) => PolicyKeyPlace::File(folder.join(file)),
+        (None, StorePlace::File(file)) => PolicyKeyPlace::BesideStore(file.with_extension("policy-key")),
+        (None, StorePlace::Postgres { .. }) => PolicyKeyPlace::None,
+    };
     Some(ControlPlane {
         name: source.name,
         address: address?,
@@ -99,7 +118,8 @@ pub(super) fn control_plane(
             cert_file: folder.join(tls.cert_file),
             key_file: folder.join(tls.key_file),
         }),
-        store: store?,
+        store,
+        policy_key,
         hosts: source.hosts,
         receipts: source.receipts.map(|receipts| ControlReceipts {
             keys_file: folder.join(receipts.keys_file),

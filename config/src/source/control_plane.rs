@@ -28,6 +28,9 @@ pub struct ControlPlaneSource {
     pub hosts: Vec<String>,
     /// What signs and verifies receipts. Without it, no permission is checked and no receipt redeemed here.
     pub receipts: Option<ControlReceiptsSource>,
+    /// The key that signs what linked proxies are sent. Without it, with SQLite one is made beside the store; with PostgreSQL
+    /// no proxy can be linked.
+    pub policy_key_file: Option<PathBuf>,
     /// Where used receipts are shared with others that serve the same tools.
     pub redis: Option<RedisSource>,
     /// How much of the past is kept.

@@ -54,6 +54,8 @@ pub(super) enum Problem {
     KeyExpired,
     KeyRevoked,
     LastManagementKey,
+    LinkUnexpected,
+    LinksOff,
     MethodNotAllowed,
     NameUnexpected,
     NoPolicy,
@@ -71,6 +73,7 @@ pub(super) enum Problem {
     ReceiptFailed,
     ReceiptRefused(RefusedReceipt),
     ReceiptsOff,
+    RelayToken,
     /// Which rule of HTTP/1.1 it breaks.
     RequestMalformed(Malformed),
     RequesterCannotDecide,
@@ -86,6 +89,7 @@ pub(super) enum Problem {
     ToolListed,
     TooBusy,
     TooMany,
+    TooManyLinks,
     ToolUnknown,
     Unauthenticated,
     VersionChanged,
@@ -181,6 +185,8 @@ impl Problem {
             Self::KeyExpired => (StatusCode::CONFLICT, "key_expired"),
             Self::KeyRevoked => (StatusCode::CONFLICT, "key_revoked"),
             Self::LastManagementKey => (StatusCode::CONFLICT, "last_management_key"),
+            Self::LinkUnexpected => (StatusCode::BAD_REQUEST, "link_unexpected"),
+            Self::LinksOff => (StatusCode::SERVICE_UNAVAILABLE, "links_off"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::NameUnexpected => (StatusCode::UNPROCESSABLE_ENTITY, "name_unexpected"),
             Self::NoPolicy => (StatusCode::CONFLICT, "no_policy"),
@@ -199,6 +205,7 @@ impl Problem {
             }
             Self::ReceiptRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "receipt_refused"),
             Self::ReceiptsOff => (StatusCode::SERVICE_UNAVAILABLE, "receipts_off"),
+            Self::RelayToken => (StatusCode::UNAUTHORIZED, "relay_token"),
             Self::RequestMalformed(Malformed(refused)) => (status(*refused), "request_malformed"),
             Self::RequesterCannotDecide => (StatusCode::FORBIDDEN, "requester_cannot_decide"),
             Self::RevisionPruned => (StatusCode::GONE, "revision_pruned"),
@@ -212,6 +219,7 @@ impl Problem {
             Self::ToolListed => (StatusCode::CONFLICT, "tool_listed"),
             Self::TooBusy => (StatusCode::SERVICE_UNAVAILABLE, "too_busy"),
             Self::TooMany => (StatusCode::CONFLICT, "too_many"),
+            Self::TooManyLinks => (StatusCode::SERVICE_UNAVAILABLE, "too_many_links"),
             Self::ToolUnknown => (StatusCode::NOT_FOUND, "tool_unknown"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::VersionChanged => (StatusCode::PRECONDITION_FAILED, "version_changed"),
@@ -276,6 +284,12 @@ impl Problem {
             Self::LastManagementKey => {
                 "it is the last management key without an end, and without one nobody could configure the organisation; make another first"
             }
+            Self::LinkUnexpected => {
+                "a link is a WebSocket (RFC 6455) of the protocol `oakgate.sync.v1`; only proxies open one"
+            }
+            Self::LinksOff => {
+                "this control plane has no policy key, so no proxy can be linked to it: set `control_plane.policy_key_file`"
+            }
             Self::MethodNotAllowed => "the method is not allowed here",
             Self::NameUnexpected => {
                 "a name must have 1 to 256 bytes, an id 1 to 128, without control characters and those that do not show or that turn the direction of others, and can be neither `.` nor `..`; a proxy's has 1 to 64 letters, digits, `-`, `_` and `.`"
@@ -297,6 +311,9 @@ impl Problem {
             Self::ReceiptFailed => "no receipt could be signed, so there is no answer",
             Self::ReceiptRefused(_) => "the receipt is not good for this call; `reason` says why",
             Self::ReceiptsOff => "this control plane has no keys for receipts: set `control_plane.receipts`",
+            Self::RelayToken => {
+                "no good relay token came with this: `Sec-WebSocket-Protocol` must be `oakgate.sync.v1, TOKEN`"
+            }
             Self::RequestMalformed(_) => "the request is not well-formed HTTP/1.1; `reason` says why",
             Self::RequesterCannotDecide => "who asked for an approval can never decide it",
             Self::RevisionPruned => {
@@ -314,6 +331,7 @@ impl Problem {
             Self::ToolListed => "the policy lists this tool already; change it there",
             Self::TooBusy => "too many questions wait to be recorded; try again",
             Self::TooMany => "the organisation has as many of these as it may",
+            Self::TooManyLinks => "as many proxies are linked to this control plane as may be; use another",
             Self::ToolUnknown => "the policy in force lists no tool of that name",
             Self::Unauthenticated => {
                 "no good credential came with this: `Authorization: Bearer` and a key, or a person's session"

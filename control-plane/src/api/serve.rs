@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONNECTION};
-use axum::http::{HeaderValue, Request};
+use axum::http::{HeaderValue, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use edge::{Answer, Answering, Full, Place, Places, Progress, Watched, network};
 use hyper::body::Incoming;
@@ -123,6 +123,8 @@ pub(crate) async fn serve(
         };
         let accepted = accepted.and_then(|(stream, remote)| {
             let peer = Peer { remote, local: stream.local_addr()? };
+            // What is sent in parts must not wait for the client's system to have taken the one before.
+            stream.set_nodelay(true)?;
             Ok((stream, peer, places.take(network(remote.ip()))))
         });
         match accepted {
@@ -189,7 +191,7 @@ async fn opened(stream: TcpStream, peer: Peer, serving: Serving, mut stopping: w
 }
 
 /// Serves one connection until it ends, is too old, or the server stops.
-async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(
+async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     peer: Peer,
     serving: Serving,
@@ -206,11 +208,12 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(
                 Some(refused) => Problem::RequestMalformed(Malformed(refused)).into_response(),
                 None => serving.answer(peer, request).await,
             };
-            let fields = response.headers_mut();
-            fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            if answering.is_in_body() {
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                answering.upgraded();
+            } else if answering.is_in_body() {
                 // What is left of the request will not be read.
-                fields.insert(CONNECTION, HeaderValue::from_static("close"));
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(response.map(|body| Answer::new(body, answering)))
         }
@@ -220,7 +223,9 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send>(
         .header_read_timeout(None)
         .max_headers(HEADERS_MAX)
         .max_header_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        // A link leaves with its stream, and gives its place back.
+        .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),

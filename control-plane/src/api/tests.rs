@@ -21,6 +21,7 @@ mod proxies;
 mod receipts;
 mod replay;
 mod slow;
+mod sync;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -131,9 +132,9 @@ fn settings(database: &Database) -> Settings {
         hosts: Vec::new(),
         receipts: None,
         redis: None,
-        policy_public_key: None,
         history: History { revisions_max: 1000, revision_bytes_max: 1 << 30, activity_days: 400 },
         tls: None,
+        policy_key: None,
     }
 }
 

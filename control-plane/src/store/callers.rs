@@ -6,9 +6,8 @@ use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::orgs::ORGS_MAX;
 use super::row::{count, flag, optional_moment, text};
-use super::{Edit, Store, StoreError, Tier, sql_integer};
+use super::{Edit, Store, StoreError, Tier};
 
 /// How far an organisation has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,22 +34,6 @@ struct Entry {
 }
 
 impl Store {
-    /// How far each organisation has come, by name.
-    pub(crate) async fn revisions_of_all(&self) -> Result<Vec<OrgRevisions>, StoreError> {
-        let rows = sqlx::query("SELECT name, revision, keys_revision FROM orgs ORDER BY name LIMIT $1")
-            .bind(sql_integer(ORGS_MAX))
-            .fetch_all(self.readers())
-            .await?;
-        let read = |row| {
-            Ok(OrgRevisions {
-                org: Row::try_get(row, "name")?,
-                policy: count(row, "revision")?,
-                keys: count(row, "keys_revision")?,
-            })
-        };
-        rows.iter().map(read).collect()
-    }
-
     /// The standard and agents' keys of an organisation that are not revoked, as a keys file in JSON, and the number of its
     /// changes. The same number always gives the same text: an entry a line, in order, and what has expired is in it too.
     /// `None`: there is no such organisation.

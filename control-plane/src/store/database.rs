@@ -9,6 +9,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
@@ -160,7 +161,7 @@ impl Store {
         migrator().run_direct(None, &mut *migration, false).await?;
         migration.commit().await?;
         let readers = pool().max_connections(READERS_MAX).connect(&reader_url).await?;
-        Ok(Self { kind, writer, readers, pulse: Pulse::default() })
+        Ok(Self { kind, writer, readers, pulse: Pulse::default(), edited: Arc::default() })
     }
 
     /// Closes every connection, once nobody uses it.

@@ -1,7 +1,10 @@
 //! One write through the API: the change, who made it, and how it was answered, in one transaction.
 
+use std::sync::Arc;
+
 use policy::UnixMillis;
 use sqlx::{Any, Executor, Row, Transaction};
+use tokio::sync::Notify;
 
 use super::activity::{Activity, Record, insert};
 use super::error::in_table;
@@ -21,6 +24,8 @@ pub(crate) struct Edit {
     pub(crate) origin: String,
     pub(crate) now: UnixMillis,
     repeat: Option<Repeat>,
+    /// Hears of the commit.
+    edited: Arc<Notify>,
 }
 
 /// What tells that a request is one that came before.
@@ -61,7 +66,9 @@ impl Store {
         repeat: Option<Repeat>,
         now: UnixMillis,
     ) -> Result<Begun, StoreError> {
-        let mut edit = Edit { transaction: self.transaction().await?, actor, origin, now, repeat };
+        let transaction = self.transaction().await?;
+        let edited = Arc::clone(&self.edited);
+        let mut edit = Edit { transaction, actor, origin, now, repeat, edited };
         let Some(repeat) = edit.repeat.clone() else { return Ok(Begun::New(edit)) };
         let kept = kept(&mut *edit.transaction, &edit.actor, &repeat, now).await?;
         Ok(kept.map_or(Begun::New(edit), |kept| Begun::again(kept, &repeat)))
@@ -79,6 +86,13 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Waits until a write through this store was made, if none was since this was asked last.
+    pub(crate) async fn edited(&self) {
+        self.edited.notified().await;
+    }
+}
+
 impl Begun {
     fn again((sha256, kept): (String, Kept), repeat: &Repeat) -> Self {
         if sha256 == repeat.request_sha256 { Self::Repeated(kept) } else { Self::KeyReused }
@@ -93,6 +107,7 @@ impl Edit {
             self.keep(&repeat, answer).await?;
         }
         self.transaction.commit().await?;
+        self.edited.notify_one();
         Ok(())
     }
 

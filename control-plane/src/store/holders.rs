@@ -87,7 +87,6 @@ impl Store {
     }
 
     /// The proxy whose token has that SHA-256, if it is good at `now`. The key of anything but a proxy opens no link.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the link asks it"))]
     pub(crate) async fn proxy_of_token(
         &self,
         sha256: &str,

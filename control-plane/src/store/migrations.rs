@@ -4,11 +4,12 @@ use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// Version, name and text of each migration. One that was ever released never changes; new ones are added below.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "approvals", include_str!("../../migrations/0001_approvals.sql")),
     (2, "definition_changed", include_str!("../../migrations/0002_definition_changed.sql")),
     (3, "policy", include_str!("../../migrations/0003_policy.sql")),
     (4, "proxies", include_str!("../../migrations/0004_proxies.sql")),
+    (5, "audit", include_str!("../../migrations/0005_audit.sql")),
 ];
 
 /// Brings tables from any older version up to date.

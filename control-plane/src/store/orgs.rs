@@ -8,7 +8,7 @@ use super::row::{count, moment};
 use super::{Edit, Store, StoreError, sql_integer};
 
 /// Most organisations.
-pub(super) const ORGS_MAX: u64 = 10_000;
+const ORGS_MAX: u64 = 10_000;
 
 /// An organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! `oakgate keys` and `oakgate agents` on the command line.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
@@ -13,6 +15,7 @@ const KEYS_EXAMPLES: &str = "\
 Here, with no control plane:
   oakgate keys new --id agent-1               a key, and its entry for a proxy's keys file
   oakgate keys receipts > receipts.jwks       a key that signs receipts
+  oakgate keys policy policy-key              a key that signs what linked proxies are sent
 
 In the control plane:
   oakgate keys list
@@ -57,6 +60,15 @@ pub(crate) enum KeysCommand {
         /// The algorithm
         #[arg(long, value_enum, default_value = "hs256")]
         algorithm: Algorithm,
+    },
+    /// Here: make a key that signs what linked proxies are sent, for `control_plane.policy_key_file`, and print its public half
+    Policy {
+        /// Where the key goes; a file that is there is never overwritten
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Print the public half of the key that is there
+        #[arg(long)]
+        public: bool,
     },
     /// In the control plane: make a key that configures or runs; it is shown once
     Create {

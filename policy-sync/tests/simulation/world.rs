@@ -392,7 +392,8 @@ impl World {
                     let answers = self.control_planes[number].handle(link, said, self.now_ms);
                     actions.extend(answers.into_iter().rev());
                 }
-                ControlAction::Greeted(_)
+                ControlAction::Sending(..)
+                | ControlAction::Greeted(_)
                 | ControlAction::Acked(_)
                 | ControlAction::IsAhead(..)
                 | ControlAction::Deliver(_) => {}

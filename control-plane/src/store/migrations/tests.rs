@@ -17,6 +17,7 @@ const DATA: [&str; MIGRATIONS.len()] = [
     include_str!("../../../migrations/data/0002_definition_changed.sql"),
     include_str!("../../../migrations/data/0003_policy.sql"),
     include_str!("../../../migrations/data/0004_proxies.sql"),
+    include_str!("../../../migrations/data/0005_audit.sql"),
 ];
 
 /// A table's columns, and its rows in some order.
