@@ -13,6 +13,9 @@ use crate::{Environment, Mistake};
 /// A settings or keys file larger than this is refused unread.
 pub(crate) const FILE_MAX_BYTES: usize = 16 * 1024 * 1024;
 
+/// Most values in it, the lists, mappings and the names in them among them: enough for the most keys that a file may have.
+const NODES_MAX: usize = 1_500_000;
+
 /// Reads a document of type `T`, or says everything that is wrong with it.
 pub(crate) fn read<T: DeserializeOwned + JsonSchema>(
     text: &str,
@@ -24,6 +27,7 @@ pub(crate) fn read<T: DeserializeOwned + JsonSchema>(
     let options = serde_saphyr::options! {
         with_snippet: false,
         merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,
+        budget: serde_saphyr::budget! { max_nodes: NODES_MAX, max_events: 2 * NODES_MAX },
     };
     let mut document: Value = serde_saphyr::from_str_with_options(text, options)
         .map_err(|error| vec![Mistake::at("", error.to_string())])?;

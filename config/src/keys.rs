@@ -1,6 +1,8 @@
-//! The keys file: API keys by their SHA-256, for a proxy with no control plane.
+//! The keys file: API keys by their SHA-256. A proxy with no control plane reads it from its disk; one that has a control
+//! plane gets a text of the same form from there.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use policy::CallerKind;
 use schemars::JsonSchema;
@@ -10,6 +12,8 @@ use crate::{Environment, Mistake, Mistakes, document};
 
 /// More keys than this are refused.
 const KEYS_MAX: usize = 100_000;
+/// Keys of one id: one, and the one that takes its place.
+const KEYS_OF_ID_MAX: usize = 2;
 /// A key's id is no longer than this.
 const ID_MAX_BYTES: usize = 128;
 /// How the ids of callers begin that are known in other ways: no key may pass for one of them.
@@ -44,6 +48,12 @@ pub enum KeyKind {
     Agent,
 }
 
+/// Whose key it is, and how many of theirs came before.
+struct Holder<'k> {
+    key: &'k ApiKey,
+    keys: usize,
+}
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 struct KeysSource(Vec<KeySource>);
@@ -70,7 +80,8 @@ impl From<KeyKind> for CallerKind {
 }
 
 impl Keys {
-    /// Reads a keys file.
+    /// Reads a keys file. An id may come twice, so that a key and the one that takes its place work side by side: then all
+    /// but `sha256` and `expires` is the same in both.
     ///
     /// # Errors
     /// Every mistake in it. A file with any mistake gives no keys at all.
@@ -101,48 +112,91 @@ impl Keys {
             return Err(vec![Mistake::at("", format!("more than {KEYS_MAX} keys"))]);
         }
         let mut mistakes = Vec::new();
-        let mut keys: HashMap<[u8; 32], ApiKey> = HashMap::with_capacity(sources.len());
-        let mut ids = std::collections::HashSet::new();
+        let mut keys = Vec::with_capacity(sources.len());
         for (position, source) in sources.into_iter().enumerate() {
-            let at = |field: &str| format!("[{position}].{field}");
-            if source.id.is_empty() || source.id.len() > ID_MAX_BYTES {
-                mistakes.push(Mistake::at(at("id"), format!("must have 1 to {ID_MAX_BYTES} bytes")));
-            }
-            if let Some(prefix) = RESERVED_IDS.iter().find(|prefix| source.id.starts_with(**prefix)) {
-                let what = format!("must not begin with `{prefix}`, which callers without a key have");
-                mistakes.push(Mistake::at(at("id"), what));
-            }
-            if !ids.insert(source.id.clone()) {
-                mistakes
-                    .push(Mistake::at(at("id"), format!("`{}` is the id of an earlier key too", source.id)));
-            }
-            let expires_unix_seconds = match source.expires.as_deref().map(str::parse::<jiff::Timestamp>) {
-                None => None,
-                Some(Ok(moment)) => Some(moment.as_second()),
-                Some(Err(_)) => {
-                    mistakes
-                        .push(Mistake::at(at("expires"), "must be a moment such as 2027-01-31T00:00:00Z"));
-                    None
-                }
-            };
-            let Some(sha256) = digest(&source.sha256) else {
-                let what = "must be the 64 lower-case hexadecimal digits that `oakgate keys new` prints";
-                mistakes.push(Mistake::at(at("sha256"), what));
-                continue;
-            };
-            let key = ApiKey {
-                id: source.id,
-                kind: source.kind,
-                tenant: source.tenant,
-                may_name_tenant: source.may_name_tenant,
-                expires_unix_seconds,
-            };
-            if keys.insert(sha256, key).is_some() {
-                mistakes.push(Mistake::at(at("sha256"), "an earlier key has the same"));
+            if let Some((sha256, key)) = source.key(position, &mut mistakes) {
+                keys.push((position, sha256, key));
             }
         }
-        if mistakes.is_empty() { Ok(Self(keys)) } else { Err(mistakes) }
+        check_ids(&keys, &mut mistakes);
+        let mut by_sha256 = HashMap::with_capacity(keys.len());
+        for (position, sha256, key) in keys {
+            if by_sha256.insert(sha256, key).is_some() {
+                mistakes.push(Mistake::at(at(position, "sha256"), "an earlier key has the same"));
+            }
+        }
+        if mistakes.is_empty() { Ok(Self(by_sha256)) } else { Err(mistakes) }
     }
+}
+
+impl KeySource {
+    /// The key, unless its `sha256` is none. Whatever is wrong with it goes to `mistakes`.
+    fn key(self, position: usize, mistakes: &mut Vec<Mistake>) -> Option<([u8; 32], ApiKey)> {
+        let mut wrong = |field, what: String| mistakes.push(Mistake::at(at(position, field), what));
+        if self.id.is_empty() || self.id.len() > ID_MAX_BYTES {
+            wrong("id", format!("must have 1 to {ID_MAX_BYTES} bytes"));
+        }
+        if let Some(prefix) = RESERVED_IDS.iter().find(|prefix| self.id.starts_with(**prefix)) {
+            wrong("id", format!("must not begin with `{prefix}`, which callers without a key have"));
+        }
+        let expires = self.expires.as_deref().map(str::parse::<jiff::Timestamp>);
+        if let Some(Err(_)) = expires {
+            wrong("expires", "must be a moment such as 2027-01-31T00:00:00Z".to_owned());
+        }
+        let sha256 = digest(&self.sha256);
+        if sha256.is_none() {
+            let what = "must be the 64 lower-case hexadecimal digits that `oakgate keys new` prints";
+            wrong("sha256", what.to_owned());
+        }
+        let key = ApiKey {
+            id: self.id,
+            kind: self.kind,
+            tenant: self.tenant,
+            may_name_tenant: self.may_name_tenant,
+            expires_unix_seconds: expires.and_then(Result::ok).map(jiff::Timestamp::as_second),
+        };
+        sha256.map(|sha256| (sha256, key))
+    }
+}
+
+impl ApiKey {
+    /// Whether both are of the same caller, who may do the same with either.
+    fn stands_for_the_same(&self, other: &Self) -> bool {
+        let Self { id, kind, tenant, may_name_tenant, expires_unix_seconds: _ } = self;
+        (id, kind, tenant, may_name_tenant) == (&other.id, &other.kind, &other.tenant, &other.may_name_tenant)
+    }
+}
+
+/// An id is of one caller, with no more keys than a rotation needs.
+fn check_ids(keys: &[(usize, [u8; 32], ApiKey)], mistakes: &mut Vec<Mistake>) {
+    let mut holders: HashMap<&str, Holder<'_>> = HashMap::with_capacity(keys.len());
+    for (position, _, key) in keys {
+        let id = &key.id;
+        match holders.entry(id) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Holder { key, keys: 1 });
+            }
+            Entry::Occupied(mut occupied) => {
+                let holder = occupied.get_mut();
+                holder.keys += 1;
+                let what = if !holder.key.stands_for_the_same(key) {
+                    format!(
+                        "`{id}` is the id of an earlier key that differs in more than `sha256` and `expires`"
+                    )
+                } else if holder.keys > KEYS_OF_ID_MAX {
+                    format!("`{id}` has {KEYS_OF_ID_MAX} keys already")
+                } else {
+                    continue;
+                };
+                mistakes.push(Mistake::at(at(*position, "id"), what));
+            }
+        }
+    }
+}
+
+/// The path of an entry's field.
+fn at(position: usize, field: &str) -> String {
+    format!("[{position}].{field}")
 }
 
 /// 64 lower-case hexadecimal digits as bytes.
@@ -157,3 +211,6 @@ fn digest(text: &str) -> Option<[u8; 32]> {
     }
     Some(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,12 +72,13 @@ pub(crate) struct Audience<'a> {
 }
 
 impl Identities {
-    /// Knows the callers of a keys file; one that `before` knew by the same id keeps its counts.
+    /// Knows the callers of a keys file. Keys of one id are one caller, with one set of counts; one that `before` knew keeps
+    /// its counts.
     pub(crate) fn new(keys: &Keys, before: Option<&Self>) -> Self {
-        let loads: HashMap<&str, &Arc<Load>> = before
+        let mut loads: HashMap<&str, Arc<Load>> = before
             .iter()
             .flat_map(|before| before.by_sha256.values())
-            .map(|identity| (identity.caller.id.as_str(), &identity.load))
+            .map(|identity| (identity.caller.id.as_str(), Arc::clone(&identity.load)))
             .collect();
         let by_sha256 = keys.iter().map(|(sha256, key)| {
             let identity = Identity {
@@ -86,7 +87,7 @@ impl Identities {
                 may_name_tenant: key.may_name_tenant,
                 expires_unix_seconds: key.expires_unix_seconds,
                 credential: Credential::Key(*sha256),
-                load: loads.get(key.id.as_str()).map_or_else(Arc::default, |load| Arc::clone(load)),
+                load: Arc::clone(loads.entry(key.id.as_str()).or_default()),
             };
             (*sha256, Arc::new(identity))
         });

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue};
 use crate::refusal::Refusal;
 
 /// Prefixes of everything that is a credential here, and nowhere else.
-const OWN_PREFIXES: [&str; 3] = ["oak_live_", "oak_agent_", "oak_session_"];
+const OWN_PREFIXES: [&str; 5] = ["oak_live_", "oak_agent_", "oak_mgmt_", "oak_proxy_", "oak_session_"];
 /// Prefixes of the keys that run calls.
 const KEY_PREFIXES: [&str; 2] = ["oak_live_", "oak_agent_"];
 
@@ -43,7 +43,7 @@ pub(super) fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Refusal> {
     }
 }
 
-/// Whether one of the proxy's own keys, or a person's session, is anywhere in the value of an `Authorization`, in whatever
+/// Whether one of Oakgate's own credentials, whatever it is for, is anywhere in the value of an `Authorization`, in whatever
 /// scheme, plain or in base64.
 pub(crate) fn has_key(value: &HeaderValue) -> bool {
     let mentions = |bytes: &[u8]| {
@@ -68,6 +68,8 @@ mod tests {
             ("Bearer \"oak_session_a\"", true),
             ("Bearer x, Bearer oak_agent_a", true),
             ("Token token=oak_agent_a", true),
+            ("Bearer oak_mgmt_a", true),
+            ("Bearer oak_proxy_a", true),
             // `u:oak_agent_a`
             ("Basic dTpvYWtfYWdlbnRfYQ==", true),
             ("Bearer eyJhbGciOiJub25lIn0.e30.", false),

@@ -72,6 +72,22 @@ fn credentials() {
 }
 
 #[test]
+fn a_key_and_the_one_that_takes_its_place_are_one_caller_with_one_set_of_counts() {
+    let entry = |digit: &str, expires: &str| {
+        format!("- {{id: a, kind: agent, sha256: {}{expires}}}\n", digit.repeat(64))
+    };
+    let keys = |text: &str| Keys::read("keys.yaml", text, config::Environment::none()).unwrap();
+    let one = Identities::new(&keys(&entry("a", "")), None);
+    let two = entry("a", ", expires: 2999-01-01T00:00:00Z") + &entry("b", "");
+    for (before, counted) in [(None, None), (Some(&one), one.by_sha256.values().next())] {
+        let identities = Identities::new(&keys(&two), before);
+        let loads: Vec<_> = identities.by_sha256.values().map(|identity| &identity.load).collect();
+        assert!(loads.len() == 2 && Arc::ptr_eq(loads[0], loads[1]));
+        assert!(counted.is_none_or(|identity| Arc::ptr_eq(&identity.load, loads[0])));
+    }
+}
+
+#[test]
 fn a_tenant_is_believed_only_from_a_key_that_may_name_one() {
     let identities = identities();
     let now = UnixMillis(0);
