@@ -21,8 +21,8 @@ pub use mistake::{Mistake, Mistakes};
 pub use rates::{Rate, Rates};
 pub use settings::{
     AgentWhen, Algorithm, Audit, Auth, Authorization, Backend, BackendKind, BackendTls, BackendUrl,
-    ClientCertificate, ControlPlane, ControlReceipts, Cors, Credential, Drain, Durability, Ejection,
-    EndpointName, FetchUrl, Health, Hop, Http, JwksPlace, Jwt, ListMode, Listener, Mapping, Mtls, OnFull,
+    ClientCertificate, ControlLink, ControlPlane, ControlReceipts, Cors, Credential, Drain, Durability, Ejection,
+    EndpointName, FetchUrl, Health, Hop, Http, JwksPlace, Jwt, LinkUrl, ListMode, Listener, Mapping, Mtls, OnFull,
     Proxy, Receipts, Redis, Route, Settings, StorePlace, Tls,
 };
 

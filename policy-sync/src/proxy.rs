@@ -241,6 +241,12 @@ impl ProxySync {
         matches!(self.link, Link::Up(_))
     }
 
+    /// Whether a document has begun to come, and is not whole yet.
+    #[must_use]
+    pub const fn is_taking(&self) -> bool {
+        matches!(&self.link, Link::Up(up) if up.taking.is_some())
+    }
+
     /// What is in force.
     #[must_use]
     pub fn held(&self, subject: Subject) -> Option<&Document> {

@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::clock;
 use crate::state::Shared;
-pub(crate) use load::load_first;
-use reload::{confirm, reload};
+pub(crate) use load::{compile, load_first, signing_keys};
+use reload::reload;
+pub(crate) use reload::told;
 use watched::Watched;
 
 /// How often files are looked at. A change is loaded once it has stood still for one interval: a file that is being
@@ -95,7 +97,7 @@ impl Watcher {
                 false
             });
         } else if self.watched == Watched::Policy && self.in_force && now == self.loaded {
-            confirm(shared);
+            shared.confirm_policy(clock::now());
         }
     }
 }
