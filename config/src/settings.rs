@@ -26,8 +26,8 @@ pub use listener::{Cors, ListMode, Listener};
 pub use routes::Route;
 pub use tls::{Mtls, Tls};
 
-pub use crate::source::{DurabilitySource as Durability, OnFullSource as OnFull};
 use crate::source::{AuthSource, ProxySource, SettingsSource};
+pub use crate::source::{DurabilitySource as Durability, OnFullSource as OnFull};
 use crate::{Environment, Limits, Mistake, Mistakes, Rates, document};
 
 /// A whole settings file.
@@ -184,8 +184,10 @@ fn needed_files(source: &ProxySource, mistakes: &mut Vec<Mistake>) {
         let what = "missing: a listener has `auth: api-key`, and there is no `control_plane`";
         mistakes.push(Mistake::at("proxy.keys_file", what));
     }
-    let needed =
-        [("proxy.receipts.keys_file", &source.receipts.keys_file), ("proxy.policy.file", &source.policy.file)];
+    let needed = [
+        ("proxy.receipts.keys_file", &source.receipts.keys_file),
+        ("proxy.policy.file", &source.policy.file),
+    ];
     for (path, _) in needed.into_iter().filter(|(_, file)| file.is_none()) {
         mistakes.push(Mistake::at(path, "missing: there is no `control_plane` that it comes from"));
     }

@@ -83,7 +83,10 @@ fn add_control_plane(body: &mut Value, shared: &Shared) {
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     let metrics = &shared.metrics;
     if let Some(policy) = &shared.in_force.load().policy {
-        #[expect(clippy::cast_precision_loss, reason = "an age in milliseconds is far below 2^53, or not known")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "an age in milliseconds is far below 2^53, or not known"
+        )]
         metrics.files.policy_age_seconds.set(policy.age_ms(clock::now()) as f64 / 1000.0);
     }
     if let Some(sync) = &shared.sync {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use policy_sync::ProxyEnd;
+use policy_sync::{ControlEnd, ProxyEnd};
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
@@ -104,13 +104,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     let admin_listener = admin::bind(settings.admin).await.map_err(bind_admin)?;
     let admin = admin_listener.local_addr().map_err(bind_admin)?;
     let sockets = sockets(&settings, count)?;
-    let (link, following) = match beginning {
-        None => (link, None),
-        Some(beginning) => {
-            let (proxy_end, control_end) = policy_sync::link(LINK_MESSAGES);
-            (Some(proxy_end), Some((beginning, control_end)))
-        }
-    };
+    let (link, following) = ends(link, beginning);
     let (approvals, handing_out) = Approvals::over(link, &metrics);
     let endpoints: Vec<_> =
         settings.backends.iter().map(|one| Endpoints::new(one, &settings.limits, &metrics)).collect();
@@ -156,11 +150,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         tokio::spawn(beginning.follow(Arc::clone(&shared), control_end))
     }));
     let (running, ended) = mpsc::channel(1);
-    let max_connections = shared.settings.limits.max_connections;
-    let files = open_files::raise_limit(max_connections);
-    shared.metrics.connections.open_files_limit.set(files.try_into().unwrap_or(i64::MAX));
-    let max_connections = open_files::connections(max_connections, files);
-    let places = Arc::new(Places::new(max_connections, &shared.settings.limits));
+    let places = Arc::new(places(&shared));
     let addresses = sockets.iter().map(|(address, _)| *address).collect();
     let mut workers = start_workers(&shared, &places, (sockets, spools), &running)?;
     workers.push(upstream::start_watching(Arc::clone(&shared)).map_err(StartError::Worker)?);
@@ -179,6 +169,24 @@ fn begin(
         CanNotFollow::File(error) => StartError::Files(vec![error]),
         CanNotFollow::NoEntropy => StartError::NoEntropy,
     })
+}
+
+/// The proxy's end of its link, and what the other end is for, if the control plane is elsewhere.
+fn ends(
+    link: Option<ProxyEnd>,
+    beginning: Option<Beginning>,
+) -> (Option<ProxyEnd>, Option<(Beginning, ControlEnd)>) {
+    let Some(beginning) = beginning else { return (link, None) };
+    let (proxy_end, control_end) = policy_sync::link(LINK_MESSAGES);
+    (Some(proxy_end), Some((beginning, control_end)))
+}
+
+/// As many places for connections as the settings and the system give.
+fn places(shared: &Shared) -> Places {
+    let max_connections = shared.settings.limits.max_connections;
+    let files = open_files::raise_limit(max_connections);
+    shared.metrics.connections.open_files_limit.set(files.try_into().unwrap_or(i64::MAX));
+    Places::new(open_files::connections(max_connections, files), &shared.settings.limits)
 }
 
 /// Starts a thread for each worker, with a socket of each listener.

@@ -105,9 +105,7 @@ pub(crate) fn signing_keys(jwks: &str) -> Result<KeySet, String> {
     let keys = KeySet::from_jwks(jwks.as_bytes()).map_err(|error| error.to_string())?;
     match keys.signer() {
         Some(_) => Ok(keys),
-        None => {
-            Err("no key in it signs: one needs `\"state\": \"signing\"` and its secret part".to_owned())
-        }
+        None => Err("no key in it signs: one needs `\"state\": \"signing\"` and its secret part".to_owned()),
     }
 }
 

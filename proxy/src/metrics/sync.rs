@@ -40,12 +40,7 @@ impl Sync {
                 r,
                 Histogram::with_opts(seconds.buckets(IN_FORCE_BUCKETS.to_vec()))?,
             )?,
-            last_known_good_loads: counters(
-                r,
-                "last_known_good_loads_total",
-                loads,
-                &["subject", "result"],
-            )?,
+            last_known_good_loads: counters(r, "last_known_good_loads_total", loads, &["subject", "result"])?,
             last_known_good_failures: counter(r, "last_known_good_failures_total", failures)?,
         })
     }

@@ -100,8 +100,7 @@ pub(super) async fn dial(link: ControlLink) -> Result<Connection, DialError> {
 async fn open(link: ControlLink) -> Result<Connection, DialError> {
     let url = link.url.clone();
     let files = spawn_blocking(move || Files::read(&link)).await.map_err(|_| DialError::Unforeseen)??;
-    let stream =
-        TcpStream::connect((url.host.as_str(), url.port)).await.map_err(DialError::Unreachable)?;
+    let stream = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(DialError::Unreachable)?;
     stream.set_nodelay(true).map_err(DialError::Unreachable)?;
     crate::connection::keep_alive(&stream).map_err(DialError::Unreachable)?;
     let mut request = url.uri.into_client_request().map_err(DialError::Handshake)?;
@@ -154,9 +153,13 @@ fn token(link: &ControlLink) -> Result<HeaderValue, FileError> {
     let token = text.trim_end_matches(['\r', '\n']);
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
     let value = Zeroizing::new([PROTOCOL, ", ", token].concat());
-    let value = HeaderValue::from_str(&value).ok().filter(|_| !token.is_empty() && token.bytes().all(is_token));
+    let value =
+        HeaderValue::from_str(&value).ok().filter(|_| !token.is_empty() && token.bytes().all(is_token));
     let mut value = value.ok_or_else(|| {
-        FileError::one(file, "is no relay token: it must be one line of letters, digits, `-` and `_`".to_owned())
+        FileError::one(
+            file,
+            "is no relay token: it must be one line of letters, digits, `-` and `_`".to_owned(),
+        )
     })?;
     value.set_sensitive(true);
     Ok(value)

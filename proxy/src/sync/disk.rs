@@ -120,7 +120,8 @@ impl Disk {
         let unfinished = unfinished(&self.directory, subject);
         let bundle = Zeroizing::new(document.to_bundle());
         let written = write_new(&unfinished, bundle.as_bytes());
-        let finished = written.and_then(|()| std::fs::rename(&unfinished, finished(&self.directory, subject)));
+        let finished =
+            written.and_then(|()| std::fs::rename(&unfinished, finished(&self.directory, subject)));
         if finished.is_err() {
             // What made the one fail may make the other fail too.
             let _left = std::fs::remove_file(&unfinished);

@@ -247,7 +247,11 @@ impl Driver {
             metrics.revision(subject, revision);
             metrics.documents.with_label_values(&[subject.as_str(), "in_force"]).inc();
             metrics.in_force_seconds.observe(since.elapsed().as_secs_f64());
-            tracing::info!(subject = subject.as_str(), revision, "a document of the control plane is in force");
+            tracing::info!(
+                subject = subject.as_str(),
+                revision,
+                "a document of the control plane is in force"
+            );
             keep(&shared, &status, &disk, &document);
             Ok(())
         };

@@ -80,8 +80,7 @@ impl Status {
     pub(super) fn in_force(&self, document: &Document) {
         let header = document.header();
         let confirmed_at = clock::now();
-        let held =
-            Held { revision: header.revision, source: "control plane", confirmed_at, is_kept: false };
+        let held = Held { revision: header.revision, source: "control plane", confirmed_at, is_kept: false };
         let mut now = self.now();
         now.held.insert(header.subject, held);
         now.refused.remove(&header.subject);

@@ -58,14 +58,22 @@ pub(super) fn part(kept: &Kept, before: Option<&Identities>, metrics: &Metrics) 
 
 fn policy(kept: &Kept) -> Result<PolicyInForce, String> {
     let header = kept.document.header();
-    let snapshot =
-        compile(kept.document.text(), header.revision).map_err(|mistakes| mistakes.join("\n"))?;
+    let snapshot = compile(kept.document.text(), header.revision).map_err(|mistakes| mistakes.join("\n"))?;
     if snapshot.org() != header.org {
-        return Err(format!("it says that it is of `{}`, and is signed as of `{}`", snapshot.org(), header.org));
+        return Err(format!(
+            "it says that it is of `{}`, and is signed as of `{}`",
+            snapshot.org(),
+            header.org
+        ));
     }
     let UnixMillis(confirmed_ms) = kept.confirmed_at;
     let sha256 = header.sha256.to_string();
-    Ok(PolicyInForce { snapshot, sha256, loaded_at: clock::now(), confirmed_at: AtomicU64::new(confirmed_ms) })
+    Ok(PolicyInForce {
+        snapshot,
+        sha256,
+        loaded_at: clock::now(),
+        confirmed_at: AtomicU64::new(confirmed_ms),
+    })
 }
 
 fn cut(mut mistakes: String) -> String {
