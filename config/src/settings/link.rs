@@ -92,6 +92,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_mistake_has_its_path_and_does_not_repeat_what_may_be_a_password() {
+        let source = |url: &str| LinkSource {
+            url: url.to_owned(),
+            relay_token_file: "token".into(),
+            policy_key_file: "keys".into(),
+            org: None,
+            state_directory: "state".into(),
+            ca_file: Some("ca.pem".into()),
+        };
+        for (url, path) in [
+            ("wss://user:s3cret@control.example.com/v1/sync", "proxy.control_plane.url"),
+            ("ws://127.0.0.1:8081/v1/sync", "proxy.control_plane.ca_file"),
+        ] {
+            let mut mistakes = Vec::new();
+            link(source(url), Path::new("."), &mut mistakes);
+            assert_eq!(mistakes.len(), 1);
+            assert!(mistakes[0].path == path && !mistakes[0].what.contains("s3cret"), "{mistakes:?}");
+        }
+    }
+
+    #[test]
     fn a_link_leads_over_tls_or_to_this_machine() {
         for (text, expected) in [
             ("wss://control.example.com/v1/sync", Some(("control.example.com", 443, true))),

@@ -197,16 +197,19 @@ async fn a_control_plane_that_says_nothing_is_hung_up_on() {
 }
 
 #[tokio::test]
-async fn a_file_of_its_own_wins() {
+async fn a_file_of_its_own_wins_and_a_document_has_a_limit() {
     let mut control = Control::start().await;
     let folder = Folder::of(&control);
     std::fs::write(folder.path("policy.yaml"), "{format: 1, org: acme}").unwrap();
-    let gate = Gate::start(folder.with("  policy: {file: policy.yaml}\n"), "").await;
+    let more = "  policy: {file: policy.yaml}\n  limits: {max_document_bytes: 65536}\n";
+    let gate = Gate::start(folder.with(more), "").await;
     control.publish(document(Subject::Policy, 5, &policy("")));
     let AckOutcome::Refused(RefusedWhy::Mistakes(why)) = control.ack().await.outcome else { panic!() };
     assert!(why.contains("name a file"), "{why}");
     control.publish(document(Subject::Keys, 5, KEYS));
     assert_eq!(control.ack().await.outcome, AckOutcome::InForce);
+    control.publish(document(Subject::Keys, 6, &format!("[]{:65535}", "")));
+    assert_eq!(control.ack().await.outcome, AckOutcome::Refused(RefusedWhy::TooLong));
     let policy = gate.policy().await;
     assert_eq!((&policy["tools"], policy["revision"] == 5), (&0.into(), false));
     assert!(policy["source"].as_str().unwrap().ends_with("/policy.yaml"));

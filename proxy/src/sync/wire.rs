@@ -127,3 +127,32 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_other_end_does_not_take_has_a_limit_and_holds_up_nothing() {
+        let (near, far) = tokio::io::duplex(1024);
+        let mut near = Socket::new(WebSocketStream::from_raw_socket(near, Role::Client, None).await);
+        let mut far = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+        let long = "x".repeat(1024 * 1024);
+        let waiting = (0..).take_while(|_| near.send(long.clone()).is_ok()).count();
+        assert_eq!(waiting, UNSENT_BYTES_MAX / long.len());
+        far.send(Message::text("hello")).await.unwrap();
+        let heard = poll_fn(|context| near.poll(context)).await;
+        assert!(matches!(&heard, Heard::Message(text) if text.as_str() == "hello"), "{heard:?}");
+        for _ in 0..waiting {
+            tokio::select! {
+                message = far.next() => assert_eq!(message.unwrap().unwrap().len(), long.len()),
+                heard = poll_fn(|context| near.poll(context)) => panic!("{heard:?}"),
+            }
+        }
+        let waiting = (0..).take_while(|_| near.send(String::new()).is_ok()).count();
+        assert_eq!(waiting, UNSENT_MAX);
+    }
+}
