@@ -25,9 +25,10 @@ pub use mistake::{Mistake, Mistakes};
 pub use rates::{Rate, Rates};
 pub use settings::{
     AgentWhen, Algorithm, Audit, Auth, Authorization, Backend, BackendKind, BackendTls, BackendUrl,
-    ClientCertificate, ControlPlane, ControlReceipts, ControlTls, Cors, Credential, Drain, Durability,
-    Ejection, EndpointName, FetchUrl, Health, Hop, Http, JwksPlace, Jwt, ListMode, Listener, Mapping, Mtls,
-    OnFull, PolicyKeyPlace, Proxy, Receipts, Redis, Route, Settings, StorePlace, Tls,
+    ClientCertificate, ControlLink, ControlPlane, ControlReceipts, ControlTls, Cors, Credential, Drain,
+    Durability, Ejection, EndpointName, FetchUrl, Health, Hop, Http, JwksPlace, Jwt, LinkUrl, ListMode,
+    Listener, Mapping, Mtls, OnFull, PolicyKeyPlace, Proxy, Receipts, Redis, Route, Settings, StorePlace,
+    Tls,
 };
 
 pub use spiffe::{NotSpiffeId, SpiffeId, TrustDomain};

@@ -90,6 +90,9 @@ pub struct Limits {
     /// Most tools of one backend that the policy does not list and the control plane is told of in an hour.
     #[schemars(range(min = 1))]
     pub max_discovered_tools: u32,
+    /// Largest document (policy, keys, receipt keys) that is taken from the control plane.
+    #[schemars(range(min = 65_536, max = 268_435_456))]
+    pub max_document_bytes: u32,
     /// How long a TLS handshake may take.
     #[schemars(range(min = 1, max = 3600))]
     pub handshake_timeout_seconds: u32,
@@ -200,6 +203,7 @@ impl Default for Limits {
             max_tool_definitions: 10_000,
             max_tool_definitions_bytes: 64 * 1024 * 1024,
             max_discovered_tools: 1000,
+            max_document_bytes: 64 * 1024 * 1024,
             handshake_timeout_seconds: 10,
             header_timeout_seconds: 15,
             keep_alive_seconds: 75,

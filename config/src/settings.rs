@@ -7,6 +7,7 @@ mod control_plane;
 mod endpoints;
 mod hop;
 mod jwt;
+mod link;
 mod listener;
 mod routes;
 mod tls;
@@ -20,12 +21,13 @@ pub use control_plane::{ControlPlane, ControlReceipts, ControlTls, PolicyKeyPlac
 pub use endpoints::{Ejection, EndpointName, Health};
 pub use hop::{BackendTls, ClientCertificate, Credential, Hop, Http};
 pub use jwt::{AgentWhen, Algorithm, FetchUrl, JwksPlace, Jwt};
+pub use link::{ControlLink, LinkUrl};
 pub use listener::{Cors, ListMode, Listener};
 pub use routes::Route;
 pub use tls::{Mtls, Tls};
 
+use crate::source::{AuthSource, ProxySource, SettingsSource};
 pub use crate::source::{DurabilitySource as Durability, OnFullSource as OnFull};
-use crate::source::{ProxySource, SettingsSource};
 use crate::{Environment, Limits, Mistake, Mistakes, Rates, document};
 
 /// A whole settings file.
@@ -50,14 +52,16 @@ pub struct Proxy {
     pub listeners: Vec<Listener>,
     /// Where calls go; at least one.
     pub backends: Vec<Backend>,
+    /// The control plane that everything comes from that no file is named for.
+    pub control_plane: Option<ControlLink>,
     /// The file of API keys.
     pub keys_file: Option<PathBuf>,
     /// Receipts.
     pub receipts: Receipts,
     /// The record of every call.
     pub audit: Audit,
-    /// The policy document.
-    pub policy_file: PathBuf,
+    /// The policy document; `None` only with a control plane.
+    pub policy_file: Option<PathBuf>,
     /// A policy document that is only compared.
     pub candidate_file: Option<PathBuf>,
     /// Limits.
@@ -71,8 +75,8 @@ pub struct Proxy {
 /// Settings of receipts.
 #[derive(Clone, Debug)]
 pub struct Receipts {
-    /// A JWK set.
-    pub keys_file: PathBuf,
+    /// A JWK set; `None` only with a control plane.
+    pub keys_file: Option<PathBuf>,
     /// How long a receipt is good.
     pub ttl_seconds: u64,
     /// Whether a stamp carries `args_sha256`.
@@ -134,20 +138,26 @@ impl Settings {
 fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Option<Proxy> {
     name(&source.name, "proxy.name", mistakes);
     let admin = address(&source.admin, "proxy.admin", mistakes);
+    if source.control_plane.is_none() {
+        needed_files(&source, mistakes);
+    }
     let listeners = listener::listeners(source.listeners, folder, mistakes);
     let backends = backend::backends(source.backends, &listeners, folder, mistakes);
-    if source.keys_file.is_none() && listeners.iter().any(|listener| listener.auth.api_key) {
-        mistakes.push(Mistake::at("proxy.keys_file", "missing: a listener has `auth: api-key`"));
-    }
+    let control_plane = source.control_plane.map(|source| link::link(source, folder, mistakes));
+    let join = |file: Option<PathBuf>| file.map(|file| folder.join(file));
     Some(Proxy {
         name: source.name,
         admin: admin?,
         workers: source.workers.map(usize::from),
         listeners,
         backends,
-        keys_file: source.keys_file.map(|file| folder.join(file)),
+        control_plane: match control_plane {
+            Some(link) => Some(link?),
+            None => None,
+        },
+        keys_file: join(source.keys_file),
         receipts: Receipts {
-            keys_file: folder.join(source.receipts.keys_file),
+            keys_file: join(source.receipts.keys_file),
             ttl_seconds: source.receipts.ttl_seconds.into(),
             canonical_arguments: source.receipts.canonical_arguments,
         },
@@ -156,8 +166,8 @@ fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Opt
             durability: source.audit.durability,
             on_full: source.audit.on_full,
         },
-        policy_file: folder.join(source.policy.file),
-        candidate_file: source.policy.candidate_file.map(|file| folder.join(file)),
+        policy_file: join(source.policy.file),
+        candidate_file: join(source.policy.candidate_file),
         limits: source.limits,
         rates: source.rates,
         drain: Drain {
@@ -165,6 +175,22 @@ fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Opt
             limit_seconds: source.drain.limit_seconds.into(),
         },
     })
+}
+
+/// The files that only a control plane can take the place of.
+fn needed_files(source: &ProxySource, mistakes: &mut Vec<Mistake>) {
+    let takes_keys = source.listeners.iter().any(|one| one.auth.ways().contains(&AuthSource::ApiKey));
+    if source.keys_file.is_none() && takes_keys {
+        let what = "missing: a listener has `auth: api-key`, and there is no `control_plane`";
+        mistakes.push(Mistake::at("proxy.keys_file", what));
+    }
+    let needed = [
+        ("proxy.receipts.keys_file", &source.receipts.keys_file),
+        ("proxy.policy.file", &source.policy.file),
+    ];
+    for (path, _) in needed.into_iter().filter(|(_, file)| file.is_none()) {
+        mistakes.push(Mistake::at(path, "missing: there is no `control_plane` that it comes from"));
+    }
 }
 
 fn address(text: &str, path: &str, mistakes: &mut Vec<Mistake>) -> Option<SocketAddr> {

@@ -4,6 +4,7 @@ mod control_plane;
 pub mod endpoints;
 mod hop;
 mod jwt;
+mod link;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ pub use control_plane::{ControlPlaneSource, ControlReceiptsSource, ControlTlsSou
 use endpoints::{EjectionSource, EndpointSource, HealthSource};
 pub use hop::{BackendTlsSource, CredentialSource, HttpSource};
 pub use jwt::{AgentWhenSource, AlgorithmSource, JwtSource, TextsSource};
+pub use link::LinkSource;
 
 /// One file for either program, or for both.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -44,13 +46,18 @@ pub struct ProxySource {
     /// Where calls go.
     #[schemars(length(min = 1))]
     pub backends: Vec<BackendSource>,
+    /// The control plane that the policy, the API keys and the receipt keys come from, where no file of the proxy's own is
+    /// named for them.
+    pub control_plane: Option<LinkSource>,
     /// API keys, when there is no control plane that keeps them.
     pub keys_file: Option<PathBuf>,
     /// Receipts on what is forwarded.
+    #[serde(default)]
     pub receipts: ReceiptsSource,
     /// The record of every call.
     pub audit: AuditSource,
     /// Where the policy comes from.
+    #[serde(default)]
     pub policy: PolicySource,
     /// Limits; every one has a default.
     #[serde(default)]
@@ -352,8 +359,8 @@ pub struct RouteSource {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptsSource {
-    /// A JWK set with the signing key.
-    pub keys_file: PathBuf,
+    /// A JWK set with the signing key, when there is no control plane that keeps it.
+    pub keys_file: Option<PathBuf>,
     /// How long a receipt is good.
     #[serde(default = "default_receipt_ttl_seconds")]
     #[schemars(range(min = 1, max = 86_400))]
@@ -361,6 +368,13 @@ pub struct ReceiptsSource {
     /// Whether a stamp also carries the digest of the arguments in canonical form.
     #[serde(default)]
     pub canonical_arguments: bool,
+}
+
+impl Default for ReceiptsSource {
+    fn default() -> Self {
+        let ttl_seconds = default_receipt_ttl_seconds();
+        Self { keys_file: None, ttl_seconds, canonical_arguments: false }
+    }
 }
 
 /// The audit record.
@@ -399,11 +413,11 @@ pub enum OnFullSource {
 }
 
 /// Where the policy comes from.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicySource {
-    /// A policy document, watched.
-    pub file: PathBuf,
+    /// A policy document, watched; when there is no control plane that keeps it.
+    pub file: Option<PathBuf>,
     /// Another one, watched too: asked about the same calls, compared, and never obeyed.
     pub candidate_file: Option<PathBuf>,
 }

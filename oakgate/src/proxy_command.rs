@@ -44,6 +44,8 @@ pub(crate) fn start_failure(error: &proxy::StartError) -> Failure {
         proxy::StartError::Files(_) | proxy::StartError::Bind { .. } | proxy::StartError::Audit(_) => {
             Failure::Configuration(error.to_string())
         }
-        proxy::StartError::Worker(_) | proxy::StartError::Metrics(_) => Failure::Fault(error.to_string()),
+        proxy::StartError::Worker(_) | proxy::StartError::Metrics(_) | proxy::StartError::NoEntropy => {
+            Failure::Fault(error.to_string())
+        }
     }
 }

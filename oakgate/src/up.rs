@@ -45,8 +45,13 @@ fn from_file(file: &Path) -> Result<Plan, Failure> {
     let missing =
         |part| Failure::Configuration(format!("{}: {part}: missing; `up` runs both parts", file.display()));
     let control_plane = settings.control_plane.ok_or_else(|| missing("control_plane"))?;
+    let proxy = settings.proxy.ok_or_else(|| missing("proxy"))?;
+    if proxy.control_plane.is_some() {
+        let what = "proxy.control_plane: `up` runs both parts, and they need no link; leave it out, or run `oakgate proxy`";
+        return Err(Failure::Configuration(format!("{}: {what}", file.display())));
+    }
     Ok(Plan {
-        proxy: settings.proxy.ok_or_else(|| missing("proxy"))?,
+        proxy,
         credentials: credentials(file, &control_plane.store),
         control_plane,
         demonstration: None,
@@ -70,7 +75,7 @@ async fn serve(plan: Plan) -> Done {
     let mut signals = Signals::listen()?;
     let listener = listen(&plan.control_plane).await?;
     let api = listener.local_addr().map_err(|error| Failure::Fault(error.to_string()))?;
-    let keys = ReceiptKeys::load(&plan.control_plane.name, &receipts(&plan))?;
+    let keys = ReceiptKeys::load(&plan.control_plane.name, &receipts(&plan)?)?;
     let tls = ApiTls::load(&plan.control_plane)?;
     let control_plane = open(&plan.control_plane, Some(&keys), tls.as_ref()).await?;
     let reread = watch(Some(keys), tls);
@@ -121,10 +126,12 @@ async fn serve(plan: Plan) -> Done {
 }
 
 /// The control plane's receipts; where its settings say nothing of them, with the keys of the proxy's.
-fn receipts(plan: &Plan) -> config::ControlReceipts {
+fn receipts(plan: &Plan) -> Result<config::ControlReceipts, Failure> {
     let proxys = &plan.proxy.receipts;
-    plan.control_plane.receipts.clone().unwrap_or_else(|| config::ControlReceipts {
-        keys_file: proxys.keys_file.clone(),
-        ttl_seconds: proxys.ttl_seconds,
-    })
+    let of_proxy = || {
+        let keys_file = proxys.keys_file.clone()?;
+        Some(config::ControlReceipts { keys_file, ttl_seconds: proxys.ttl_seconds })
+    };
+    let missing = || Failure::Configuration("proxy.receipts.keys_file: missing".to_owned());
+    plan.control_plane.receipts.clone().or_else(of_proxy).ok_or_else(missing)
 }

@@ -4,7 +4,6 @@ mod names;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -17,12 +16,13 @@ use axum::{Json, Router};
 use policy::Definition;
 use policy::cascade::{Explanation, verdict};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use self::names::Names;
 use crate::clock;
 use crate::state::{Phase, Shared};
+use crate::sync::known_age_ms;
 use crate::upstream;
 
 /// A query to explain is no larger than this.
@@ -58,6 +58,7 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     if shared.in_force.load().policy.is_none() {
         reasons.push("no policy is in force");
     }
+    reasons.extend(shared.sync.iter().flat_map(|sync| sync.lacks()));
     if *shared.phase.borrow() != Phase::Run {
         reasons.push("stopping");
     }
@@ -67,17 +68,29 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     } else {
         "none: calls that need one are refused"
     };
-    (status, Json(json!({"ready": reasons.is_empty(), "reasons": reasons, "approvals": approvals})))
-        .into_response()
+    let mut body = json!({"ready": reasons.is_empty(), "reasons": reasons, "approvals": approvals});
+    add_control_plane(&mut body, &shared);
+    (status, Json(body)).into_response()
+}
+
+/// How it stands with the control plane, if there is one elsewhere.
+fn add_control_plane(body: &mut Value, shared: &Shared) {
+    if let (Some(members), Some(sync)) = (body.as_object_mut(), &shared.sync) {
+        members.insert("control_plane".to_owned(), sync.report(clock::now()));
+    }
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     let metrics = &shared.metrics;
     if let Some(policy) = &shared.in_force.load().policy {
-        let confirmed_ms = policy.confirmed_at.load(Ordering::Relaxed);
-        let age_ms = clock::now().0.saturating_sub(confirmed_ms);
-        #[expect(clippy::cast_precision_loss, reason = "an age in milliseconds is far below 2^53")]
-        metrics.files.policy_age_seconds.set(age_ms as f64 / 1000.0);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "an age in milliseconds is far below 2^53, or not known"
+        )]
+        metrics.files.policy_age_seconds.set(policy.age_ms(clock::now()) as f64 / 1000.0);
+    }
+    if let Some(sync) = &shared.sync {
+        sync.measure(metrics, clock::now());
     }
     if let Some(policy) = &shared.in_force.load().policy {
         let changed = shared.definitions.changed_count(&policy.snapshot);
@@ -97,22 +110,24 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
 async fn policy(State(shared): State<Arc<Shared>>) -> Response {
     let in_force = shared.in_force.load();
     let Some(policy) = &in_force.policy else {
-        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"detail": "no policy is in force"})))
-            .into_response();
+        let mut body = json!({"detail": "no policy is in force"});
+        add_control_plane(&mut body, &shared);
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     };
-    let now = clock::now();
-    let age_ms = now.0.saturating_sub(policy.confirmed_at.load(Ordering::Relaxed));
-    Json(json!({
+    let file = shared.settings.policy_file.as_ref().map(|file| file.display().to_string());
+    let source = file.or_else(|| Some(shared.sync.as_ref()?.policy_source().to_owned()));
+    let mut body = json!({
         "org": policy.snapshot.org(),
         "revision": policy.snapshot.revision(),
         "sha256": policy.sha256,
         "rules": policy.snapshot.rules_count(),
         "tools": policy.snapshot.tools_count(),
         "loaded_at_unix_ms": policy.loaded_at.0,
-        "age_ms": age_ms,
-        "source": shared.settings.policy_file.display().to_string(),
-    }))
-    .into_response()
+        "age_ms": known_age_ms(policy.age_ms(clock::now())),
+        "source": source,
+    });
+    add_control_plane(&mut body, &shared);
+    Json(body).into_response()
 }
 
 /// What the policy in force would say of a call, level by level. Nothing is forwarded.

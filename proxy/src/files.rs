@@ -9,9 +9,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use watched_files::{Look, WATCH_INTERVAL, Watch};
 
+use crate::clock;
 use crate::state::Shared;
-pub(crate) use load::load_first;
-use reload::{confirm, reload};
+pub(crate) use load::{compile, load_first, signing_keys};
+use reload::reload;
+pub(crate) use reload::told;
 use watched::Watched;
 
 /// Watches the files until the proxy stops. `reread` asks for a look at once.
@@ -62,7 +64,7 @@ impl Watcher {
                 false
             });
         } else if self.watched == Watched::Policy && self.in_force && look == Look::Loaded {
-            confirm(shared);
+            shared.confirm_policy(clock::now());
         }
     }
 }

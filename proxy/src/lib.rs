@@ -42,6 +42,7 @@ mod running;
 mod spiffe;
 mod stamp;
 mod state;
+mod sync;
 mod tls;
 mod transparent;
 mod upstream;

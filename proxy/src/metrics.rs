@@ -3,6 +3,7 @@
 mod backends;
 mod connections;
 mod endpoints;
+mod sync;
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -13,6 +14,7 @@ use prometheus::{
 pub(crate) use backends::Backends;
 pub(crate) use connections::{Connections, Tls};
 pub(crate) use endpoints::{EndpointCounters, Endpoints};
+pub(crate) use sync::Sync;
 
 /// Seconds: from a tenth of a millisecond to ten seconds.
 const PHASE_BUCKETS: [f64; 14] =
@@ -49,6 +51,7 @@ pub(crate) struct Metrics {
     pub(crate) definitions: Definitions,
     pub(crate) tls: Tls,
     pub(crate) tokens: Tokens,
+    pub(crate) sync: Sync,
 }
 
 /// What backends show of their tools.
@@ -197,6 +200,7 @@ impl Metrics {
             definitions: Definitions::new(&r)?,
             tls: Tls::new(&r)?,
             tokens: Tokens::new(&r)?,
+            sync: Sync::new(&r)?,
             registry: r,
         })
     }

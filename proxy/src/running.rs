@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use edge::{KeyedCount, Places};
-use policy_sync::ProxyEnd;
+use policy_sync::{ControlEnd, ProxyEnd};
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
@@ -33,11 +33,15 @@ use crate::metrics::Metrics;
 use crate::open_files;
 use crate::rates::Rates;
 use crate::state::{Buffered, Phase, Shared};
+use crate::sync::{Beginning, CanNotFollow};
 use crate::upstream::{self, Endpoints, Sessions};
 use crate::worker::Worker;
 
 /// How often a stopping proxy looks whether anything is left.
 const LEFT_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Messages between this proxy and its control plane that may wait, each way.
+const LINK_MESSAGES: usize = 1024;
 
 /// A proxy could not start.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +65,9 @@ pub enum StartError {
     /// The audit record can't be opened.
     #[error("{0}")]
     Audit(String),
+    /// The system gives no random bits.
+    #[error("the system gave no random bits")]
+    NoEntropy,
     /// Two metrics have one name.
     #[error("metrics: {0}")]
     Metrics(String),
@@ -78,7 +85,8 @@ pub struct Running {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Starts a proxy on the current runtime and on threads of its own. When this returns it listens on every address.
+/// Starts a proxy on the current runtime and on threads of its own. When this returns it listens on every address. With a
+/// `link` its control plane is in this process; what the settings say of one elsewhere then counts for nothing.
 ///
 /// # Errors
 /// [`StartError`]. A policy that does not load is none: the proxy starts, is not ready, and refuses every call.
@@ -88,13 +96,16 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         tracing::warn!(%warning, "the settings are good, and probably not what is meant");
     }
     let issuers = Issuers::new(&settings, &metrics);
-    let in_force = files::load_first(&settings, &issuers, &metrics).map_err(StartError::Files)?;
+    let beginning = begin(&settings, link.is_none(), &metrics)?;
+    let kept = beginning.as_ref().map(|beginning| beginning.parts.as_slice()).unwrap_or_default();
+    let in_force = files::load_first(&settings, &issuers, &metrics, kept).map_err(StartError::Files)?;
     let count =
         settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
     let bind_admin = |source| StartError::Bind { what: "admin".to_owned(), address: settings.admin, source };
     let admin_listener = admin::bind(settings.admin).await.map_err(bind_admin)?;
     let admin = admin_listener.local_addr().map_err(bind_admin)?;
     let sockets = sockets(&settings, count)?;
+    let (link, following) = ends(link, beginning);
     let (approvals, handing_out) = Approvals::over(link, &metrics);
     let endpoints: Vec<_> =
         settings.backends.iter().map(|one| Endpoints::new(one, &settings.limits, &metrics)).collect();
@@ -120,6 +131,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         http_sse: Arc::new(HttpSse::new(&settings.limits, &metrics)),
         issuers,
         approvals,
+        sync: following.as_ref().map(|(beginning, _)| Arc::clone(&beginning.status)),
         endpoints,
         sessions: Sessions::new(&settings.limits, &metrics),
         client_limits: Arc::new(client_limits(&settings.limits, &metrics)),
@@ -135,13 +147,12 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     ];
     tasks.extend(handing_out);
     tasks.extend(shared.issuers.keep(&shared));
+    tasks.extend(following.map(|(beginning, control_end)| {
+        shared.metrics.holds.link_up.set(0);
+        tokio::spawn(beginning.follow(Arc::clone(&shared), control_end))
+    }));
     let (running, ended) = mpsc::channel(1);
-    let max_connections = shared.settings.limits.max_connections;
-    let files = open_files::raise_limit(max_connections);
-    shared.metrics.connections.open_files_limit.set(files.try_into().unwrap_or(i64::MAX));
-    let max_connections = open_files::connections(max_connections, files);
-    let of_address = shared.settings.limits.max_connections_per_address;
-    let places = Arc::new(Places::new(max_connections, of_address));
+    let places = Arc::new(places(&shared));
     let addresses = sockets.iter().map(|(address, _)| *address).collect();
     let mut workers = start_workers(&shared, &places, (sockets, spools), &running)?;
     workers.push(upstream::start_watching(Arc::clone(&shared)).map_err(StartError::Worker)?);
@@ -164,6 +175,41 @@ fn client_limits(limits: &config::Limits, metrics: &Metrics) -> edge::Limits {
         linger_bytes: DISCARD_MAX_BYTES,
         reached: metrics.limits_reached.clone(),
     }
+}
+
+/// What is on the disk of a control plane elsewhere, if there is one.
+fn begin(
+    settings: &config::Proxy,
+    is_alone: bool,
+    metrics: &Metrics,
+) -> Result<Option<Beginning>, StartError> {
+    let link = settings.control_plane.as_ref().filter(|_| is_alone);
+    let beginning = link.map(|link| Beginning::read(settings, link, metrics)).transpose();
+    beginning.map_err(|error| match error {
+        CanNotFollow::File(error) => StartError::Files(vec![error]),
+        CanNotFollow::NoEntropy => StartError::NoEntropy,
+    })
+}
+
+/// The proxy's end of its link, and what the other end is for, if the control plane is elsewhere.
+fn ends(
+    link: Option<ProxyEnd>,
+    beginning: Option<Beginning>,
+) -> (Option<ProxyEnd>, Option<(Beginning, ControlEnd)>) {
+    let Some(beginning) = beginning else { return (link, None) };
+    let (proxy_end, control_end) = policy_sync::link(LINK_MESSAGES);
+    (Some(proxy_end), Some((beginning, control_end)))
+}
+
+/// As many places for connections as the settings and the system give.
+fn places(shared: &Shared) -> Places {
+    let max_connections = shared.settings.limits.max_connections;
+    let files = open_files::raise_limit(max_connections);
+    shared.metrics.connections.open_files_limit.set(files.try_into().unwrap_or(i64::MAX));
+    Places::new(
+        open_files::connections(max_connections, files),
+        shared.settings.limits.max_connections_per_address,
+    )
 }
 
 /// Starts a thread for each worker, with a socket of each listener.
@@ -329,6 +375,8 @@ impl Running {
         }
         for task in self.tasks {
             task.abort();
+            // What it holds, such as the lock of a folder, is given up when this returns.
+            let _aborted = task.await;
         }
         tracing::info!("stopped");
     }

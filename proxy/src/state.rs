@@ -1,20 +1,21 @@
 //! What all threads share: the settings, what is in force, and the counts that limits are about.
 
+mod in_force;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use edge::{KeyCounted, KeyedCount};
-use policy::{Snapshot, UnixMillis};
-use receipt::KeySet;
+use policy::UnixMillis;
 use tokio::sync::watch;
 
 use crate::approvals::Approvals;
 use crate::audit::Total;
 use crate::authorization::Announced;
 use crate::batch::BatchSessions;
-use crate::caller::{Identities, Issuers};
+use crate::caller::Issuers;
 use crate::candidate::Samples;
 use crate::definitions::Definitions;
 use crate::discovery::Discovery;
@@ -22,8 +23,9 @@ use crate::http_sse::HttpSse;
 use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
-use crate::tls::ByListener;
-use crate::upstream::{Access, Endpoints, Sessions};
+use crate::sync::Status;
+use crate::upstream::{Endpoints, Sessions};
+pub(crate) use in_force::{InForce, Part, PolicyInForce, age_ms};
 
 /// Bytes on their way to a caller that are fewer hold no room.
 const HELD_MIN_BYTES: usize = 64 * 1024;
@@ -41,6 +43,8 @@ pub(crate) struct Shared {
     /// Whose tokens are taken.
     pub(crate) issuers: Issuers,
     pub(crate) approvals: Approvals,
+    /// How it stands with a control plane elsewhere, if there is one.
+    pub(crate) sync: Option<Arc<Status>>,
     pub(crate) batch_sessions: BatchSessions,
     pub(crate) listings: Listings,
     pub(crate) http_sse: Arc<HttpSse>,
@@ -69,45 +73,32 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
 }
 
-/// Everything that can change while the proxy runs, as one value: never two swaps that must agree.
-#[derive(Clone, Debug)]
-pub(crate) struct InForce {
-    /// No policy, no calls.
-    pub(crate) policy: Option<Arc<PolicyInForce>>,
-    /// Compared with the policy, and never obeyed.
-    pub(crate) candidate: Option<Arc<PolicyInForce>>,
-    pub(crate) identities: Arc<Identities>,
-    pub(crate) receipt_keys: Arc<KeySet>,
-    pub(crate) tls: ByListener,
-    /// What each backend is reached with, in the order of the settings.
-    pub(crate) access: Vec<Access>,
-}
-
-impl InForce {
-    /// What a backend is reached with, by its place in the settings.
-    pub(crate) fn access(&self, place: usize) -> Access {
-        self.access.get(place).cloned().unwrap_or_default()
-    }
-
-    /// The same, but for what one backend is reached with.
-    pub(crate) fn with_access(&self, place: usize, access: Access) -> Self {
-        let mut next = self.clone();
-        if let Some(before) = next.access.get_mut(place) {
-            *before = access;
+impl Shared {
+    /// Puts a part in force. Files and the control plane both do, at any time: neither undoes what the other did, as the
+    /// whole is made anew if it has changed meanwhile. One part always has one source.
+    pub(crate) fn put(&self, part: &Part) {
+        let mut is_news = false;
+        self.in_force.rcu(|before| {
+            let next = before.with(part);
+            is_news = !next.knows_and_decides_like(before);
+            next
+        });
+        if is_news {
+            self.changed();
         }
-        next
     }
-}
 
-/// The policy in force, and where it came from.
-#[derive(Debug)]
-pub(crate) struct PolicyInForce {
-    pub(crate) snapshot: Snapshot,
-    /// SHA-256 of the document, in lower-case hex.
-    pub(crate) sha256: String,
-    pub(crate) loaded_at: UnixMillis,
-    /// When its source was last seen to have this very policy.
-    pub(crate) confirmed_at: AtomicU64,
+    /// Open streams look again whether they may stay.
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|change| *change = change.wrapping_add(1));
+    }
+
+    /// The source of the policy still has the one in force.
+    pub(crate) fn confirm_policy(&self, now: UnixMillis) {
+        if let Some(policy) = &self.in_force.load().policy {
+            policy.confirmed_at.store(now.0, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The proxy's way from start to end; it only moves forward.

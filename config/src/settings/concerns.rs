@@ -37,10 +37,14 @@ impl Proxy {
         let backends = self.backends.iter().enumerate();
         let backends = backends
             .flat_map(|(place, backend)| under(format!("proxy.backends[{place}]"), of_backend(backend)));
+        let link = self.control_plane.as_ref();
         let own = [
             ("keys_file", self.keys_file.as_deref()),
-            ("receipts.keys_file", Some(self.receipts.keys_file.as_path())),
-            ("policy.file", Some(self.policy_file.as_path())),
+            ("receipts.keys_file", self.receipts.keys_file.as_deref()),
+            ("policy.file", self.policy_file.as_deref()),
+            ("control_plane.relay_token_file", link.map(|link| link.relay_token_file.as_path())),
+            ("control_plane.policy_key_file", link.map(|link| link.policy_key_file.as_path())),
+            ("control_plane.ca_file", link.and_then(|link| link.ca_file.as_deref())),
         ];
         let own = under("proxy".to_owned(), own.into());
         listeners.chain(backends).chain(own).filter_map(|(path, file)| unreadable(path, file)).collect()

@@ -100,7 +100,7 @@ impl FetchUrl {
     }
 }
 
-fn is_loopback(authority: &Authority) -> bool {
+pub(super) fn is_loopback(authority: &Authority) -> bool {
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }

@@ -10,24 +10,25 @@ use receipt::KeySet;
 use sha2::{Digest, Sha256};
 use watched_files::{FileError, read};
 
-use super::reload::in_force;
+use super::reload::told;
 use crate::caller::{Identities, Issuers, JwksFileError, Loaded};
 use crate::clock;
 use crate::metrics::Metrics;
-use crate::state::{InForce, PolicyInForce, Shared};
+use crate::state::{InForce, Part, PolicyInForce, Shared};
 use crate::tls::{self, ByListener};
 use crate::upstream::Access;
 
 /// Loads all files for the first time. Keys and TLS must load; without a policy the proxy starts, and refuses every call. The
-/// watcher's first look follows at once, and counts these loads.
+/// watcher's first look follows at once, and counts these loads. `kept` is what no file is named for.
 pub(crate) fn load_first(
     settings: &config::Proxy,
     issuers: &Issuers,
     metrics: &Metrics,
+    kept: &[Part],
 ) -> Result<InForce, Vec<FileError>> {
     let jwks = load_all_jwks(settings, issuers);
     let keys = load_keys(settings.keys_file.as_deref());
-    let receipt_keys = load_receipt_keys(&settings.receipts.keys_file);
+    let receipt_keys = settings.receipts.keys_file.as_deref().map(load_receipt_keys).transpose();
     let tls = tls::load_first(&settings.listeners);
     let access = load_access(settings);
     match (keys, receipt_keys, jwks, tls, access) {
@@ -35,16 +36,20 @@ pub(crate) fn load_first(
             for keys in jwks {
                 keys.put();
             }
-            let policy = load_policy(&settings.policy_file, 0);
-            Ok(InForce {
-                policy: policy.ok().map(|policy| Arc::new(in_force(metrics, policy))),
+            let policy = settings.policy_file.as_deref().and_then(|file| load_policy(file, 0).ok());
+            if let Some(policy) = &policy {
+                told(metrics, policy);
+            }
+            let of_files = InForce {
+                policy: policy.map(Arc::new),
                 // The watcher's first look finds it.
                 candidate: None,
                 identities: Arc::new(Identities::new(&keys, None)),
-                receipt_keys: Arc::new(receipt_keys),
+                receipt_keys: receipt_keys.map(Arc::new),
                 tls,
                 access,
-            })
+            };
+            Ok(kept.iter().fold(of_files, |in_force, part| in_force.with(part)))
         }
         (keys, receipt_keys, jwks, tls, access) => {
             let errors = keys.err().into_iter().chain(receipt_keys.err());
@@ -83,11 +88,25 @@ pub(super) fn load_policy(file: &Path, revision_before: u64) -> Result<PolicyInF
     let text = read(file)?;
     let now = clock::now();
     let revision = now.seconds().max(revision_before.saturating_add(1));
-    let snapshot = Document::parse(&text)
-        .map(|document| Snapshot::compile(document, revision))
-        .map_err(|errors| fail(errors.iter().map(ToString::to_string).collect()))?;
+    let snapshot = compile(&text, revision).map_err(fail)?;
     let sha256 = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(PolicyInForce { snapshot, sha256, loaded_at: now, confirmed_at: AtomicU64::new(now.0) })
+}
+
+/// The policy of a document, or every mistake in it.
+pub(crate) fn compile(text: &str, revision: u64) -> Result<Snapshot, Vec<String>> {
+    Document::parse(text)
+        .map(|document| Snapshot::compile(document, revision))
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect())
+}
+
+/// The keys of a JWK set that has one to sign with.
+pub(crate) fn signing_keys(jwks: &str) -> Result<KeySet, String> {
+    let keys = KeySet::from_jwks(jwks.as_bytes()).map_err(|error| error.to_string())?;
+    match keys.signer() {
+        Some(_) => Ok(keys),
+        None => Err("no key in it signs: one needs `\"state\": \"signing\"` and its secret part".to_owned()),
+    }
 }
 
 pub(super) fn load_keys(file: Option<&Path>) -> Result<Keys, FileError> {
@@ -98,14 +117,7 @@ pub(super) fn load_keys(file: Option<&Path>) -> Result<Keys, FileError> {
 }
 
 pub(super) fn load_receipt_keys(file: &Path) -> Result<KeySet, FileError> {
-    let fail = |mistake: String| FileError { file: file.to_owned(), mistakes: vec![mistake] };
-    let keys = KeySet::from_jwks(read(file)?.as_bytes()).map_err(|error| fail(error.to_string()))?;
-    match keys.signer() {
-        Some(_) => Ok(keys),
-        None => {
-            Err(fail("no key in it signs: one needs `\"state\": \"signing\"` and its secret part".to_owned()))
-        }
-    }
+    signing_keys(&read(file)?).map_err(|mistake| FileError::one(file, mistake))
 }
 
 /// Loads the TLS of one listener; that of the others stays.

@@ -59,10 +59,10 @@ impl Watched {
         let listener = |place: usize| settings.listeners.get(place);
         let hop = |place: usize| settings.backends.get(place).map(|backend| &backend.hop);
         match self {
-            Self::Policy => vec![&settings.policy_file],
+            Self::Policy => settings.policy_file.as_deref().into_iter().collect(),
             Self::Candidate => settings.candidate_file.as_deref().into_iter().collect(),
             Self::Keys => settings.keys_file.as_deref().into_iter().collect(),
-            Self::ReceiptKeys => vec![&settings.receipts.keys_file],
+            Self::ReceiptKeys => settings.receipts.keys_file.as_deref().into_iter().collect(),
             Self::Jwks(place) => listener(place).and_then(jwks_file).into_iter().collect(),
             Self::Tls(place) => {
                 let tls = listener(place).and_then(|listener| listener.tls.as_ref());
