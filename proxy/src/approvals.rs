@@ -101,7 +101,6 @@ impl Approvals {
 
     /// The link was cut, and may come back. Calls that need approval are refused until then; those that are held go on
     /// waiting.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for links over the network"))]
     pub(crate) fn link_lost(&self) {
         if let Some(link) = &self.link {
             link.lost();
@@ -109,11 +108,10 @@ impl Approvals {
     }
 
     /// The link is up again. Every held call announces itself.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for links over the network"))]
     pub(crate) fn relinked(&self) {
         if let Some(link) = &self.link {
             link.metrics.holds.link_up.set(1);
-            tracing::info!("the link to the control plane is up again");
+            tracing::info!("the link to the control plane is up; approvals can be asked for");
             link.state.send_replace(State::Up);
         }
     }
@@ -162,8 +160,10 @@ impl Approvals {
 impl Link {
     fn lost(&self) {
         self.metrics.holds.link_up.set(0);
+        if self.state.send_replace(State::Down) == State::Down {
+            return;
+        }
         tracing::warn!("the link to the control plane is down; calls that need approval are refused");
-        self.state.send_replace(State::Down);
     }
 
     /// Lets a request's id name this hold. An id that names another already would cancel the wrong one: then it names none.

@@ -148,7 +148,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     tasks.extend(handing_out);
     tasks.extend(shared.issuers.keep(&shared));
     tasks.extend(following.map(|(beginning, control_end)| {
-        shared.metrics.holds.link_up.set(0);
+        shared.approvals.link_lost();
         tokio::spawn(beginning.follow(Arc::clone(&shared), control_end))
     }));
     let (running, ended) = mpsc::channel(1);

@@ -96,7 +96,8 @@ impl Driver {
             tokio::select! {
                 happened = self.wire.next() => self.happened(happened),
                 Some(worked) = self.work.join_next() => self.worked(worked),
-                message = control.receive() => match message {
+                // While the link is down, what is said waits.
+                message = control.receive(), if self.sync.is_linked() => match message {
                     Some(message) => self.say(message),
                     None => return,
                 },
@@ -159,7 +160,7 @@ impl Driver {
         }
     }
 
-    /// Of approvals and discovery. While the link is down it is lost: who waits for an answer says it again.
+    /// Of approvals and discovery. What is lost with the link, whoever waits for an answer says again.
     fn say(&mut self, message: ProxyMessage) {
         let _down = self.sync.say(message);
     }
@@ -195,8 +196,8 @@ impl Driver {
     /// The link is up: whoever waits for an answer of the control plane says so again.
     fn linked(&self) {
         self.status.linked();
-        self.shared.metrics.holds.link_up.set(1);
-        tracing::info!(url = %self.link.url.uri, "the link to the control plane is up");
+        tracing::info!(url = %self.link.url.uri, "linked to the control plane");
+        self.shared.approvals.relinked();
     }
 
     fn unlinked(&mut self, why: &str) {
@@ -206,8 +207,8 @@ impl Driver {
             None => why.to_owned(),
         };
         self.status.unlinked(&why);
-        self.shared.metrics.holds.link_up.set(0);
         tracing::warn!(url = %self.link.url.uri, why, "no link to the control plane; what is in force stays");
+        self.shared.approvals.link_lost();
     }
 
     fn refused(&self, subject: Subject, why: &RefusedWhy) {
