@@ -117,6 +117,12 @@ impl ControlPlane {
         Ok(Self { store, metrics, nonces, settings, patience: Patience::default() })
     }
 
+    /// Takes the key that signs the documents that proxies are sent. Where it lies beside the store, it may be made only
+    /// once that is open.
+    pub fn sign_with(&mut self, key: Arc<PolicyKey>) {
+        self.settings.policy_key = Some(key);
+    }
+
     /// The people who may decide.
     #[must_use]
     pub fn people(&self) -> People {

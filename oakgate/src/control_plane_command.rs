@@ -83,7 +83,7 @@ pub(crate) fn watch(mut keys: Option<ReceiptKeys>, mut tls: Option<ApiTls>) -> A
     reread
 }
 
-/// Opens the store.
+/// Opens the store, and then the policy key, which may lie beside it.
 pub(crate) async fn open(
     settings: &config::ControlPlane,
     receipts: Option<&ReceiptKeys>,
@@ -91,7 +91,7 @@ pub(crate) async fn open(
 ) -> Result<ControlPlane, Failure> {
     let store = store(settings)?;
     let shown = store.to_string();
-    let settings = control_plane::Settings {
+    let opening = control_plane::Settings {
         store,
         approvals: ApprovalRules::default(),
         hosts: settings.hosts.clone(),
@@ -103,11 +103,15 @@ pub(crate) async fn open(
             activity_days: settings.history.activity_days,
         },
         tls: tls.map(ApiTls::tls),
-        policy_key: policy_key::load(&settings.policy_key)?,
+        policy_key: None,
     };
-    ControlPlane::open(settings)
+    let mut opened = ControlPlane::open(opening)
         .await
-        .map_err(|error| Failure::Configuration(format!("{shown}: can't be opened: {error}")))
+        .map_err(|error| Failure::Configuration(format!("{shown}: can't be opened: {error}")))?;
+    if let Some(key) = policy_key::load(&settings.policy_key)? {
+        opened.sign_with(key);
+    }
+    Ok(opened)
 }
 
 fn redis(settings: &config::Redis) -> Result<RedisPlace, Failure> {

@@ -97,19 +97,27 @@ pub(crate) fn run(kind: Kind, command: &HeldCommand) -> Done {
     Ok(())
 }
 
-/// What is to be another; `null` takes it away (RFC 7396).
+/// What is to be another.
 fn changed(change: &ChangeOptions) -> Value {
-    let text = |text: Option<String>, no: bool| match text {
+    let expires_at = change.expires_at.map(|moment| moment.to_string());
+    given([
+        ("description", or_null(change.description.clone(), change.no_description)),
+        ("tenant", or_null(change.tenant.clone(), change.no_tenant)),
+        ("may_name_tenant", change.may_name_tenant.map(Value::from)),
+        ("expires_at", or_null(expires_at, change.no_expires_at)),
+    ])
+}
+
+/// A text that takes the place of the one there, or `null`, which takes it away (RFC 7396).
+pub(crate) fn or_null(text: Option<String>, no: bool) -> Option<Value> {
+    match text {
         Some(text) => Some(Value::from(text)),
         None => no.then_some(Value::Null),
-    };
-    let expires_at = change.expires_at.map(|moment| moment.to_string());
-    let members = [
-        ("description", text(change.description.clone(), change.no_description)),
-        ("tenant", text(change.tenant.clone(), change.no_tenant)),
-        ("may_name_tenant", change.may_name_tenant.map(Value::from)),
-        ("expires_at", text(expires_at, change.no_expires_at)),
-    ];
+    }
+}
+
+/// An object of the members that have a value.
+pub(crate) fn given<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
     let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     members.collect::<Map<_, _>>().into()
 }

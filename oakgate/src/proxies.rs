@@ -7,13 +7,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use config::JoinLine;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use ureq::http::Method;
 use zeroize::Zeroizing;
 
 use crate::api::{Answer, Api, ApiError, Body, segment};
 use crate::cli::{ApiOptions, LineOptions, ProxiesCommand};
 use crate::exit::{Done, Failure};
+use crate::holders::{given, or_null};
 use crate::pieces::{self, if_match};
 use crate::table;
 use crate::terminal::{complain, say, visible};
@@ -27,8 +28,8 @@ const COLUMNS: [&str; 8] = [
     "id",
     "state",
     "link",
-    "last_link/seen_at",
     "last_link/policy_revision",
+    "last_link/age_seconds",
     "last_link/version",
     "last_link/last_refusal",
     "description",
@@ -55,14 +56,11 @@ pub(crate) fn run(command: &ProxiesCommand) -> Done {
     match command {
         ProxiesCommand::Add { name, description, expires_at, line, api } => {
             let line = Unfinished::new(name, line, api)?;
-            let texts = [
-                ("id", Some(name.clone())),
-                ("description", description.clone()),
-                ("expires_at", expires_at.map(|moment| moment.to_string())),
-            ];
-            let texts =
-                texts.into_iter().filter_map(|(member, text)| Some((member.to_owned(), text?.into())));
-            let body = Value::Object(texts.collect::<Map<_, _>>());
+            let body = given([
+                ("id", Some(name.clone().into())),
+                ("description", description.clone().map(Value::from)),
+                ("expires_at", expires_at.map(|moment| moment.to_string().into())),
+            ]);
             line.finish(&Api::open(api)?.write(&Method::POST, COLLECTION, Body::Json(&body), None)?)
         }
         ProxiesCommand::List { list, api } => {
@@ -71,6 +69,22 @@ pub(crate) fn run(command: &ProxiesCommand) -> Done {
             Ok(())
         }
         ProxiesCommand::Show { name, json, api } => Ok(pieces::show(&Api::open(api)?, &place(name), *json)?),
+        ProxiesCommand::Change { name, change, only, api } => {
+            let expires_at = change.expires_at.map(|moment| moment.to_string());
+            let members = [
+                ("description", or_null(change.description.clone(), change.no_description)),
+                ("expires_at", or_null(expires_at, change.no_expires_at)),
+            ];
+            let body = given(members);
+            Api::open(api)?.write(
+                &Method::PATCH,
+                &place(name),
+                Body::Json(&body),
+                if_match(only).as_deref(),
+            )?;
+            say(format!("{} is changed", visible(name)));
+            Ok(())
+        }
         ProxiesCommand::Rotate { name, overlap_seconds, only, line, api } => {
             let line = Unfinished::new(name, line, api)?;
             let body =

@@ -80,6 +80,8 @@ struct LinkDocument {
     connected_at: Moment,
     #[schema(inline)]
     seen_at: Moment,
+    /// How long ago it was last known to have this in force, in seconds.
+    age_seconds: u64,
     /// Of its program.
     version: String,
     /// Tells one run of it from the next.
@@ -162,15 +164,20 @@ impl ProxyDocument {
             Some(seen) if seen.is_connected(now) => LinkName::Connected,
             Some(_) => LinkName::Gone,
         };
-        Self { holder: HolderDocument::of(credential, now), link, last_link: seen.map(LinkDocument::from) }
+        Self {
+            holder: HolderDocument::of(credential, now),
+            link,
+            last_link: seen.map(|seen| LinkDocument::of(seen, now)),
+        }
     }
 }
 
-impl From<ProxySeen> for LinkDocument {
-    fn from(seen: ProxySeen) -> Self {
+impl LinkDocument {
+    fn of(seen: ProxySeen, now: UnixMillis) -> Self {
         Self {
             connected_at: Moment(seen.connected_at),
             seen_at: Moment(seen.seen_at),
+            age_seconds: now.0.saturating_sub(seen.seen_at.0) / 1000,
             version: seen.version,
             boot: seen.boot,
             control_plane: seen.instance,

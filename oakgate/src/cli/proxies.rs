@@ -15,6 +15,7 @@ Examples:
   oakgate proxies add gate-1 --link-url wss://control.example.com/v1/sync --to gate-1.join
   oakgate proxies list
   oakgate proxies show gate-1
+  oakgate proxies change gate-1 --description 'in the south'
   oakgate proxies rotate gate-1               another line; the token before works for a day more
   oakgate proxies revoke gate-1";
 
@@ -59,6 +60,17 @@ pub(crate) enum ProxiesCommand {
         #[command(flatten)]
         api: ApiOptions,
     },
+    /// Change what is said of one, or when its token stops working
+    Change {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        change: ProxyChange,
+        #[command(flatten)]
+        only: OnlyOptions,
+        #[command(flatten)]
+        api: ApiOptions,
+    },
     /// Make another token, and print the line that joins with it, which is shown once
     Rotate {
         /// Its name
@@ -82,6 +94,24 @@ pub(crate) enum ProxiesCommand {
         #[command(flatten)]
         api: ApiOptions,
     },
+}
+
+/// What is to be another; what is not named stays.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct ProxyChange {
+    /// A word about it, for people
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+    /// No word about it
+    #[arg(long, conflicts_with = "description")]
+    pub(crate) no_description: bool,
+    /// When its token stops working, such as 2027-01-31T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) expires_at: Option<Timestamp>,
+    /// It goes on working
+    #[arg(long, conflicts_with = "expires_at")]
+    pub(crate) no_expires_at: bool,
 }
 
 /// What is in the line, and where it goes.
