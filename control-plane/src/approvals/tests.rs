@@ -3,6 +3,7 @@
 mod fleet;
 mod link;
 mod reconnect;
+mod seeded;
 
 use std::iter;
 use std::ops::{Deref, DerefMut};
