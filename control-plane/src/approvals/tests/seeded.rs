@@ -186,8 +186,8 @@ impl World {
         let proxy = self.chance.below(PROXIES);
         match self.chance.below(20) {
             0..3 => self.ask(proxy),
-            3..7 => drop(self.to_control(proxy).await),
-            7..11 => drop(self.to_proxy(proxy)),
+            3..7 => drop(self.arrives_at_control(proxy).await),
+            7..11 => drop(self.arrives_at_proxy(proxy)),
             11..14 => self.decide().await,
             14 => self.relink(proxy).await,
             15 => self.cut(proxy),
@@ -210,7 +210,7 @@ impl World {
     }
 
     /// The oldest message of a proxy arrives.
-    async fn to_control(&mut self, proxy: usize) -> bool {
+    async fn arrives_at_control(&mut self, proxy: usize) -> bool {
         let Some(wire) = &mut self.proxies[proxy].link else { return false };
         let Some(message) = wire.to_control.pop_front() else { return false };
         self.planes[wire.plane].take(wire.id, FromProxy::Said(message), self.now).await;
@@ -218,7 +218,7 @@ impl World {
     }
 
     /// The oldest message for a proxy arrives.
-    fn to_proxy(&mut self, proxy: usize) -> bool {
+    fn arrives_at_proxy(&mut self, proxy: usize) -> bool {
         let gate = &mut self.proxies[proxy];
         let Some(Ok(message)) = gate.link.as_mut().map(|wire| wire.to_proxy.try_recv()) else { return false };
         gate.hear(message);
@@ -308,8 +308,8 @@ impl World {
         loop {
             let mut moved = false;
             for proxy in 0..PROXIES {
-                moved |= self.to_control(proxy).await;
-                moved |= self.to_proxy(proxy);
+                moved |= self.arrives_at_control(proxy).await;
+                moved |= self.arrives_at_proxy(proxy);
             }
             if !moved {
                 self.look().await;
@@ -333,13 +333,12 @@ impl World {
             let state = approval.state.as_str();
             let expected: &[&str] = match held.stage {
                 Stage::Waiting => &["pending"],
-                Stage::Opening | Stage::Using => &[],
+                Stage::Opening | Stage::Using | Stage::Told(Outcome::Approved) => &[],
                 Stage::WentOn => {
                     *went_on.entry(reference.to_string()).or_default() += 1;
                     &["consumed"]
                 }
                 Stage::TooLate => &["consumed", "lapsed"],
-                Stage::Told(Outcome::Approved) => unreachable!(),
                 Stage::Told(Outcome::Denied) => &["denied"],
                 Stage::Told(Outcome::Expired) => &["expired", "lapsed"],
                 Stage::Told(Outcome::Withdrawn) => &["withdrawn"],
