@@ -3,14 +3,14 @@
 //! It is made where the control plane is managed, and pasted where the proxy runs. It holds a secret, the relay token.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use crate::settings::is_name;
+use crate::settings::{ControlLink, LinkUrl, PolicyKeysPlace, RelayTokenPlace, is_name};
 
 /// How it begins.
 const PREFIX: &str = "oakgate_join_";
@@ -30,7 +30,7 @@ const POLICY_KEY_BYTES_MAX: usize = 128;
 /// What a proxy needs to know to join its control plane.
 #[derive(Clone, Debug)]
 pub struct JoinLine {
-    url: Url,
+    url: LinkUrl,
     token: RelayToken,
     policy_key: String,
     name: String,
@@ -89,7 +89,7 @@ impl JoinLine {
     /// # Errors
     /// [`JoinLineError`] of the first that is not what it should be.
     pub fn new(url: &str, token: &str, policy_key: &str, name: &str) -> Result<Self, JoinLineError> {
-        let url = link_url(url)?;
+        let url = LinkUrl::parse(url).ok_or(JoinLineError::Url)?;
         let token = RelayToken::parse(token)?;
         if !(1..=POLICY_KEY_BYTES_MAX).contains(&policy_key.len()) || !policy_key.bytes().all(is_base64url) {
             return Err(JoinLineError::PolicyKey);
@@ -105,7 +105,7 @@ impl JoinLine {
     /// # Errors
     /// [`JoinLineError::Url`].
     pub fn check_url(url: &str) -> Result<(), JoinLineError> {
-        link_url(url).map(|_| ())
+        LinkUrl::parse(url).map(|_| ()).ok_or(JoinLineError::Url)
     }
 
     /// Reads what [`JoinLine::to_text`] wrote. White space before and after it does not matter.
@@ -126,33 +126,26 @@ impl JoinLine {
     /// The line.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
-        let fields = Fields {
-            url: self.url.as_str(),
-            token: self.token.expose(),
-            policy_key: &self.policy_key,
-            name: &self.name,
-        };
+        let url = self.url.uri.to_string();
+        let fields =
+            Fields { url: &url, token: self.token.expose(), policy_key: &self.policy_key, name: &self.name };
         let json = Zeroizing::new(serde_json::to_vec(&fields).unwrap_or_default());
         let encoded = Zeroizing::new(URL_SAFE_NO_PAD.encode(&*json));
         Zeroizing::new([PREFIX, &encoded].concat())
     }
 
-    /// The address of the link (RFC 6455, section 3).
+    /// The link that it leads to. What was last known to be good goes into `state_directory`; `ca_file` has the authorities
+    /// of the control plane's certificate, if they are not the system's.
     #[must_use]
-    pub const fn url(&self) -> &Url {
-        &self.url
-    }
-
-    /// What opens the link.
-    #[must_use]
-    pub const fn token(&self) -> &RelayToken {
-        &self.token
-    }
-
-    /// The public half of the key that signs what comes from the control plane.
-    #[must_use]
-    pub fn policy_key(&self) -> &str {
-        &self.policy_key
+    pub fn link(&self, state_directory: PathBuf, ca_file: Option<PathBuf>) -> ControlLink {
+        ControlLink {
+            url: self.url.clone(),
+            relay_token: RelayTokenPlace::Given(self.token.clone()),
+            policy_keys: PolicyKeysPlace::Given(self.policy_key.clone()),
+            org: None,
+            state_directory,
+            ca_file,
+        }
     }
 
     /// The proxy's name.
@@ -183,26 +176,6 @@ impl RelayToken {
 impl fmt::Debug for RelayToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RelayToken(…)")
-    }
-}
-
-/// The address of a link: over TLS, except on loopback, and with nothing in it that is no address.
-fn link_url(text: &str) -> Result<Url, JoinLineError> {
-    let url: Url = text.parse().map_err(|_| JoinLineError::Url)?;
-    let is_loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    let is_plain = url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none();
-    match url.scheme() {
-        "wss" if is_plain => Ok(url),
-        "ws" if is_plain && is_loopback => Ok(url),
-        _ => Err(JoinLineError::Url),
     }
 }
 

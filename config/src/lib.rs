@@ -27,8 +27,8 @@ pub use settings::{
     AgentWhen, Algorithm, Audit, Auth, Authorization, Backend, BackendKind, BackendTls, BackendUrl,
     ClientCertificate, ControlLink, ControlPlane, ControlReceipts, ControlTls, Cors, Credential, Drain,
     Durability, Ejection, EndpointName, FetchUrl, Health, Hop, Http, JwksPlace, Jwt, LinkUrl, ListMode,
-    Listener, Mapping, Mtls, OnFull, PolicyKeyPlace, Proxy, Receipts, Redis, Route, Settings, StorePlace,
-    Tls,
+    Listener, Mapping, Mtls, OnFull, PolicyKeyPlace, PolicyKeysPlace, Proxy, Receipts, Redis,
+    RelayTokenPlace, Route, Settings, StorePlace, Tls,
 };
 
 pub use spiffe::{NotSpiffeId, SpiffeId, TrustDomain};

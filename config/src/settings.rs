@@ -21,7 +21,7 @@ pub use control_plane::{ControlPlane, ControlReceipts, ControlTls, PolicyKeyPlac
 pub use endpoints::{Ejection, EndpointName, Health};
 pub use hop::{BackendTls, ClientCertificate, Credential, Hop, Http};
 pub use jwt::{AgentWhen, Algorithm, FetchUrl, JwksPlace, Jwt};
-pub use link::{ControlLink, LinkUrl};
+pub use link::{ControlLink, LinkUrl, PolicyKeysPlace, RelayTokenPlace};
 pub use listener::{Cors, ListMode, Listener};
 pub use routes::Route;
 pub use tls::{Mtls, Tls};
@@ -103,18 +103,39 @@ pub struct Drain {
     pub limit_seconds: u64,
 }
 
+/// Where a proxy's link to its control plane comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LinkFrom {
+    /// Its settings, or it has none.
+    Settings,
+    /// Whoever starts it.
+    Elsewhere,
+}
+
 impl Settings {
     /// Reads a settings file. Paths in it are relative to its own folder.
     ///
     /// # Errors
     /// Every mistake in it, each with its path.
     pub fn load(file: &Path, environment: Environment) -> Result<Self, Mistakes> {
+        Self::load_with(file, environment, LinkFrom::Settings)
+    }
+
+    /// Reads the settings of a proxy that whoever starts it gives a link, where it names none.
+    ///
+    /// # Errors
+    /// Every mistake in it, each with its path.
+    pub fn load_to_link(file: &Path, environment: Environment) -> Result<Self, Mistakes> {
+        Self::load_with(file, environment, LinkFrom::Elsewhere)
+    }
+
+    fn load_with(file: &Path, environment: Environment, link: LinkFrom) -> Result<Self, Mistakes> {
         let name = file.display().to_string();
         let fail = |list| Mistakes { file: name.clone(), list };
         let text = std::fs::read_to_string(file)
             .map_err(|error| fail(vec![Mistake::at("", format!("can't be read: {error}"))]))?;
         let folder = file.parent().unwrap_or_else(|| Path::new(""));
-        Self::read(&text, folder, environment).map_err(fail)
+        Self::read_with(&text, folder, environment, link).map_err(fail)
     }
 
     /// Reads the text of a settings file that lies in `folder`, and the OpenAPI files that it names.
@@ -122,12 +143,29 @@ impl Settings {
     /// # Errors
     /// Every mistake in it, each with its path.
     pub fn read(text: &str, folder: &Path, environment: Environment) -> Result<Self, Vec<Mistake>> {
+        Self::read_with(text, folder, environment, LinkFrom::Settings)
+    }
+
+    /// As [`Settings::load_to_link`], of a text that lies in `folder`.
+    ///
+    /// # Errors
+    /// Every mistake in it, each with its path.
+    pub fn read_to_link(text: &str, folder: &Path, environment: Environment) -> Result<Self, Vec<Mistake>> {
+        Self::read_with(text, folder, environment, LinkFrom::Elsewhere)
+    }
+
+    fn read_with(
+        text: &str,
+        folder: &Path,
+        environment: Environment,
+        link: LinkFrom,
+    ) -> Result<Self, Vec<Mistake>> {
         let source: SettingsSource = document::read(text, environment)?;
         let mut mistakes = Vec::new();
         if source.proxy.is_none() && source.control_plane.is_none() {
             mistakes.push(Mistake::at("", "needs `proxy`, `control_plane` or both"));
         }
-        let proxy = source.proxy.and_then(|proxy| self::proxy(proxy, folder, &mut mistakes));
+        let proxy = source.proxy.and_then(|proxy| self::proxy(proxy, folder, link, &mut mistakes));
         let control_plane = source
             .control_plane
             .and_then(|source| control_plane::control_plane(source, folder, &mut mistakes));
@@ -135,10 +173,10 @@ impl Settings {
     }
 }
 
-fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Option<Proxy> {
+fn proxy(source: ProxySource, folder: &Path, link: LinkFrom, mistakes: &mut Vec<Mistake>) -> Option<Proxy> {
     name(&source.name, "proxy.name", mistakes);
     let admin = address(&source.admin, "proxy.admin", mistakes);
-    if source.control_plane.is_none() {
+    if source.control_plane.is_none() && link == LinkFrom::Settings {
         needed_files(&source, mistakes);
     }
     let listeners = listener::listeners(source.listeners, folder, mistakes);

@@ -54,6 +54,9 @@ use problem::Problem;
 
 pub(crate) use serve::{Patience, serve};
 
+/// Where proxies open their links.
+const LINKS: &str = "/v1/sync";
+
 /// What requests need.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
@@ -69,6 +72,12 @@ pub(crate) struct Api {
     hosts: Arc<Hosts>,
     policy_public_key: Option<Arc<str>>,
     history: History,
+}
+
+/// What a listener serves.
+pub(crate) struct Served {
+    router: Router,
+    metrics: Metrics,
 }
 
 /// What works for requests, beside the store.
@@ -107,6 +116,23 @@ impl Api {
         }
     }
 
+    /// All of it.
+    pub(crate) fn whole(self) -> Served {
+        let metrics = self.metrics.clone();
+        Served { router: self.router(), metrics }
+    }
+
+    /// Nothing but links.
+    pub(crate) fn links(self) -> Served {
+        let metrics = self.metrics.clone();
+        let router = Router::new()
+            .route(LINKS, get(sync::open))
+            .fallback(async || Problem::NotFound)
+            .layer(from_fn_with_state(self.clone(), hosts::check))
+            .with_state(self);
+        Served { router, metrics }
+    }
+
     fn router(self) -> Router {
         let (router, document) = OpenApiRouter::with_openapi(description::head())
             .merge(operations::routes())
@@ -126,7 +152,7 @@ impl Api {
             .split_for_parts();
         router
             // What follows is no HTTP, and nothing that the description could describe.
-            .route("/v1/sync", get(sync::open))
+            .route(LINKS, get(sync::open))
             .route("/openapi.json", get(description::serve(document)))
             .fallback(async || Problem::NotFound)
             .method_not_allowed_fallback(async || Problem::MethodNotAllowed)

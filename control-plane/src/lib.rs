@@ -28,14 +28,16 @@ mod tls;
 use std::future::Future;
 use std::sync::Arc;
 
-use policy_sync::{ControlEnd, PolicyKey, PolicyPublicKey};
+use policy_sync::{PolicyKey, PolicyPublicKey};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 pub use approvals::ApprovalRules;
 pub use history::History;
 pub use names::NameError;
 pub use nonces::{RedisPlace, RedisUrlError};
-pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError, Taken};
+pub use orgs::{FIRST_KEY_ID, ManagementKey, Org, Orgs, OrgsError, RelayKey, Taken};
 pub use people::{NewPerson, People, PeopleError, Person, SESSION_SECONDS_MAX, Session};
 pub use receipts::{ReceiptKeysError, Receipts};
 pub use store::{BackupError, StoreError, StoreUrl, StoreUrlError, backup};
@@ -79,6 +81,19 @@ pub struct ControlPlane {
     nonces: SharedNonces,
     settings: Settings,
     patience: Patience,
+}
+
+/// One that works, before it serves.
+struct Started {
+    store: Store,
+    api: Api,
+    patience: Patience,
+    tls: Option<ServerTls>,
+    sync: Option<SyncTasks>,
+    deciding: JoinHandle<()>,
+    recording: JoinHandle<()>,
+    sweeping: JoinHandle<()>,
+    storing: JoinHandle<()>,
 }
 
 /// Why a control plane could not start.
@@ -141,35 +156,37 @@ impl ControlPlane {
         self.settings.policy_key.as_ref().map(|key| key.public())
     }
 
-    /// Serves the API on `listener`, and the proxy at the other end of `link` if there is one in this process, until `shutdown`
-    /// is done. Then no new connection is taken, requests under way finish, and links end last.
+    /// Serves the API on `listener` until `shutdown` is done, and on `link_listener` nothing but links, without TLS: for the
+    /// proxy in the same process. Then no new connection is taken, requests under way finish, and links end last.
     ///
     /// # Errors
     /// [`ApprovalsFailed`], as soon as it happens.
     pub async fn serve(
         self,
         listener: TcpListener,
-        link: Option<ControlEnd>,
+        link_listener: Option<TcpListener>,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ApprovalsFailed> {
+        let (links, started) = self.start();
+        drop(links);
+        started.serve(listener, link_listener, shutdown).await
+    }
+
+    /// Starts all that works for the API and for links.
+    fn start(self) -> (Links, Started) {
         let service = Approvals::new(self.store.clone(), self.settings.approvals, self.metrics.clone());
-        let sweeping = tokio::spawn(sweep::run(
-            self.store.clone(),
-            self.metrics.clone(),
-            self.settings.history.activity_days,
-        ));
+        let activity_days = self.settings.history.activity_days;
+        let sweeping = tokio::spawn(sweep::run(self.store.clone(), self.metrics.clone(), activity_days));
         let (discovery, storing) = discovery::start(self.store.clone(), self.metrics.clone());
         let links_max = self.settings.approvals.links_max;
         let (links, from_proxies) = Links::new(discovery, self.metrics.clone(), links_max);
-        let (decider, mut task) = approvals::start(service, from_proxies);
-        let carrying = link.map(|end| tokio::spawn(link::carry(end, links.clone())));
+        let (decider, deciding) = approvals::start(service, from_proxies);
         let policies = Policies::new(self.store.clone(), self.metrics.clone());
         let (recorder, recording) = recorder::start(self.store.clone(), self.metrics.clone());
         let sync = self.settings.policy_key.clone().map(|key| {
             let receipts = self.settings.receipts.clone();
             sync::start((&self.store, &self.metrics), (links.clone(), links_max), key, receipts)
         });
-        drop(links);
         let services = Services {
             policies,
             decider,
@@ -179,34 +196,55 @@ impl ControlPlane {
             sync: sync.as_ref().map(SyncTasks::server),
         };
         let api = Api::new(self.store.clone(), services, &self.settings);
+        let (store, patience, tls) = (self.store, self.patience, self.settings.tls);
+        (links, Started { store, api, patience, tls, sync, deciding, recording, sweeping, storing })
+    }
+}
+
+impl Started {
+    async fn serve(
+        self,
+        listener: TcpListener,
+        link_listener: Option<TcpListener>,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ApprovalsFailed> {
+        let Self { store, api, patience, tls, sync, mut deciding, recording, sweeping, storing } = self;
+        let (stop_links, links_stopped) = oneshot::channel::<()>();
+        let linking = link_listener.map(|listener| {
+            let stopped = async {
+                // Nothing is ever sent.
+                let _dropped = links_stopped.await;
+            };
+            tokio::spawn(api::serve(listener, api.clone().links(), (patience, None), stopped))
+        });
         let mut ended = None;
         let stop = async {
             tokio::select! {
                 () = shutdown => {}
-                result = &mut task => ended = Some(result),
+                result = &mut deciding => ended = Some(result),
             }
             if let Some(sync) = &sync {
                 sync.stop();
             }
         };
-        api::serve(listener, api, (self.patience, self.settings.tls), stop).await;
+        api::serve(listener, api.whole(), (patience, tls), stop).await;
+        drop(stop_links);
+        if let Some(linking) = linking {
+            let _ended = linking.await;
+        }
         if let Some(sync) = sync {
             sync.ended().await;
         }
         let ended = match ended {
             Some(result) => result,
-            None => task.await,
+            None => deciding.await,
         };
         // What waits is written first. A recorder that failed has said so to everybody who waited.
         let _ended = recording.await;
         sweeping.abort();
-        if let Some(carrying) = carrying {
-            // Its proxy may not read any more.
-            carrying.abort();
-        }
         // It ends with the links, once it has stored what came over them.
         let stored = storing.await;
-        self.store.close().await;
+        store.close().await;
         ended.and(stored).map_err(|_| ApprovalsFailed)
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use policy_sync::{ControlEnd, ControlMessage, HoldId, LinkDown, ProxyMessage};
+use policy_sync::{ControlMessage, HoldId, LinkDown, ProxyMessage};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::discovery::Discovery;
@@ -22,13 +22,11 @@ pub(crate) const OUTBOX_MAX: usize = 16 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct LinkId(u64);
 
-/// Who is at the other end of a link.
+/// The proxy at the other end of a link, which has shown its token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Peer {
-    /// The proxy in this very process: what it says of itself is true.
-    Here,
-    /// A proxy that has shown its token.
-    Proxy { org: String, name: String },
+pub(crate) struct Peer {
+    pub(crate) org: String,
+    pub(crate) name: String,
 }
 
 /// One run of a proxy, from its start to its end. Its links follow each other.
@@ -96,23 +94,14 @@ impl Links {
 
     /// A session for a proxy that has shown its token. Whatever session this run of it had before ends.
     pub(crate) async fn join(&self, org: &str, proxy: &str, boot: u64) -> Result<Session, JoinError> {
-        let peer = Peer::Proxy { org: org.to_owned(), name: proxy.to_owned() };
-        self.session(Run { peer, boot }).await
-    }
-
-    /// A session for the proxy in this process.
-    pub(crate) async fn join_here(&self, boot: u64) -> Result<Session, JoinError> {
-        self.session(Run { peer: Peer::Here, boot }).await
-    }
-
-    async fn session(&self, run: Run) -> Result<Session, JoinError> {
+        let peer = Peer { org: org.to_owned(), name: proxy.to_owned() };
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             self.metrics.link_refused();
             return Err(JoinError::TooMany);
         };
         let id = LinkId(self.last.fetch_add(1, Ordering::Relaxed).saturating_add(1));
         let (sender, outbox) = mpsc::channel(OUTBOX_MAX);
-        let peer = run.peer.clone();
+        let run = Run { peer: peer.clone(), boot };
         let joined = FromProxy::Joined { run, outbox: sender };
         self.queue.send((id, joined)).await.map_err(|_| JoinError::Stopped)?;
         let (queue, discovery) = (self.queue.clone(), self.discovery.clone());
@@ -154,52 +143,19 @@ impl Drop for Session {
 impl Peer {
     /// Whether it may speak for that organisation and that proxy.
     pub(crate) fn is(&self, org: &str, proxy: &str) -> bool {
-        match self {
-            Self::Here => true,
-            Self::Proxy { name, .. } => self.is_of(org) && name == proxy,
-        }
+        self.is_of(org) && self.name == proxy
     }
 
     /// Whether it belongs to that organisation.
     pub(crate) fn is_of(&self, org: &str) -> bool {
-        match self {
-            Self::Here => true,
-            Self::Proxy { org: own, .. } => own == org,
-        }
+        self.org == org
     }
 }
 
 impl Run {
     /// What a hold of this run is called for ever, within its organisation.
     pub(crate) fn name_of(&self, hold: HoldId) -> String {
-        let name = match &self.peer {
-            Peer::Here => "",
-            Peer::Proxy { name, .. } => name,
-        };
-        format!("{:016x}/{}/{name}", self.boot, hold.0)
-    }
-}
-
-/// Carries messages between the services and the proxy in this process, until either is gone.
-pub(crate) async fn carry(mut end: ControlEnd, links: Links) {
-    let boot = getrandom::u64().map_err(|error| tracing::error!(%error, "no random number for the link"));
-    let Ok(boot) = boot else { return };
-    let Ok(mut session) = links.join_here(boot).await else { return };
-    drop(links);
-    loop {
-        let down = tokio::select! {
-            said = end.receive() => match said {
-                Some(message) => session.say(message).await,
-                None => Err(LinkDown),
-            },
-            message = session.receive() => match message {
-                Some(message) => end.send(message).await,
-                None => Err(LinkDown),
-            },
-        };
-        if down.is_err() {
-            return;
-        }
+        format!("{:016x}/{}/{}", self.boot, hold.0, self.peer.name)
     }
 }
 

@@ -38,6 +38,9 @@ pub struct Org {
 /// A management key, to be shown once. Wiped when it is dropped.
 pub struct ManagementKey(Key);
 
+/// A relay token, for the proxy that it was made for. Wiped when it is dropped.
+pub struct RelayKey(Key);
+
 /// What becomes of a good management key that has the id already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
@@ -160,6 +163,33 @@ impl Orgs {
         Ok(commit(edit, action, object, &id, &key.0).await?)
     }
 
+    /// A new relay token for the proxy of that name, which is added if it is missing: the one that it had ends at once.
+    ///
+    /// # Errors
+    /// [`OrgsError`]; everything stays as it was.
+    pub async fn own_proxy(&self, org: &str, name: &str) -> Result<RelayKey, OrgsError> {
+        let id = HolderId::parse(name.to_owned()).map_err(OrgsError::KeyId)?;
+        if Name::parse(org.to_owned()).is_err() || !self.store.has_org(org).await? {
+            return Err(OrgsError::Unknown);
+        }
+        let mut edit = self.edit(org).await?;
+        let key = Key::mint(Tier::Proxy)?;
+        let action = match edit.credential(HolderKind::Proxy, id.as_str()).await? {
+            None => {
+                add_holder(&mut edit, &id, &key).await?;
+                "proxy.create"
+            }
+            Some(known) if known.holder.is_good(edit.now) => {
+                let mut holder = known.holder;
+                edit.replace_secret(&mut holder, &key, 0).await?;
+                "proxy.rotate"
+            }
+            Some(_) => return Err(OrgsError::KeyTaken),
+        };
+        commit(edit, action, id.as_str(), &id, &key).await?;
+        Ok(RelayKey(key))
+    }
+
     /// Whether that is a management key of the organisation, and good.
     ///
     /// # Errors
@@ -238,6 +268,20 @@ impl ManagementKey {
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose()
+    }
+}
+
+impl RelayKey {
+    /// The token itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl fmt::Debug for RelayKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RelayKey(…)")
     }
 }
 

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
-use config::JoinLine;
+use config::{JoinLine, Proxy};
 use zeroize::Zeroizing;
 
-use crate::exit::Failure;
+use crate::exit::{Done, Failure};
 
 /// More than any line.
 const FILE_BYTES_MAX: u64 = 8192;
@@ -31,6 +31,9 @@ pub(crate) struct JoinOptions {
     /// Follow the control plane of the line in this file
     #[arg(long, value_name = "FILE")]
     join_file: Option<PathBuf>,
+    /// With a line: PEM file of the authorities that the control plane's certificate must come from; the system's unless given
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 /// A line as it was given. It is read later: here, what is no line would be printed with all that is secret in it.
@@ -38,8 +41,34 @@ pub(crate) struct JoinOptions {
 struct Pasted(Zeroizing<String>);
 
 impl JoinOptions {
-    /// The line, if there is one.
-    pub(crate) fn line(&self) -> Result<Option<JoinLine>, Failure> {
+    /// Gives a proxy the link and the name of the line, if there is one. What was last known to be good is kept in
+    /// `NAME.state` in `folder`.
+    pub(crate) fn join(&self, proxy: &mut Proxy, folder: &Path) -> Done {
+        let Some(line) = self.line()? else {
+            return match &self.ca_file {
+                Some(_) => Err(Failure::Input(
+                    "--ca-file goes with a join line; in settings it is proxy.control_plane.ca_file"
+                        .to_owned(),
+                )),
+                None => Ok(()),
+            };
+        };
+        if proxy.control_plane.is_some() {
+            let what = "proxy.control_plane: a join line says which control plane to follow, too; leave one of the two out";
+            return Err(Failure::Configuration(what.to_owned()));
+        }
+        line.name().clone_into(&mut proxy.name);
+        let state_directory = folder.join(format!("{}.state", line.name()));
+        proxy.control_plane = Some(line.link(state_directory, self.ca_file.clone()));
+        Ok(())
+    }
+
+    /// Whether there is a line.
+    pub(crate) const fn is_given(&self) -> bool {
+        self.join.is_some() || self.join_file.is_some()
+    }
+
+    fn line(&self) -> Result<Option<JoinLine>, Failure> {
         match (&self.join, &self.join_file) {
             (Some(Pasted(text)), _) => read("--join or OAKGATE_JOIN", text).map(Some),
             (None, Some(file)) => of_file(file).map(Some),

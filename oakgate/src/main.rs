@@ -17,7 +17,6 @@ mod executions;
 mod exit;
 mod holders;
 mod input;
-#[cfg_attr(not(test), expect(dead_code, reason = "a proxy that joins reads it"))]
 mod join;
 mod keys;
 mod log;

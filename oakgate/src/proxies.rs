@@ -248,7 +248,10 @@ mod tests {
         finish(false, json!({"key": token, "policy_public_key": "p"})).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let line = JoinLine::parse(&text).unwrap();
-        assert_eq!((line.name(), line.policy_key(), line.token().expose()), ("gate-1", "p", token.as_str()));
+        let link = line.link("state".into(), None);
+        let RelayTokenPlace::Given(read) = &link.relay_token else { panic!("{link:?}") };
+        assert_eq!((line.name(), read.expose()), ("gate-1", token.as_str()));
+        assert_eq!(link.policy_keys, PolicyKeysPlace::Given("p".to_owned()));
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, FILE_MODE);
     }
 }

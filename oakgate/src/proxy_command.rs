@@ -1,5 +1,7 @@
 //! `oakgate proxy`: the data plane alone.
 
+use std::path::Path;
+
 use config::{Environment, Settings};
 
 use crate::cli::ProxyOptions;
@@ -7,13 +9,10 @@ use crate::exit::{Done, Failure};
 use crate::signals::{Asked, Signals};
 
 pub(crate) fn run(options: &ProxyOptions) -> Done {
-    let settings = Settings::load(&options.config, Environment::of_process())
-        .map_err(|mistakes| Failure::Configuration(mistakes.to_string()))?;
-    let name = options.config.display();
-    let settings = settings.proxy.ok_or_else(|| Failure::Configuration(format!("{name}: proxy: missing")))?;
+    let settings = settings(options)?;
     runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
-        let running = proxy::start(settings, None).await.map_err(|error| start_failure(&error))?;
+        let running = proxy::start(settings).await.map_err(|error| start_failure(&error))?;
         announce(&running);
         while signals.next().await == Asked::Reread {
             running.reread();
@@ -21,6 +20,23 @@ pub(crate) fn run(options: &ProxyOptions) -> Done {
         running.stop().await;
         Ok(())
     })
+}
+
+/// The settings of the file, with the link of the join line if there is one.
+fn settings(options: &ProxyOptions) -> Result<config::Proxy, Failure> {
+    let file = &options.config;
+    let load = if options.join.is_given() { Settings::load_to_link } else { Settings::load };
+    let settings = load(file, Environment::of_process())
+        .map_err(|mistakes| Failure::Configuration(format!("{mistakes}{}", hint(file))))?;
+    let missing = || Failure::Configuration(format!("{}: proxy: missing", file.display()));
+    let mut proxy = settings.proxy.ok_or_else(missing)?;
+    options.join.join(&mut proxy, file.parent().unwrap_or_else(|| Path::new("")))?;
+    Ok(proxy)
+}
+
+/// What somebody needs who has no settings yet.
+fn hint(file: &Path) -> &'static str {
+    if file.exists() { "" } else { "\n`oakgate proxy --help` shows the least that must be in it" }
 }
 
 /// The runtime beside the workers: files, admin, approvals.

@@ -116,6 +116,15 @@ impl Approvals {
         }
     }
 
+    /// Returns once the link is up; at once if there is none.
+    pub(crate) async fn linked(&self) {
+        if let Some(link) = &self.link {
+            let mut state = link.state.subscribe();
+            // The sender is here, so this ends with the link being up.
+            let _up = state.wait_for(|state| *state == State::Up).await;
+        }
+    }
+
     /// Whether there is a control plane at all.
     pub(crate) const fn are_possible(&self) -> bool {
         self.link.is_some()

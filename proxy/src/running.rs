@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use edge::{KeyedCount, Places};
-use policy_sync::{ControlEnd, ProxyEnd};
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
@@ -85,18 +84,17 @@ pub struct Running {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Starts a proxy on the current runtime and on threads of its own. When this returns it listens on every address. With a
-/// `link` its control plane is in this process; what the settings say of one elsewhere then counts for nothing.
+/// Starts a proxy on the current runtime and on threads of its own. When this returns it listens on every address.
 ///
 /// # Errors
 /// [`StartError`]. A policy that does not load is none: the proxy starts, is not ready, and refuses every call.
-pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Running, StartError> {
+pub async fn start(settings: config::Proxy) -> Result<Running, StartError> {
     let metrics = Arc::new(Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?);
     for warning in settings.warnings() {
         tracing::warn!(%warning, "the settings are good, and probably not what is meant");
     }
     let issuers = Issuers::new(&settings, &metrics);
-    let beginning = begin(&settings, link.is_none(), &metrics)?;
+    let beginning = begin(&settings, &metrics)?;
     let kept = beginning.as_ref().map(|beginning| beginning.parts.as_slice()).unwrap_or_default();
     let in_force = files::load_first(&settings, &issuers, &metrics, kept).map_err(StartError::Files)?;
     let count =
@@ -105,7 +103,12 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     let admin_listener = admin::bind(settings.admin).await.map_err(bind_admin)?;
     let admin = admin_listener.local_addr().map_err(bind_admin)?;
     let sockets = sockets(&settings, count)?;
-    let (link, following) = ends(link, beginning);
+    let (link, following) = beginning
+        .map(|beginning| {
+            let (proxy_end, control_end) = policy_sync::link(LINK_MESSAGES);
+            (proxy_end, (beginning, control_end))
+        })
+        .unzip();
     let (approvals, handing_out) = Approvals::over(link, &metrics);
     let endpoints: Vec<_> =
         settings.backends.iter().map(|one| Endpoints::new(one, &settings.limits, &metrics)).collect();
@@ -177,28 +180,14 @@ fn client_limits(limits: &config::Limits, metrics: &Metrics) -> edge::Limits {
     }
 }
 
-/// What is on the disk of a control plane elsewhere, if there is one.
-fn begin(
-    settings: &config::Proxy,
-    is_alone: bool,
-    metrics: &Metrics,
-) -> Result<Option<Beginning>, StartError> {
-    let link = settings.control_plane.as_ref().filter(|_| is_alone);
+/// What is on the disk of a control plane, if one is followed.
+fn begin(settings: &config::Proxy, metrics: &Metrics) -> Result<Option<Beginning>, StartError> {
+    let link = settings.control_plane.as_ref();
     let beginning = link.map(|link| Beginning::read(settings, link, metrics)).transpose();
     beginning.map_err(|error| match error {
         CanNotFollow::File(error) => StartError::Files(vec![error]),
         CanNotFollow::NoEntropy => StartError::NoEntropy,
     })
-}
-
-/// The proxy's end of its link, and what the other end is for, if the control plane is elsewhere.
-fn ends(
-    link: Option<ProxyEnd>,
-    beginning: Option<Beginning>,
-) -> (Option<ProxyEnd>, Option<(Beginning, ControlEnd)>) {
-    let Some(beginning) = beginning else { return (link, None) };
-    let (proxy_end, control_end) = policy_sync::link(LINK_MESSAGES);
-    (Some(proxy_end), Some((beginning, control_end)))
 }
 
 /// As many places for connections as the settings and the system give.
@@ -332,10 +321,15 @@ impl Running {
         self.admin
     }
 
-    /// The organisation of the policy in force; `None` without a policy.
-    #[must_use]
-    pub fn org(&self) -> Option<String> {
-        self.shared.in_force.load().policy.as_ref().map(|policy| policy.snapshot.org().to_owned())
+    /// Returns once the proxy is linked to its control plane: at once if it has none.
+    pub async fn linked(&self) {
+        self.shared.approvals.linked().await;
+    }
+
+    /// Returns once a policy is in force.
+    pub async fn has_policy(&self) {
+        let mut changes = self.shared.changes.subscribe();
+        while self.shared.in_force.load().policy.is_none() && changes.changed().await.is_ok() {}
     }
 
     /// Reads the watched files again, now.

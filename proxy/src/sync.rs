@@ -22,6 +22,7 @@ use crate::state::{Part, Shared};
 use disk::{Disk, Kept};
 use driver::Driver;
 pub(crate) use status::{Status, known_age_ms};
+use trusted::trusted;
 use watched_files::FileError;
 
 /// What a proxy that follows a control plane begins with, before there is a link.
@@ -49,7 +50,7 @@ impl Beginning {
         link: &ControlLink,
         metrics: &Metrics,
     ) -> Result<Self, CanNotFollow> {
-        let trusted = trusted::read(&link.policy_key_file).map_err(CanNotFollow::File)?;
+        let trusted = trusted(&link.policy_keys).map_err(CanNotFollow::File)?;
         let disk = Disk::open(&link.state_directory).map_err(CanNotFollow::File)?;
         let boot = getrandom::u64().map_err(|_| CanNotFollow::NoEntropy)?;
         let status = Status::new(settings, link);

@@ -19,10 +19,10 @@ fn a_line_reads_back_with_white_space_around_it() {
     let text = line.to_text();
     assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{}", *text);
     let again = JoinLine::parse(&format!(" {}\r\n", *text)).unwrap();
-    assert_eq!(
-        (again.url().as_str(), again.token().expose(), again.policy_key(), again.name()),
-        (URL, token().as_str(), KEY, "gate-1")
-    );
+    let link = again.link("state".into(), None);
+    let RelayTokenPlace::Given(read) = &link.relay_token else { panic!("{link:?}") };
+    assert_eq!((link.url.uri.to_string().as_str(), read.expose()), (URL, token().as_str()));
+    assert_eq!((link.policy_keys, again.name()), (PolicyKeysPlace::Given(KEY.to_owned()), "gate-1"));
 }
 
 #[test]

@@ -42,8 +42,8 @@ impl Proxy {
             ("keys_file", self.keys_file.as_deref()),
             ("receipts.keys_file", self.receipts.keys_file.as_deref()),
             ("policy.file", self.policy_file.as_deref()),
-            ("control_plane.relay_token_file", link.map(|link| link.relay_token_file.as_path())),
-            ("control_plane.policy_key_file", link.map(|link| link.policy_key_file.as_path())),
+            ("control_plane.relay_token_file", link.and_then(|link| link.relay_token.file())),
+            ("control_plane.policy_key_file", link.and_then(|link| link.policy_keys.file())),
             ("control_plane.ca_file", link.and_then(|link| link.ca_file.as_deref())),
         ];
         let own = under("proxy".to_owned(), own.into());

@@ -14,6 +14,8 @@ pub struct ControlPlane {
     pub name: String,
     /// Where its API is served.
     pub address: SocketAddr,
+    /// The organisation of the proxy in the same process, if it is said here.
+    pub org: Option<String>,
     /// TLS on it.
     pub tls: Option<ControlTls>,
     /// Where it keeps everything.
@@ -114,6 +116,7 @@ pub(super) fn control_plane(
     Some(ControlPlane {
         name: source.name,
         address: address?,
+        org: source.org,
         tls: source.tls.map(|tls| ControlTls {
             cert_file: folder.join(tls.cert_file),
             key_file: folder.join(tls.key_file),

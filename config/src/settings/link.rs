@@ -6,8 +6,8 @@ use http::Uri;
 use rustls_pki_types::ServerName;
 
 use super::jwt::is_loopback;
-use crate::Mistake;
 use crate::source::LinkSource;
+use crate::{Mistake, RelayToken};
 
 /// How the path of every link ends.
 const PATH: &str = "/v1/sync";
@@ -17,16 +17,34 @@ const PATH: &str = "/v1/sync";
 pub struct ControlLink {
     /// Where it is.
     pub url: LinkUrl,
-    /// The file whose one line is the relay token.
-    pub relay_token_file: PathBuf,
-    /// The file of the policy keys' public halves.
-    pub policy_key_file: PathBuf,
+    /// What proves to the control plane who this is.
+    pub relay_token: RelayTokenPlace,
+    /// Whose signatures are good.
+    pub policy_keys: PolicyKeysPlace,
     /// The organisation whose documents are taken; `None`: that of the first one.
     pub org: Option<String>,
     /// The folder of what was last known to be good.
     pub state_directory: PathBuf,
     /// The authorities that its certificate must come from; `None` for the system's.
     pub ca_file: Option<PathBuf>,
+}
+
+/// Where a relay token is.
+#[derive(Clone, Debug)]
+pub enum RelayTokenPlace {
+    /// The one line of this file.
+    File(PathBuf),
+    /// Here.
+    Given(RelayToken),
+}
+
+/// Where the public halves of policy keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicyKeysPlace {
+    /// In this file, one a line.
+    File(PathBuf),
+    /// Here: one, as text.
+    Given(String),
 }
 
 /// A URL that a link may lead to: `wss`, or `ws` on loopback.
@@ -40,6 +58,28 @@ pub struct LinkUrl {
     pub port: u16,
     /// What its certificate must have; `None` for `ws://`.
     pub server_name: Option<ServerName<'static>>,
+}
+
+impl RelayTokenPlace {
+    /// The file, if it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Given(_) => None,
+        }
+    }
+}
+
+impl PolicyKeysPlace {
+    /// The file, if it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Given(_) => None,
+        }
+    }
 }
 
 impl LinkUrl {
@@ -79,8 +119,8 @@ pub(super) fn link(source: LinkSource, folder: &Path, mistakes: &mut Vec<Mistake
     }
     Some(ControlLink {
         url,
-        relay_token_file: folder.join(source.relay_token_file),
-        policy_key_file: folder.join(source.policy_key_file),
+        relay_token: RelayTokenPlace::File(folder.join(source.relay_token_file)),
+        policy_keys: PolicyKeysPlace::File(folder.join(source.policy_key_file)),
         org: source.org,
         state_directory: folder.join(source.state_directory),
         ca_file: source.ca_file.map(|file| folder.join(file)),

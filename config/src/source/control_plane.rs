@@ -17,6 +17,10 @@ pub struct ControlPlaneSource {
     pub name: String,
     /// Address of its API.
     pub address: String,
+    /// Under `oakgate up`: the organisation whose policy the proxy beside it takes, made if it is missing. Needed where
+    /// `proxy.policy.file` is left out; elsewhere it is the one of that file.
+    #[schemars(length(min = 1, max = 256))]
+    pub org: Option<String>,
     /// TLS on its API; without it the API speaks plain HTTP.
     pub tls: Option<ControlTlsSource>,
     /// `sqlite://FILE`, or `postgres://USER@HOST/DATABASE`.

@@ -26,7 +26,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::problem::Malformed;
-use super::{Api, Problem};
+use super::{Problem, Served};
 use crate::metrics::Metrics;
 use crate::tls::ServerTls;
 pub(super) use arriving::Broken;
@@ -105,14 +105,13 @@ struct Serving {
 /// Serves until `shutdown` is done and the requests then under way have finished.
 pub(crate) async fn serve(
     listener: TcpListener,
-    api: Api,
+    Served { router, metrics }: Served,
     (patience, tls): (Patience, Option<ServerTls>),
     shutdown: impl Future<Output = ()>,
 ) {
     let places = Places::new(CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX);
-    let metrics = api.metrics.clone();
     let limits = Arc::new(limits(patience, &metrics));
-    let serving = Serving { router: api.router(), patience, tls, limits };
+    let serving = Serving { router, patience, tls, limits };
     let (stop, stopping) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);

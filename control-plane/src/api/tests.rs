@@ -27,7 +27,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ::policy::approval::Approver;
-use policy_sync::{ControlMessage, FromControl, HoldId, Outcome, ProxyMessage, ToControl, link};
+use policy_sync::{ControlMessage, HoldId, Outcome, ProxyMessage};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,6 +36,7 @@ use tokio::task::JoinHandle;
 
 use crate::api::Patience;
 use crate::fixture::{self, Database, ORG, approver, on_both, person, request};
+use crate::link;
 use crate::store::{HolderKind, Store, Tier};
 use crate::{ApprovalRules, ApprovalsFailed, ControlPlane, History, NewPerson, People, Session, Settings};
 use client::{Answer, raw, send};
@@ -46,8 +47,7 @@ struct Running {
     people: People,
     store: Store,
     sessions: Vec<Session>,
-    proxy: ToControl,
-    messages: FromControl,
+    proxy: link::Session,
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<(), ApprovalsFailed>>,
 }
@@ -79,19 +79,19 @@ impl Running {
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (proxy, control) = link(8);
-        let (proxy, messages) = proxy.split();
+        let (links, started) = control_plane.start();
+        let proxy = links.join(ORG, "gate-1", 7).await.unwrap();
         let (stop, stopped) = oneshot::channel();
-        let served = tokio::spawn(control_plane.serve(listener, Some(control), async {
+        let served = tokio::spawn(started.serve(listener, None, async {
             let _ = stopped.await;
         }));
-        Self { address, people, store, sessions, proxy, messages, stop, served }
+        Self { address, people, store, sessions, proxy, stop, served }
     }
 
     /// Opens an approval for a call, as the proxy would.
     async fn open(&mut self, hold: u64, arguments: &str) -> String {
-        self.proxy.send(ProxyMessage::ApprovalRequest(Box::new(request(hold, arguments)))).unwrap();
-        match self.messages.receive().await.unwrap() {
+        self.proxy.say(ProxyMessage::ApprovalRequest(Box::new(request(hold, arguments)))).await.unwrap();
+        match self.proxy.receive().await.unwrap() {
             ControlMessage::ApprovalCreated { reference, .. } => reference.to_string(),
             other => panic!("{other:?}"),
         }
@@ -206,7 +206,7 @@ fn a_person_decides_and_the_call_goes_on() {
             (&recorded["items"][0]["object"], &recorded["items"][0]["actor"]),
             (&json!(reference), &json!("ada"))
         );
-        match running.messages.receive().await.unwrap() {
+        match running.proxy.receive().await.unwrap() {
             ControlMessage::ApprovalDecided { hold: HoldId(1), outcome: Outcome::Approved, note, .. } => {
                 assert_eq!(note.as_deref(), Some("fine"));
             }
@@ -239,8 +239,8 @@ fn who_may_not_decide_is_told_why() {
         ];
         let mut running = Running::start(&database, &people).await;
         let two_levels = policy_sync::ApprovalRequest { second_approval: true, ..request(1, "{}") };
-        running.proxy.send(ProxyMessage::ApprovalRequest(Box::new(two_levels))).unwrap();
-        let Some(ControlMessage::ApprovalCreated { reference, .. }) = running.messages.receive().await else {
+        running.proxy.say(ProxyMessage::ApprovalRequest(Box::new(two_levels))).await.unwrap();
+        let Some(ControlMessage::ApprovalCreated { reference, .. }) = running.proxy.receive().await else {
             panic!("no approval");
         };
         let reference = reference.to_string();
@@ -269,8 +269,7 @@ fn only_a_session_that_lasts_opens_the_door() {
         let brief = people.create(brief).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (_proxy, control) = link(8);
-        tokio::spawn(control_plane.serve(listener, Some(control), std::future::pending()));
+        tokio::spawn(control_plane.serve(listener, None, std::future::pending()));
         let get = async |authorization: &str| {
             let fields = format!("Authorization: {authorization}\r\n");
             send(address, "GET", "/v1/approvals", &fields, "").await
@@ -461,11 +460,12 @@ fn it_says_how_it_does_and_stops_when_told() {
         let _idle = tokio::net::TcpStream::connect(running.address).await.unwrap();
         assert_eq!(send(running.address, "GET", "/healthz", "", "").await.status, 200);
         running.stop.send(()).unwrap();
-        let served = tokio::time::timeout(std::time::Duration::from_secs(10), running.served).await;
-        assert_eq!(served.expect("it does not stop").unwrap(), Ok(()));
-        while let Some(message) = running.messages.receive().await {
+        while let Some(message) = running.proxy.receive().await {
             assert!(matches!(message, ControlMessage::ApprovalDecided { .. }), "{message:?}");
         }
+        drop(running.proxy);
+        let served = tokio::time::timeout(std::time::Duration::from_secs(10), running.served).await;
+        assert_eq!(served.expect("it does not stop").unwrap(), Ok(()));
         assert!(tokio::net::TcpStream::connect(running.address).await.is_err());
     });
 }

@@ -73,7 +73,7 @@ async fn service(database: &Database, people: &[Approver], rules: ApprovalRules)
 }
 
 fn peer(name: &str) -> Peer {
-    Peer::Proxy { org: ORG.to_owned(), name: name.to_owned() }
+    Peer { org: ORG.to_owned(), name: name.to_owned() }
 }
 
 impl Approvals {

@@ -179,7 +179,10 @@ async fn what_comes_faster_than_it_is_stored_is_dropped() {
     let (discovery, task) = start(fixture.store.clone(), fixture.metrics.clone());
     // Nothing here waits, so on this one thread the task takes none of them meanwhile.
     for number in 0..QUEUED_MAX + 5 {
-        discovery.take(&Peer::Here, listed([u32::try_from(number).unwrap()]));
+        discovery.take(
+            &Peer { org: ORG.to_owned(), name: "gate-1".to_owned() },
+            listed([u32::try_from(number).unwrap()]),
+        );
     }
     drop(discovery);
     task.await.unwrap();
@@ -191,7 +194,7 @@ async fn what_comes_faster_than_it_is_stored_is_dropped() {
 async fn a_proxy_tells_of_its_own_tools_only() {
     let fixture = Fixture::new(Database::sqlite()).await;
     let (discovery, task) = start(fixture.store.clone(), fixture.metrics.clone());
-    let peer = |org: &str, name: &str| Peer::Proxy { org: org.to_owned(), name: name.to_owned() };
+    let peer = |org: &str, name: &str| Peer { org: org.to_owned(), name: name.to_owned() };
     for foreign in [peer("globex", "gate-1"), peer(ORG, "gate-2")] {
         discovery.take(&foreign, listed([1, 2]));
     }

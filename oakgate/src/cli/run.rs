@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::join::JoinOptions;
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  oakgate up --log-format text\n  oakgate up --config gate.yaml\n\n\
                         With no file, a demonstration: settings, keys and state in --data, an MCP and a REST backend \
@@ -27,12 +29,30 @@ pub(crate) struct UpOptions {
     pub(crate) control_plane: SocketAddr,
 }
 
+const PROXY_EXAMPLES: &str = "\
+Examples:
+  oakgate proxy --config gate.yaml            settings, policy and keys of its own, or proxy.control_plane
+  OAKGATE_JOIN=oakgate_join_... oakgate proxy     follows a control plane: the line that `oakgate proxies add` prints
+  oakgate proxy --config gate.yaml --join-file gate-1.join
+
+The least that oakgate.yaml says of a proxy that joins:
+  proxy:
+    name: gate-1
+    admin: 127.0.0.1:9090
+    listeners:
+      - {name: agents, address: '127.0.0.1:8080', auth: api-key}
+    backends:
+      - {name: notes, kind: mcp, path: /mcp/notes, url: 'http://127.0.0.1:3000/mcp'}
+    audit: {directory: audit}";
+
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  oakgate proxy --config gate.yaml")]
+#[command(after_help = PROXY_EXAMPLES)]
 pub(crate) struct ProxyOptions {
     /// Settings with `proxy`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = "oakgate.yaml")]
     pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) join: JoinOptions,
 }
 
 #[derive(Debug, Args)]

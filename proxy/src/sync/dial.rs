@@ -1,10 +1,11 @@
 //! Opens the link: TCP, TLS, and the WebSocket handshake with the relay token (RFC 6455).
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::ControlLink;
+use config::{ControlLink, RelayTokenPlace};
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::{HeaderValue, Response, StatusCode};
 use policy_sync::{DialFailed, FRAME_BYTES_MAX, PROTOCOL};
@@ -41,7 +42,9 @@ pub(super) enum DialError {
     Tls(io::Error),
     #[error("TLS can't be set up: {0}")]
     TlsSettings(#[from] rustls::Error),
-    #[error("it answered 401: make a new relay token, or put the right one into `relay_token_file`")]
+    #[error(
+        "it answered 401: make a new relay token, or start the proxy with it, or put it into `relay_token_file`"
+    )]
     TokenRefused,
     #[error("it answered {0}, and opened no WebSocket")]
     Status(StatusCode),
@@ -147,8 +150,12 @@ impl Files {
 
 /// The header that carries the relay token beside the protocol's name.
 fn token(link: &ControlLink) -> Result<HeaderValue, FileError> {
-    let file = &link.relay_token_file;
-    let text = Zeroizing::new(read_at_most(file, TOKEN_MAX_BYTES)?);
+    let (file, text) = match &link.relay_token {
+        RelayTokenPlace::Given(token) => {
+            (Path::new("the join line"), Zeroizing::new(token.expose().to_owned()))
+        }
+        RelayTokenPlace::File(file) => (file.as_path(), Zeroizing::new(read_at_most(file, TOKEN_MAX_BYTES)?)),
+    };
     let token = text.trim_end_matches(['\r', '\n']);
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
     let value = Zeroizing::new([PROTOCOL, ", ", token].concat());

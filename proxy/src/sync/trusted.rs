@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use config::PolicyKeysPlace;
 use policy_sync::TrustedKeys;
 use zeroize::Zeroizing;
 
@@ -13,8 +14,19 @@ const FILE_MAX_BYTES: u64 = 64 * 1024;
 /// Most keys in one: a key and those that take its place.
 const KEYS_MAX: usize = 16;
 
+/// The keys whose signatures are good.
+pub(super) fn trusted(place: &PolicyKeysPlace) -> Result<TrustedKeys, FileError> {
+    match place {
+        PolicyKeysPlace::File(file) => read(file),
+        PolicyKeysPlace::Given(key) => match key.parse() {
+            Ok(key) => Ok(TrustedKeys::new(vec![key])),
+            Err(error) => Err(FileError::one(Path::new("the join line"), error.to_string())),
+        },
+    }
+}
+
 /// Reads a file of public halves: one a line, `#` begins a comment.
-pub(super) fn read(file: &Path) -> Result<TrustedKeys, FileError> {
+fn read(file: &Path) -> Result<TrustedKeys, FileError> {
     // Somebody may have put the secret half there.
     let text = Zeroizing::new(read_at_most(file, FILE_MAX_BYTES)?);
     let (mut keys, mut mistakes) = (Vec::new(), Vec::new());

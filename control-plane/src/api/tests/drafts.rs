@@ -26,7 +26,7 @@ impl Running {
         let tool = SeenTool { description: Some(description.to_owned()), ..tool(name) };
         let (proxy, org, backend) = ("gate-1".to_owned(), ORG.to_owned(), "notes".to_owned());
         let discovered = Discovered { proxy, org, backend, tools: vec![tool] };
-        self.proxy.send(ProxyMessage::Discovered(Box::new(discovered))).unwrap();
+        self.proxy.say(ProxyMessage::Discovered(Box::new(discovered))).await.unwrap();
         while self.store.draft(ORG, name).await.unwrap().is_none() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
@@ -50,7 +50,7 @@ impl Seen {
         let key = running.key(ORG, "ops", Tier::Management).await;
         let seen = Self { running, key };
         let count = tools.len();
-        seen.tell(ORG, tools);
+        seen.tell(ORG, tools).await;
         for _ in 0..1000 {
             if seen.list("").await.len() == count {
                 return seen;
@@ -60,10 +60,10 @@ impl Seen {
         panic!("{count} drafts did not come: {:?}", seen.list("").await);
     }
 
-    fn tell(&self, org: &str, tools: Vec<SeenTool>) {
+    async fn tell(&self, org: &str, tools: Vec<SeenTool>) {
         let (proxy, org, backend) = ("gate-1".to_owned(), org.to_owned(), "notes".to_owned());
         let discovered = Discovered { proxy, org, backend, tools };
-        self.running.proxy.send(ProxyMessage::Discovered(Box::new(discovered))).unwrap();
+        self.running.proxy.say(ProxyMessage::Discovered(Box::new(discovered))).await.unwrap();
     }
 
     async fn send(&self, method: &str, path: &str, fields: &str, body: &str) -> Answer {
@@ -203,14 +203,14 @@ fn what_is_rejected_is_not_shown_again_until_it_is_forgotten() {
         let disabled = seen.reject("b", r#"{"disable":true}"#).await.json(200);
         assert_eq!((&disabled["draft"]["state"], &disabled["revision"]), (&json!("rejected"), &json!(1)));
         assert_eq!(seen.tools().await, [json!({"name": "b", "enabled": false})]);
-        seen.tell(ORG, ["a", "b", "c"].map(tool).to_vec());
+        seen.tell(ORG, ["a", "b", "c"].map(tool).to_vec()).await;
         wait_for(&seen, &["c"]).await;
         assert_eq!(seen.list("?state=rejected").await, ["b", "a"]);
         // Somebody changes their mind about one, and the other is the policy's by now.
         seen.accept("b", &format!("{{\"annotations\":{ALL_FOUR}}}")).await.problem(409, "tool_listed");
         let forgotten = seen.send("DELETE", "/v1/drafts/a", "", "").await;
         assert_eq!((forgotten.status, seen.send("DELETE", "/v1/drafts/a", "", "").await.status), (204, 404));
-        seen.tell(ORG, vec![tool("a")]);
+        seen.tell(ORG, vec![tool("a")]).await;
         wait_for(&seen, &["a", "c"]).await;
         // What the policy lists meanwhile is no draft any more.
         let policy = r#"{"format":1,"org":"acme","tools":[{"name":"a"}]}"#;

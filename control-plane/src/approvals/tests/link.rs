@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::approvals::run::Decider;
-use crate::link::{Links, carry};
+use crate::link::Links;
 use crate::{clock, discovery};
 
 const CALLS: u64 = 50;
@@ -17,6 +17,27 @@ fn start(service: Approvals, control: ControlEnd) -> (Decider, JoinHandle<()>) {
     let (links, from_proxies) = Links::new(discovery, service.metrics.clone(), 8);
     tokio::spawn(carry(control, links));
     run::start(service, from_proxies)
+}
+
+/// Carries messages between the services and a proxy, until either is gone.
+async fn carry(mut end: ControlEnd, links: Links) {
+    let mut session = links.join(ORG, "gate-1", 7).await.unwrap();
+    drop(links);
+    loop {
+        let is_up = tokio::select! {
+            said = end.receive() => match said {
+                Some(message) => session.say(message).await.is_ok(),
+                None => false,
+            },
+            message = session.receive() => match message {
+                Some(message) => end.send(message).await.is_ok(),
+                None => false,
+            },
+        };
+        if !is_up {
+            return;
+        }
+    }
 }
 
 async fn receive(messages: &mut FromControl) -> ControlMessage {

@@ -159,7 +159,7 @@ fn one_hold_goes_on_however_often_it_asks() {
         assert!(!other.consumes(1, &reference, after(6)).await);
         other.proxy = other.approvals.connect(peer("gate-2"), 7, after(6)).await;
         assert!(!other.consumes(1, &reference, after(6)).await);
-        let foreign = Peer::Proxy { org: "globex".to_owned(), name: "gate-1".to_owned() };
+        let foreign = Peer { org: "globex".to_owned(), name: "gate-1".to_owned() };
         other.proxy = other.approvals.connect(foreign, 7, after(6)).await;
         assert!(!other.consumes(1, &reference, after(6)).await, "another org's");
     });
