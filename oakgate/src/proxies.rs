@@ -208,6 +208,7 @@ impl Drop for NewFile<'_> {
 
 #[cfg(test)]
 mod tests {
+    use config::{PolicyKeysPlace, RelayTokenPlace};
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

@@ -2,12 +2,16 @@
 
 mod credentials;
 mod demonstration;
+mod own_link;
 mod screen;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use config::{Environment, Settings, StorePlace};
+use proxy::Running;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::api_tls::ApiTls;
 use crate::cli::UpOptions;
@@ -17,16 +21,19 @@ use crate::proxy_command::{announce, runtime, start_failure};
 use crate::receipt_keys::ReceiptKeys;
 use crate::signals::{Asked, Signals};
 use credentials::{Credentials, Ids};
+use demonstration::Demonstration;
+use own_link::OwnProxy;
 
-/// Messages that the link between the two parts holds.
-const LINK_MESSAGES: usize = 4096;
+/// How long the proxy may take to link to the control plane beside it before that is told.
+const LINKED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What to run, and what to say once it runs.
 struct Plan {
     proxy: config::Proxy,
     control_plane: config::ControlPlane,
+    own_proxy: OwnProxy,
     credentials: Credentials,
-    demonstration: Option<demonstration::Made>,
+    demonstration: Option<Demonstration>,
 }
 
 pub(crate) fn run(options: &UpOptions) -> Done {
@@ -40,66 +47,74 @@ pub(crate) fn run(options: &UpOptions) -> Done {
 }
 
 fn from_file(file: &Path) -> Result<Plan, Failure> {
-    let settings = Settings::load(file, Environment::of_process())
+    let settings = Settings::load_to_link(file, Environment::of_process())
         .map_err(|mistakes| Failure::Configuration(mistakes.to_string()))?;
     let missing =
         |part| Failure::Configuration(format!("{}: {part}: missing; `up` runs both parts", file.display()));
     let control_plane = settings.control_plane.ok_or_else(|| missing("control_plane"))?;
     let proxy = settings.proxy.ok_or_else(|| missing("proxy"))?;
     if proxy.control_plane.is_some() {
-        let what = "proxy.control_plane: `up` runs both parts, and they need no link; leave it out, or run `oakgate proxy`";
+        let what =
+            "proxy.control_plane: `up` links the two parts itself; leave it out, or run `oakgate proxy`";
         return Err(Failure::Configuration(format!("{}: {what}", file.display())));
     }
+    let (beside, ids) = match &control_plane.store {
+        // Beside the store, which no other host has.
+        StorePlace::File(store) => (store.clone(), Ids::Alone),
+        StorePlace::Postgres { .. } => (file.to_owned(), Ids::OfHost),
+    };
+    plan((proxy, control_plane), &|extension| beside.with_extension(extension), ids)
+}
+
+/// What is kept of both parts, each in the place that `place` gives it.
+fn plan(
+    (proxy, control_plane): (config::Proxy, config::ControlPlane),
+    place: &dyn Fn(&str) -> PathBuf,
+    ids: Ids,
+) -> Result<Plan, Failure> {
     Ok(Plan {
+        own_proxy: OwnProxy::new(&proxy, &control_plane, place("state"), ids)?,
+        credentials: Credentials {
+            session_file: place("session"),
+            management_key_file: place("management-key"),
+            ids,
+        },
         proxy,
-        credentials: credentials(file, &control_plane.store),
         control_plane,
         demonstration: None,
     })
 }
 
-/// Beside the store where that is a file, which no other host has; else beside the settings.
-fn credentials(settings: &Path, store: &StorePlace) -> Credentials {
-    let (beside, ids) = match store {
-        StorePlace::File(file) => (file.as_path(), Ids::Alone),
-        StorePlace::Postgres { .. } => (settings, Ids::OfHost),
-    };
-    Credentials {
-        session_file: beside.with_extension("session"),
-        management_key_file: beside.with_extension("management-key"),
-        ids,
-    }
-}
-
 async fn serve(plan: Plan) -> Done {
+    let receipts = receipts(&plan)?;
+    let Plan { mut proxy, control_plane: settings, own_proxy, credentials, demonstration } = plan;
     let mut signals = Signals::listen()?;
-    let listener = listen(&plan.control_plane).await?;
+    let listener = listen(&settings).await?;
     let api = listener.local_addr().map_err(|error| Failure::Fault(error.to_string()))?;
-    let keys = ReceiptKeys::load(&plan.control_plane.name, &receipts(&plan)?)?;
-    let tls = ApiTls::load(&plan.control_plane)?;
-    let control_plane = open(&plan.control_plane, Some(&keys), tls.as_ref()).await?;
+    let (link_listener, link_address) = own_link::listen().await?;
+    let keys = ReceiptKeys::load(&settings.name, &receipts)?;
+    let tls = ApiTls::load(&settings)?;
+    let control_plane = open(&settings, Some(&keys), tls.as_ref()).await?;
     let reread = watch(Some(keys), tls);
     let (people, orgs) = (control_plane.people(), control_plane.orgs());
-    let (proxy_end, control_end) = policy_sync::link(LINK_MESSAGES);
+    credentials.first_key(&orgs, &own_proxy.org).await?;
+    credentials.first_person(&people, &own_proxy.org).await?;
+    proxy.control_plane = Some(own_proxy.link(&control_plane, &orgs, link_address).await?);
     let (stop_control, stopped) = oneshot::channel::<()>();
-    let mut serving = tokio::spawn(control_plane.serve(listener, Some(control_end), async {
+    let mut serving = tokio::spawn(control_plane.serve(listener, Some(link_listener), async {
         // Also when the sender is gone: then nobody is left to serve.
         let _asked = stopped.await;
     }));
-    let running = proxy::start(plan.proxy, Some(proxy_end)).await.map_err(|error| start_failure(&error))?;
-    let credentials = plan.credentials;
-    match running.org() {
-        Some(org) => {
-            credentials.first_key(&orgs, &org).await?;
-            credentials.first_person(&people, &org).await?;
-        }
-        None => tracing::warn!(
-            "no policy is in force, so it is not known whose people these are; nobody can approve"
-        ),
-    }
+    let made = match demonstration {
+        Some(demonstration) => Some(demonstration.configure(api).await?),
+        None => None,
+    };
+    let running = proxy::start(proxy).await.map_err(|error| start_failure(&error))?;
+    tell_unless_linked(&running).await;
     announce(&running);
     tracing::info!(address = %api, session_file = %credentials.session_file.display(), "control plane");
-    if let Some(made) = &plan.demonstration {
+    if let Some(made) = &made {
+        running.ready().await;
         screen::show(made, &running, api);
     }
     let failed = loop {
@@ -125,6 +140,15 @@ async fn serve(plan: Plan) -> Done {
         .map_err(|error| Failure::Fault(error.to_string()))
 }
 
+/// Before it is said that the proxy takes calls: approvals can be asked for once it is linked.
+async fn tell_unless_linked(running: &Running) {
+    if timeout(LINKED_WITHIN, running.linked()).await.is_err() {
+        tracing::warn!(
+            "the proxy is not linked to the control plane beside it; `/readyz` of its admin address says more"
+        );
+    }
+}
+
 /// The control plane's receipts; where its settings say nothing of them, with the keys of the proxy's.
 fn receipts(plan: &Plan) -> Result<config::ControlReceipts, Failure> {
     let proxys = &plan.proxy.receipts;
@@ -132,6 +156,10 @@ fn receipts(plan: &Plan) -> Result<config::ControlReceipts, Failure> {
         let keys_file = proxys.keys_file.clone()?;
         Some(config::ControlReceipts { keys_file, ttl_seconds: proxys.ttl_seconds })
     };
-    let missing = || Failure::Configuration("proxy.receipts.keys_file: missing".to_owned());
+    let missing = || {
+        let what =
+            "missing; `oakgate keys receipts` makes them, or name the proxy's in proxy.receipts.keys_file";
+        Failure::Configuration(format!("control_plane.receipts.keys_file: {what}"))
+    };
     plan.control_plane.receipts.clone().or_else(of_proxy).ok_or_else(missing)
 }

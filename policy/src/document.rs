@@ -74,4 +74,10 @@ impl Document {
     pub fn parse(text: &str) -> Result<Self, Vec<LoadError>> {
         Reading::new(text).finish(text.len())
     }
+
+    /// Whose policy it is.
+    #[must_use]
+    pub fn org(&self) -> &str {
+        &self.org
+    }
 }

@@ -54,11 +54,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
 
 /// Ready means: a call that comes now can be decided. The reasons why not are listed.
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    let mut reasons = Vec::new();
-    if shared.in_force.load().policy.is_none() {
-        reasons.push("no policy is in force");
-    }
-    reasons.extend(shared.sync.iter().flat_map(|sync| sync.lacks()));
+    let mut reasons = shared.lacks();
     if *shared.phase.borrow() != Phase::Run {
         reasons.push("stopping");
     }

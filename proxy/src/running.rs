@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use edge::{KeyedCount, Places};
+use policy_sync::{ControlEnd, ProxyEnd};
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
@@ -38,6 +39,9 @@ use crate::worker::Worker;
 
 /// How often a stopping proxy looks whether anything is left.
 const LEFT_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How often somebody who waits for the proxy to be ready looks.
+const READY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Messages between this proxy and its control plane that may wait, each way.
 const LINK_MESSAGES: usize = 1024;
@@ -97,18 +101,10 @@ pub async fn start(settings: config::Proxy) -> Result<Running, StartError> {
     let beginning = begin(&settings, &metrics)?;
     let kept = beginning.as_ref().map(|beginning| beginning.parts.as_slice()).unwrap_or_default();
     let in_force = files::load_first(&settings, &issuers, &metrics, kept).map_err(StartError::Files)?;
-    let count =
-        settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
-    let bind_admin = |source| StartError::Bind { what: "admin".to_owned(), address: settings.admin, source };
-    let admin_listener = admin::bind(settings.admin).await.map_err(bind_admin)?;
-    let admin = admin_listener.local_addr().map_err(bind_admin)?;
+    let count = worker_count(&settings);
+    let (admin_listener, admin) = admin_socket(settings.admin).await?;
     let sockets = sockets(&settings, count)?;
-    let (link, following) = beginning
-        .map(|beginning| {
-            let (proxy_end, control_end) = policy_sync::link(LINK_MESSAGES);
-            (proxy_end, (beginning, control_end))
-        })
-        .unzip();
+    let (link, following) = ends(beginning);
     let (approvals, handing_out) = Approvals::over(link, &metrics);
     let endpoints: Vec<_> =
         settings.backends.iter().map(|one| Endpoints::new(one, &settings.limits, &metrics)).collect();
@@ -141,8 +137,7 @@ pub async fn start(settings: config::Proxy) -> Result<Running, StartError> {
         metrics,
         settings,
     });
-    let spools = (0..count).map(|worker| spool(&shared, worker)).collect::<Result<Vec<_>, _>>();
-    let spools = spools.map_err(|error| StartError::Audit(error.to_string()))?;
+    let spools = (0..count).map(|worker| spool(&shared, worker)).collect::<Result<Vec<_>, _>>()?;
     let (reread, asked) = watch::channel(());
     let mut tasks = vec![
         tokio::spawn(admin::serve(Arc::clone(&shared), admin_listener)),
@@ -188,6 +183,20 @@ fn begin(settings: &config::Proxy, metrics: &Metrics) -> Result<Option<Beginning
         CanNotFollow::File(error) => StartError::Files(vec![error]),
         CanNotFollow::NoEntropy => StartError::NoEntropy,
     })
+}
+
+/// The proxy's end of its link, and what the other end is for, if there is a control plane.
+fn ends(beginning: Option<Beginning>) -> (Option<ProxyEnd>, Option<(Beginning, ControlEnd)>) {
+    let Some(beginning) = beginning else { return (None, None) };
+    let (proxy_end, control_end) = policy_sync::link(LINK_MESSAGES);
+    (Some(proxy_end), Some((beginning, control_end)))
+}
+
+async fn admin_socket(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let wrong = |source| StartError::Bind { what: "admin".to_owned(), address, source };
+    let listener = admin::bind(address).await.map_err(wrong)?;
+    let bound = listener.local_addr().map_err(wrong)?;
+    Ok((listener, bound))
 }
 
 /// As many places for connections as the settings and the system give.
@@ -254,15 +263,20 @@ fn sockets(settings: &config::Proxy, workers: usize) -> Result<Vec<Sockets>, Sta
         .collect()
 }
 
-fn spool(shared: &Shared, worker: usize) -> Result<Spool, SpoolError> {
+fn worker_count(settings: &config::Proxy) -> usize {
+    settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get))
+}
+
+fn spool(shared: &Shared, worker: usize) -> Result<Spool, StartError> {
     let settings = &shared.settings;
-    Spool::open(
+    let spool = Spool::open(
         &settings.audit.directory,
         (&settings.name, worker),
         settings.audit.on_full,
         Arc::clone(&shared.audit_total),
         Arc::clone(&shared.metrics),
-    )
+    );
+    spool.map_err(|error: SpoolError| StartError::Audit(error.to_string()))
 }
 
 /// The body of a worker's thread. It ends when the proxy stops, or drains and has nothing left.
@@ -326,10 +340,11 @@ impl Running {
         self.shared.approvals.linked().await;
     }
 
-    /// Returns once a policy is in force.
-    pub async fn has_policy(&self) {
-        let mut changes = self.shared.changes.subscribe();
-        while self.shared.in_force.load().policy.is_none() && changes.changed().await.is_ok() {}
+    /// Returns once calls can be decided: `/readyz` says so from then on.
+    pub async fn ready(&self) {
+        while !self.shared.lacks().is_empty() {
+            tokio::time::sleep(READY_INTERVAL).await;
+        }
     }
 
     /// Reads the watched files again, now.

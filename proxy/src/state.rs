@@ -93,6 +93,12 @@ impl Shared {
         self.changes.send_modify(|change| *change = change.wrapping_add(1));
     }
 
+    /// What is missing before calls can be decided.
+    pub(crate) fn lacks(&self) -> Vec<&'static str> {
+        let policy = self.in_force.load().policy.is_none().then_some("no policy is in force");
+        policy.into_iter().chain(self.sync.iter().flat_map(|sync| sync.lacks())).collect()
+    }
+
     /// The source of the policy still has the one in force.
     pub(crate) fn confirm_policy(&self, now: UnixMillis) {
         if let Some(policy) = &self.in_force.load().policy {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::{Client, Gate, oakgate_command, wait_for};
 
 /// Files that only their owner may read.
-const SECRETS: [&str; 4] = ["keys.yaml", "receipts.jwks", "session", "management-key"];
+const SECRETS: [&str; 4] = ["oakgate.policy-key", "receipts.jwks", "session", "management-key"];
 
 fn up(folder: tempfile::TempDir) -> Gate {
     let mut command = oakgate_command();
@@ -23,11 +23,11 @@ fn commands(screen: &[String]) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
     let mut open = false;
     for line in screen {
-        let starts =
-            line.starts_with("curl ") || line.starts_with("Configure ") || line.contains(" approvals ");
+        let starts = line.starts_with("curl ")
+            || [" approvals ", " policy push ", "Proxies "].iter().any(|words| line.contains(words));
         match commands.last_mut() {
             Some(last) if open => last.push_str(&format!("\n{line}")),
-            _ if starts => commands.push(line.trim_start_matches("Configure ").to_owned()),
+            _ if starts => commands.push(line.trim_start_matches("Proxies ").to_owned()),
             _ => continue,
         }
         let last = commands.last().unwrap();
@@ -60,9 +60,17 @@ fn the_screen_leads_through_all_three_verdicts() {
     assert_eq!(paste(&find(&["orders/1001", "curl -s http"]), &key), r#"{"order":"1001","paid_cents":4990}"#);
     assert!(paste(&find(&["delete_all_notes"]), &key).contains("Unknown tool"));
     assert!(paste(&find(&["DELETE"]), &key).contains("Not executed: policy does not allow it"));
-    assert!(paste(&find(&["refunds"]), &key).contains("refunded_cents"));
-    let configured = paste(&find(&["management-key"]), "");
-    assert!(configured.contains(r#""id":"admin""#), "{configured}");
+    let refund = find(&["refunds"]);
+    assert!(paste(&refund, &key).contains("refunded_cents"));
+    // How links are is stored once a second.
+    let proxies = find(&["proxies list"]);
+    wait_for("the link of the proxy", || paste(&proxies, "").contains("connected").then_some(()));
+    let file = gate.path("data/policy.yaml");
+    let policy = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, policy.replace("args.cents <= 1000", "args.cents <= 100")).unwrap();
+    let pushed = paste(&find(&["policy push"]), "");
+    assert!(pushed.contains("revision 2 is in force"), "{pushed}");
+    wait_for("the new policy", || (gate.metric("oakgate_policy_revision") >= 2.0).then_some(()));
     let write = find(&["write_note"]);
     let held = std::thread::spawn(move || paste(&write, &key));
     let list = find(&["approvals list"]);

@@ -45,6 +45,14 @@ impl Ids {
         }
     }
 
+    /// The name of this host's proxy in the control plane.
+    pub(super) fn proxy(self, name: &str) -> String {
+        match self {
+            Self::Alone => name.to_owned(),
+            Self::OfHost => format!("{name}-{}", rustix::system::uname().nodename().to_string_lossy()),
+        }
+    }
+
     /// The ids that a key may have, the first that is free.
     fn keys(self) -> Vec<String> {
         let first = self.first();

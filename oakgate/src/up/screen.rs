@@ -15,11 +15,12 @@ pub(super) fn show(made: &Made, running: &Running, api: SocketAddr) {
     let data = made.data.display();
     let binary =
         std::env::current_exe().map_or_else(|_| "oakgate".to_owned(), |path| path.display().to_string());
+    let manage = format!("--url http://{api} --key-file {data}/management-key");
     let key = match &made.new_key {
-        Some(key) => format!("# The first API key, shown only this once:\nexport OAKGATE_KEY={key}"),
+        Some(key) => format!("# The key of agent-1, shown only this once:\nexport OAKGATE_KEY={key}"),
         None => format!(
-            "# The API key was shown at the first start. Lost? `{binary} keys new --id agent-2` makes another;\n\
-             # append its entry to {data}/keys.yaml.\nexport OAKGATE_KEY=..."
+            "# The key of agent-1 was shown when it was made. Lost? This makes another:\n\
+             export OAKGATE_KEY=$({binary} agents rotate agent-1 {manage})"
         ),
     };
     let session = format!("--url http://{api} --session-file {data}/session");
@@ -44,10 +45,11 @@ curl -s -X DELETE {gate}/api/shop/v1/orders/1001 -H "X-API-Key: $OAKGATE_KEY"
 {binary} approvals list {session}
 {binary} approvals approve REF-XXXXXXXX-XXXX {session}
 
-# A small refund goes through, a large one waits: {data}/policy.yaml says so. Edit it and call again.
+# A small refund goes through, a large one waits: {data}/policy.yaml says so. Edit it, push it, and call again:
+{binary} policy push {data}/policy.yaml {manage}
 curl -s {gate}/api/shop/v1/refunds/1002 -H "X-API-Key: $OAKGATE_KEY" -H 'Content-Type: application/json' -d '{{"cents": 900}}'
 
-Configure curl -s http://{api}/v1/keys -H "Authorization: Bearer $(cat {data}/management-key)"
+Proxies   {binary} proxies list {manage}
 Records   tail -f {data}/audit/*.jsonl
 Metrics   curl -s {admin}/metrics          Ready?   curl -s {admin}/readyz
 Why?      curl -s {admin}/explain -d '{{"tool": "orders.refund", "args": {{"cents": 5000}}}}'

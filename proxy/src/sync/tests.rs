@@ -269,10 +269,10 @@ async fn settings_that_can_not_work_are_said_at_the_start() {
     let folder = Folder::of(&control);
     std::fs::write(folder.path("policy-keys"), "# none yet\n").unwrap();
     let settings = |folder: &Folder| folder.settings("", Environment::none());
-    let error = crate::start(settings(&folder), None).await.unwrap_err().to_string();
+    let error = crate::start(settings(&folder)).await.unwrap_err().to_string();
     assert!(error.contains("policy-keys: has no key"), "{error}");
     let folder = Folder::of(&control);
     std::fs::write(folder.path("state"), "").unwrap();
-    let error = crate::start(settings(&folder), None).await.unwrap_err().to_string();
+    let error = crate::start(settings(&folder)).await.unwrap_err().to_string();
     assert!(error.contains("state: can't be made"), "{error}");
 }

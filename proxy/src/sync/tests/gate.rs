@@ -102,7 +102,7 @@ fn url(scheme: &str, control: &Control) -> String {
 impl Gate {
     /// `link`: another line of the settings of the link.
     pub(super) async fn start(folder: Folder, link: &str) -> Self {
-        let running = start(folder.settings(link, Environment::none()), None).await.unwrap();
+        let running = start(folder.settings(link, Environment::none())).await.unwrap();
         let admin = running.admin();
         let agents = running.listeners().next().unwrap().1;
         Self { running, folder, admin, agents }
