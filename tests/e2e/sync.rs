@@ -3,9 +3,9 @@
 mod change;
 mod disk;
 mod documents;
+mod hangs;
 mod killed;
 mod restart;
 mod revoked;
 mod setup;
-mod silent;
 mod two;

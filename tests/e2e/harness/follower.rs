@@ -109,10 +109,6 @@ impl Follower {
         self.report()["revision"].as_u64().unwrap_or(0)
     }
 
-    pub(crate) fn wait_for_revision(&self, revision: u64) {
-        wait_for("a revision in force", || (self.revision() >= revision).then_some(()));
-    }
-
     /// Waits until the link is `up` or `down`.
     pub(crate) fn wait_for_link(&self, link: &str) {
         wait_for("the link", || (self.report()["control_plane"]["link"] == link).then_some(()));
@@ -144,7 +140,7 @@ fn killed(mut gate: Gate) -> TempDir {
 }
 
 impl Caller {
-    /// Calls a tool; what refuses the call is the name of the reason, or the status.
+    /// Calls a tool. What refuses the call is the name of the reason, the message of an error, or a status.
     pub(crate) fn call(&self, tool: &str) -> Result<(), String> {
         let call = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": tool, "arguments": {}}});
         let headers = [
@@ -156,11 +152,12 @@ impl Caller {
         if answer.status != 200 {
             return Err(answer.status.to_string());
         }
-        let result = &answer.message()["result"];
-        if result["isError"] == false {
+        let message = answer.message();
+        if message["result"]["isError"] == false {
             return Ok(());
         }
-        Err(result["_meta"]["oakgate.dev/verdict"]["reason"].as_str().unwrap_or(&answer.text()).to_owned())
+        let reason = message["result"]["_meta"]["oakgate.dev/verdict"]["reason"].as_str();
+        Err(reason.or(message["error"]["message"].as_str()).unwrap().to_owned())
     }
 
     /// Waits until a call of a tool is answered so.

@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer, SigningKey};
 use policy_sync::{
     Ack, ControlAction, ControlEvent, ControlFrame, ControlSync, Current, Document, Hello, PROTOCOL,
@@ -47,7 +49,12 @@ impl Liar {
                 let _link_ended = talk(stream.unwrap(), &say, &acked);
             }
         });
-        Self { address, policy_key: PolicyKey::generate(&SEED).public().to_string(), to_say, acks: acks.into() }
+        Self {
+            address,
+            policy_key: PolicyKey::generate(&SEED).public().to_string(),
+            to_say,
+            acks: acks.into(),
+        }
     }
 
     /// Says something to the proxy that is linked, or else to the next one.
@@ -80,7 +87,12 @@ impl Liar {
 
 /// A document with a good signature.
 pub(crate) fn document(subject: Subject, revision: u64, text: &str) -> Document {
-    Document::sign(&PolicyKey::generate(&SEED), (subject, "acme"), (revision, 1), text)
+    document_at(subject, (revision, 1), text)
+}
+
+/// The same, with the time at which it was made, in milliseconds.
+pub(crate) fn document_at(subject: Subject, revision_and_time: (u64, u64), text: &str) -> Document {
+    Document::sign(&PolicyKey::generate(&SEED), (subject, "acme"), revision_and_time, text)
 }
 
 /// The messages that bring a whole document.
@@ -105,12 +117,8 @@ pub(crate) fn changed(document: &Document, member: &str, value: impl Into<Value>
     header[member] = value.into();
     let header = header.to_string();
     let signature = SigningKey::from_bytes(&SEED).sign(format!("{DOMAIN}{header}").as_bytes());
-    let signature: Value = base64::Engine::encode(
-        &base64::engine::general_purpose::URL_SAFE_NO_PAD,
-        signature.to_bytes(),
-    )
-    .into();
-    SignedHeader { header, signature: serde_json::from_value(signature).unwrap() }
+    let signature = URL_SAFE_NO_PAD.encode(signature.to_bytes());
+    SignedHeader { header, signature: signature.try_into().unwrap() }
 }
 
 #[expect(clippy::result_large_err, reason = "the callback's own type")]

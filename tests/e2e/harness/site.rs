@@ -65,7 +65,7 @@ impl Site {
 
 impl Control {
     /// Ends it as the kernel does when it wants to.
-    pub(crate) fn kill(mut self) {
+    pub(crate) fn kill(&mut self) {
         self.program.child.kill().unwrap();
         self.program.child.wait().unwrap();
     }

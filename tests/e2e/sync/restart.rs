@@ -6,27 +6,26 @@ use super::setup::Setup;
 
 #[test]
 fn no_call_fails_while_the_control_plane_is_killed_and_comes_back() {
-    let setup = Setup::new(Database::sqlite());
+    let mut setup = Setup::new(Database::sqlite());
     let follower = setup.follow("gate-1");
     let calls = follower.caller.steadily("read_note");
     let held = follower.caller.calling("write_note");
     let reference = setup.control.pending(&[]);
 
-    let Setup { site, control, line, backend: _backend, .. } = setup;
-    line.leads_to(End::Nobody);
-    control.kill();
+    setup.line.leads_to(End::Nobody);
+    setup.control.kill();
     follower.wait_for_link("down");
     assert_eq!(follower.caller.call("write_note"), Err("approvals-unavailable".to_owned()));
     assert_eq!(follower.gate.admin("/readyz").status, 200);
 
-    let control = site.start();
-    line.leads_to(End::Server(control.address.clone()));
+    setup.control = setup.site.start();
+    setup.line.leads_to(End::Server(setup.control.address.clone()));
     follower.wait_for_link("up");
     assert!(!held.is_finished(), "the call that was held is held still");
-    control.command_of_person(&["approvals", "approve", &reference]);
+    setup.control.command_of_person(&["approvals", "approve", &reference]);
     assert_eq!(held.join().unwrap(), Ok(()));
 
-    let revision = control.rule("probe", "allowed");
+    let revision = setup.control.rule("probe", "allowed");
     follower.caller.wait_for("probe", Ok(()));
     assert_eq!(follower.revision(), revision);
     assert!(calls.end() > 20);

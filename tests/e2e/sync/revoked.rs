@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Database, wait_for};
+use crate::harness::{Database, End, wait_for};
 
-use super::setup::Setup;
+use super::setup::{DISABLED, Setup};
 
 /// It takes a fraction of a second where nothing else runs.
 const SLOW: Duration = Duration::from_secs(5);
@@ -30,6 +30,15 @@ fn a_revoked_key_stops_working_on_every_proxy() {
         }
     });
     assert_eq!(other.call("read_note"), Ok(()), "nobody else's");
+
+    // While the link is cut it can't be known; it is when the link is back.
+    setup.line.leads_to(End::Nobody);
+    setup.line.cut();
+    followers.iter().for_each(|follower| follower.wait_for_link("down"));
+    setup.control.change("POST", "/v1/agents/agent-2/revoke", &Value::Null);
+    assert_eq!(other.call("read_note"), Ok(()));
+    setup.line.leads_to(End::Server(setup.control.address.clone()));
+    other.wait_for("read_note", Err("401"));
 }
 
 #[test]
@@ -65,7 +74,7 @@ fn a_revoked_relay_token_ends_the_link_and_nothing_else() {
     // What it had stays as it is, and is not what the other one has.
     setup.control.change("PUT", "/v1/rules/probe", &json!({"tool": "probe", "permission": "allowed"}));
     other.caller.wait_for("probe", Ok(()));
-    assert_eq!(follower.caller.call("probe"), Err("disabled".to_owned()));
+    assert_eq!(follower.caller.call("probe"), Err(DISABLED.to_owned()));
     assert!(calls.end() > 0);
 
     // Another token is read from its file, without a restart.

@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{Backend, Control, Database, End, Follower, Following, Line, Site};
 
+/// What callers are told of a tool that is disabled.
+pub(super) const DISABLED: &str = "Unknown tool: probe";
+
 pub(super) struct Setup {
     pub(super) site: Site,
     pub(super) control: Control,

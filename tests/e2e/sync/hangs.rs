@@ -1,10 +1,10 @@
-//! Control planes that say nothing, from one moment or another on.
+//! Control planes that say nothing, from one moment or another on; and proxies.
 
 use std::time::{Duration, Instant};
 
 use crate::harness::{Database, End, Follower};
 
-use super::setup::Setup;
+use super::setup::{DISABLED, Setup};
 
 /// A machine that has other things to do may be so much later.
 const SLACK: Duration = Duration::from_secs(15);
@@ -19,8 +19,16 @@ fn left_within(follower: &Follower, why: &str, (earliest, latest): (u64, u64)) {
     assert!(expected.contains(&waited), "{why}: after {waited:?}");
 }
 
+/// Both mostly wait: they do so at the same time.
 #[test]
-fn one_that_takes_connections_or_links_and_says_nothing_is_left() {
+fn a_control_plane_that_says_nothing_is_left_and_comes_back() {
+    std::thread::scope(|scope| {
+        scope.spawn(one_that_takes_connections_or_links_and_says_nothing);
+        scope.spawn(one_that_hangs);
+    });
+}
+
+fn one_that_takes_connections_or_links_and_says_nothing() {
     let setup = Setup::new(Database::sqlite());
     let follower = setup.follow("gate-1");
     let calls = follower.caller.steadily("read_note");
@@ -34,8 +42,8 @@ fn one_that_takes_connections_or_links_and_says_nothing_is_left() {
     setup.line.leads_to(End::HeadOf(server.clone()));
     setup.line.cut();
     left_within(&follower, "nothing was heard from the control plane for too long", (9, 21));
-    // It does not come back at once each time.
-    assert!((1..=6).contains(&(setup.line.taken() - taken)), "{}", setup.line.taken() - taken);
+    let dials = setup.line.taken() - taken;
+    assert!((1..=6).contains(&dials), "it does not come back at once each time: {dials}");
 
     setup.line.leads_to(End::Server(server));
     setup.line.cut();
@@ -46,8 +54,7 @@ fn one_that_takes_connections_or_links_and_says_nothing_is_left() {
     assert!(calls.end() > 100);
 }
 
-#[test]
-fn one_that_hangs_is_left_after_forty_seconds() {
+fn one_that_hangs() {
     let setup = Setup::new(Database::sqlite());
     let follower = setup.follow("gate-1");
     let calls = follower.caller.steadily("read_note");
@@ -65,4 +72,23 @@ fn one_that_hangs_is_left_after_forty_seconds() {
     setup.control.rule("probe", "allowed");
     follower.caller.wait_for("probe", Ok(()));
     assert!(calls.end() > 100);
+}
+
+#[test]
+fn a_proxy_that_hangs_holds_up_nobody_and_catches_up() {
+    let setup = Setup::new(Database::sqlite());
+    let [hangs, other] = ["gate-1", "gate-2"].map(|name| setup.follow(name));
+    hangs.gate.program.signal("-STOP");
+    let since = Instant::now();
+    let mut revision = 0;
+    for permission in ["allowed", "disabled", "allowed"] {
+        revision = setup.control.rule("probe", permission);
+        let expected = if permission == "allowed" { Ok(()) } else { Err(DISABLED) };
+        other.caller.wait_for("probe", expected);
+    }
+    assert!(since.elapsed() < SLACK, "{:?}", since.elapsed());
+    hangs.gate.program.signal("-CONT");
+    hangs.caller.wait_for("probe", Ok(()));
+    assert_eq!([hangs.revision(), other.revision()], [revision; 2]);
+    assert_eq!(hangs.gate.metric("oakgate_link_dials_total{result=\"linked\"}"), 1.0, "its link stays");
 }
