@@ -162,8 +162,8 @@ impl Caller {
 
     /// Waits until a call of a tool is answered so.
     pub(crate) fn wait_for(&self, tool: &str, expected: Result<(), &str>) {
-        let is_expected = || self.call(tool).as_ref().map(|()| ()).map_err(String::as_str) == expected;
-        wait_for(tool, || is_expected().then_some(()));
+        let expected = expected.map_err(str::to_owned);
+        wait_for(tool, || (self.call(tool) == expected).then_some(()));
     }
 
     /// Calls a tool in another thread.

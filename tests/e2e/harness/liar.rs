@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use base64::Engine;
@@ -29,13 +29,16 @@ const DOMAIN: &str = "oakgate.sync.v1\n";
 /// How long it listens before it looks whether there is something to say.
 const LISTENS: Duration = Duration::from_millis(2);
 
+/// Messages that may wait, of either side.
+const QUEUE_MAX: usize = 10_000;
+
 /// A running control plane. It serves one link at a time, until its test ends.
 pub(crate) struct Liar {
     /// `127.0.0.1:port`.
     pub(crate) address: String,
     /// The public half of its policy key.
     pub(crate) policy_key: String,
-    to_say: Sender<String>,
+    to_say: SyncSender<String>,
     acks: Mutex<Receiver<Ack>>,
 }
 
@@ -43,7 +46,7 @@ impl Liar {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let ((to_say, say), (acked, acks)) = (channel(), channel());
+        let ((to_say, say), (acked, acks)) = (sync_channel(QUEUE_MAX), sync_channel(QUEUE_MAX));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let _link_ended = talk(stream.unwrap(), &say, &acked);
@@ -127,8 +130,7 @@ fn greet(_request: &Request, mut response: Response) -> Result<Response, ErrorRe
     Ok(response)
 }
 
-#[expect(clippy::result_large_err, reason = "the WebSocket's own type")]
-fn talk(stream: TcpStream, say: &Receiver<String>, acked: &Sender<Ack>) -> Result<(), Error> {
+fn talk(stream: TcpStream, say: &Receiver<String>, acked: &SyncSender<Ack>) -> Result<(), Error> {
     let Ok(mut socket) = accept_hdr(stream, greet) else { return Ok(()) };
     socket.get_ref().set_read_timeout(Some(LISTENS))?;
     let mut is_greeted = false;
@@ -151,7 +153,6 @@ fn talk(stream: TcpStream, say: &Receiver<String>, acked: &Sender<Ack>) -> Resul
     }
 }
 
-#[expect(clippy::result_large_err, reason = "the WebSocket's own type")]
 fn heard(socket: &mut WebSocket<TcpStream>) -> Result<Option<ProxyFrame>, Error> {
     match socket.read() {
         Ok(Message::Text(text)) => Ok(Some(ProxyFrame::parse(&text).unwrap())),
