@@ -18,6 +18,10 @@ const DEAD_AFTER_MS: u64 = 40_000;
 /// The first answer comes within this: a control plane that takes links and says nothing is no control plane.
 const FIRST_ANSWER_WITHIN_MS: u64 = 10_000;
 
+/// A link that lasts so long was a good one: after it the first wait is short again. One that is cut each time just after it
+/// opened, as what is sent can't be read or another proxy has the same token, is waited for longer and longer.
+const GOOD_AFTER_MS: u64 = 10_000;
+
 /// Audit batches that may wait for being stored.
 const AUDIT_BATCHES_MAX: usize = 64;
 
@@ -129,6 +133,7 @@ enum Link {
 
 #[derive(Debug)]
 struct Up {
+    linked_ms: u64,
     heard_ms: u64,
     pinged_ms: u64,
     has_answered: bool,
@@ -254,7 +259,8 @@ impl ProxySync {
     }
 
     fn linked(&mut self, now_ms: u64) {
-        let up = Up { heard_ms: now_ms, pinged_ms: now_ms, has_answered: false, taking: None };
+        let up =
+            Up { linked_ms: now_ms, heard_ms: now_ms, pinged_ms: now_ms, has_answered: false, taking: None };
         self.link = Link::Up(Box::new(up));
         let held = Current::from_each(|subject| Some(self.held(subject)?.version()));
         let Identity { version, boot, .. } = self.identity.clone();
@@ -271,6 +277,9 @@ impl ProxySync {
     }
 
     fn lost(&mut self, why: &'static str, now_ms: u64, entropy: u64) {
+        if matches!(&self.link, Link::Up(up) if up.was_good(now_ms)) {
+            self.backoff.reset();
+        }
         let until_ms = now_ms.saturating_add(self.backoff.next_ms(entropy));
         self.link = Link::Waiting { until_ms };
         self.actions.push_back(ProxyAction::Unlinked(why));
@@ -297,7 +306,6 @@ impl ProxySync {
         let Link::Up(up) = &mut self.link else { return Ok(()) };
         let frame = ControlFrame::parse(text).map_err(|_| "a message can't be read")?;
         (up.heard_ms, up.has_answered) = (now_ms, true);
-        self.backoff.reset();
         match frame {
             ControlFrame::Pong(current) => self.compare(&current),
             ControlFrame::Snapshot(start) => self.snapshot(start)?,
@@ -388,6 +396,10 @@ impl ProxySync {
 }
 
 impl Up {
+    const fn was_good(&self, now_ms: u64) -> bool {
+        self.has_answered && now_ms.saturating_sub(self.linked_ms) >= GOOD_AFTER_MS
+    }
+
     const fn dead_at_ms(&self) -> u64 {
         let patience = if self.has_answered { DEAD_AFTER_MS } else { FIRST_ANSWER_WITHIN_MS };
         self.heard_ms.saturating_add(patience)
@@ -401,3 +413,6 @@ impl AuditBatch {
         self.first.saturating_add(count).saturating_sub(1)
     }
 }
+
+#[cfg(test)]
+mod tests;

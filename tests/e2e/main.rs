@@ -49,6 +49,7 @@ mod refusals;
 mod reload;
 mod rest;
 mod streams;
+mod sync;
 mod tidy;
 mod tls;
 mod tls_http2;

@@ -41,7 +41,7 @@ impl Database {
         Self::Postgres(Server::shared().database(Collation::People))
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         match self {
             Self::Sqlite(folder) => format!("sqlite://{}", folder.path().join("oakgate.db").display()),
             Self::Postgres(database) => database.url(),

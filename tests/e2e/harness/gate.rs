@@ -200,7 +200,7 @@ fn logged(program: &Program, message: &str) -> Option<Value> {
     lines.into_iter().find(|line| line["message"] == message)
 }
 
-fn sha256(text: &str) -> String {
+pub(super) fn sha256(text: &str) -> String {
     use sha2::Digest;
     sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
