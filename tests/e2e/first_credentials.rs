@@ -116,7 +116,11 @@ fn what_the_two_parts_need_to_know_of_each_other_is_asked_for() {
         ("policy: {file: policy.yaml}", "policy: {}", "control_plane.org: missing"),
         ("policy: {file: policy.yaml}", "policy: {file: none.yaml}", "none.yaml: can't be read"),
         ("policy: {file: policy.yaml}", "policy: {file: keys.yaml}", "with `control_plane.org` it starts"),
-        ("keys_file: receipts.jwks", "canonical_arguments: true", "control_plane.receipts.keys_file: missing"),
+        (
+            "keys_file: receipts.jwks",
+            "canonical_arguments: true",
+            "control_plane.receipts.keys_file: missing",
+        ),
         (
             "keys_file: keys.yaml",
             "control_plane: {url: 'ws://127.0.0.1:1/v1/sync', relay_token_file: t, policy_key_file: p, state_directory: s}",

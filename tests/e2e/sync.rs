@@ -4,6 +4,7 @@ mod change;
 mod disk;
 mod documents;
 mod hangs;
+mod join;
 mod killed;
 mod restart;
 mod revoked;

@@ -68,7 +68,7 @@ fn the_screen_leads_through_all_three_verdicts() {
     let file = gate.path("data/policy.yaml");
     let policy = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, policy.replace("args.cents <= 1000", "args.cents <= 100")).unwrap();
-    let pushed = paste(&find(&["policy push"]), "");
+    let pushed = paste(&(find(&["policy push"]) + " --yes"), "");
     assert!(pushed.contains("revision 2 is in force"), "{pushed}");
     wait_for("the new policy", || (gate.metric("oakgate_policy_revision") >= 2.0).then_some(()));
     let write = find(&["write_note"]);

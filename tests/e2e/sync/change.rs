@@ -37,7 +37,7 @@ fn a_pushed_policy_is_in_force_and_the_list_says_so() {
     let table = setup.control.command(&["proxies", "list"]);
     let row = table.lines().find(|line| line.starts_with("gate-1")).unwrap();
     let columns: Vec<&str> = row.split_whitespace().collect();
-    let expected = ["gate-1", "good", "connected", columns[3], "2", env!("CARGO_PKG_VERSION"), "-", "-"];
+    let expected = ["gate-1", "good", "connected", "2", columns[4], env!("CARGO_PKG_VERSION"), "-", "-"];
     assert_eq!(columns, expected, "{table}");
     let report = follower.report();
     assert!(report["age_ms"].as_u64().unwrap() < 30_000, "{report}");
