@@ -74,7 +74,9 @@ class LinkedPlane:
         if answer.status not in (200, 201):
             raise Failed(f"{method} {path}: {answer.status} {answer.body[:500]!r}")
         if method == "PUT":
-            self.revision += 1
+            before, self.revision = self.revision, int(answer.headers["etag"].strip('"'))
+            if self.revision == before:
+                raise Failed(f"{method} {path} changed nothing")
         return (asked_us, answered_us), json.loads(answer.body)
 
     def stop(self):

@@ -11,6 +11,7 @@ CALL = Path(__file__).resolve().parents[1] / "call.json"
 @dataclass(frozen=True)
 class Answer:
     status: int
+    # By their names in lower case.
     headers: dict
     body: bytes
 
@@ -20,7 +21,7 @@ def request(port, method, path, body=None, headers=None, timeout=10):
     try:
         connection.request(method, path, body=body, headers=headers or {})
         response = connection.getresponse()
-        return Answer(response.status, dict(response.getheaders()), response.read())
+        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
     finally:
         connection.close()
 

@@ -48,10 +48,10 @@ class FileSwaps:
         self._number = 0
 
     def swap(self):
-        self._number += 1
         before = in_force(self.oakgate)["sha256"]
         new = self.oakgate.directory / "policy.new"
         new.write_text(self._texts[self._number % 2])
+        self._number += 1
         new.rename(self.oakgate.directory / "policy.json")
         wait_for(self.oakgate, lambda now: now["sha256"] != before)
 
@@ -65,9 +65,9 @@ class LinkSwaps:
         self._number = 0
 
     def swap(self):
-        self._number += 1
         plane = self.oakgate.plane
         plane.put_rule(self._rule | {"permission": PERMISSIONS[self._number % 2]})
+        self._number += 1
         wait_for(self.oakgate, lambda now: now["revision"] == plane.revision)
 
 

@@ -67,7 +67,10 @@ class Fleet:
         return self.plane.program.resident_kib()
 
     def change_one(self, number):
-        return self.plane.put_rule(self.rules["rules"][0] | {"permission": PERMISSIONS[number % 2]})
+        """Another one each time."""
+        disabled = [rule for rule in self.rules["rules"] if rule["permission"] == "disabled"]
+        turn, place = divmod(number, len(disabled))
+        return self.plane.put_rule(disabled[place] | {"permission": PERMISSIONS[turn % 2]})
 
     def change_all(self, number):
         permission = PERMISSIONS[number % 2]
@@ -109,13 +112,13 @@ class Change:
 def changes(plan, directory, kind):
     """`kind`: `change_one` or `change_all`. The changes, and the most memory that the control plane took meanwhile."""
     with fleet(plan, directory) as all_of_it:
-        getattr(all_of_it, kind)(1)
+        getattr(all_of_it, kind)(0)
         all_of_it.simulated.wait_in_force(all_of_it.plane.revision)
         all_of_it.plane.program.forget_peak()
         done = []
         for number in range(plan.rounds):
             time.sleep(random.uniform(*GAP_SECONDS))
-            done.append(_change(all_of_it, kind, number))
+            done.append(_change(all_of_it, kind, number + 1))
             say(f"{kind}, round {number + 1} of {plan.rounds}: {done[-1].last:.3f} s")
         return done, all_of_it.plane.program.peak_kib()
 
