@@ -5,11 +5,10 @@ import hashlib
 import hmac
 import json
 import sqlite3
-import subprocess
 import time
 from pathlib import Path
 
-from .programs import Failed, Program, free_ports
+from .programs import Failed, Program, free_ports, printed_by
 from .question import oakgate_allows, oakgate_body, oakgate_policy
 from .request import request
 
@@ -35,7 +34,7 @@ class ControlPlane:
         self.directory.mkdir()
         self.port = free_ports(1)[0]
         config = self._write_files()
-        management = self._printed("orgs", "add", ORG, "--config", config).strip()
+        management = printed_by(binary, "orgs", "add", ORG, "--config", config).strip()
         command = [binary, "control-plane", "--config", config]
         self.program = Program(self.name, command, self.port, directory)
         try:
@@ -49,7 +48,7 @@ class ControlPlane:
         self.headers = _fields(key)
 
     def _write_files(self):
-        receipt_keys = self._printed("keys", "receipts")
+        receipt_keys = printed_by(self.binary, "keys", "receipts")
         self.receipt_key = _decoded(json.loads(receipt_keys)["keys"][0]["k"])
         settings = {
             "address": f"127.0.0.1:{self.port}",
@@ -60,12 +59,6 @@ class ControlPlane:
         config = self.directory / "settings.json"
         config.write_text(json.dumps({"control_plane": settings}, indent=2))
         return config
-
-    def _printed(self, *arguments):
-        done = subprocess.run([self.binary, *map(str, arguments)], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise Failed(f"oakgate {' '.join(map(str, arguments))}: {done.stderr}")
-        return done.stdout
 
     def _wait_until_ready(self):
         deadline = time.monotonic() + READY_SECONDS_MAX

@@ -5,13 +5,12 @@ import hashlib
 import hmac
 import json
 import re
-import subprocess
 import time
 from pathlib import Path
 
 from . import policy
 from .backend import ANSWER, PROBE_HEADER
-from .programs import Failed, Program, free_ports
+from .programs import Failed, Program, free_ports, printed_by
 from .request import request
 
 NAME = "oakgate"
@@ -28,8 +27,8 @@ class Oakgate:
         self.directory.mkdir()
         self.rules = rules
         self.port, self.secure_port, self.admin_port = free_ports(3)
-        self.key = _printed_by(path, "keys", "new", "--kind", "agent", "--id", KEY_ID).splitlines()[0]
-        config = self._write_files(_printed_by(path, "keys", "receipts"))
+        self.key = printed_by(path, "keys", "new", "--kind", "agent", "--id", KEY_ID).splitlines()[0]
+        config = self._write_files(printed_by(path, "keys", "receipts"))
         self.program = Program(NAME, [path, "proxy", "--config", config], self.port, directory, self.admin_port)
         try:
             self._wait_until_ready()
@@ -169,13 +168,6 @@ class Oakgate:
             f"it counted {counted}, and on the disk are {found}",
         )
         return found
-
-
-def _printed_by(*command):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise Failed(f"{' '.join(map(str, command))}: {done.stderr}")
-    return done.stdout
 
 
 def _decoded(text):

@@ -24,6 +24,16 @@ class CpuTime:
     user_us: float
     system_us: float
 
+    @classmethod
+    def of(cls, pids):
+        ticks = [0, 0]
+        for pid in pids:
+            # The name in brackets may hold blanks; what follows it starts at field 3. utime and stime are 14 and 15.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks[0] += int(fields[11])
+            ticks[1] += int(fields[12])
+        return cls(*(1e6 * count / TICKS_PER_SECOND for count in ticks))
+
     def since(self, earlier):
         return CpuTime(self.user_us - earlier.user_us, self.system_us - earlier.system_us)
 
@@ -81,17 +91,18 @@ class Program:
         return [pid, *map(int, children)]
 
     def cpu_time(self):
-        ticks = [0, 0]
-        for pid in self.pids():
-            # The name in brackets may hold blanks; what follows it starts at field 3. utime and stime are 14 and 15.
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks[0] += int(fields[11])
-            ticks[1] += int(fields[12])
-        return CpuTime(*(1e6 * count / TICKS_PER_SECOND for count in ticks))
+        return CpuTime.of(self.pids())
 
     def resident_kib(self):
         """VmRSS of its largest process: a master and its worker share most of theirs."""
-        return max(_resident_kib(pid) for pid in self.pids())
+        return max(_status_kib(pid, "VmRSS") for pid in self.pids())
+
+    def forget_peak(self):
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def peak_kib(self):
+        """The most that was resident since the peak was last forgotten."""
+        return _status_kib(self.process.pid, "VmHWM")
 
     def stop(self):
         if self.process.poll() is None:
@@ -103,11 +114,11 @@ class Program:
                 self.process.wait()
 
 
-def _resident_kib(pid):
+def _status_kib(pid, name):
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1])
-    raise Failed(f"process {pid} has no VmRSS")
+    raise Failed(f"process {pid} has no {name}")
 
 
 def free_ports(count):
@@ -120,6 +131,14 @@ def free_ports(count):
     finally:
         for one in sockets:
             one.close()
+
+
+def printed_by(*command):
+    """What a program that has to succeed prints."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(map(str, command))}: {done.stderr}")
+    return done.stdout
 
 
 def version_of(command):

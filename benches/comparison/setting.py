@@ -41,6 +41,16 @@ def found(chosen, name, needed_for=None):
 
 def setting(chosen, paths):
     """The machine, the programs and what was asked for."""
+    return machine(paths) | {
+        "rules": chosen.rules,
+        "body_bytes": CALL.stat().st_size,
+        "seconds": chosen.seconds,
+        "rounds": chosen.rounds,
+    }
+
+
+def machine(paths):
+    """The machine and the programs."""
     cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     here = {name: path for name, path in paths.items() if path}
     return {
@@ -49,10 +59,6 @@ def setting(chosen, paths):
         "cores": sum(line.startswith("processor") for line in Path("/proc/cpuinfo").read_text().splitlines()),
         "kernel": platform.release(),
         "versions": {name: version_of([path, VERSION_FLAGS.get(name, "--version")]) for name, path in here.items()},
-        "rules": chosen.rules,
-        "body_bytes": CALL.stat().st_size,
-        "seconds": chosen.seconds,
-        "rounds": chosen.rounds,
     }
 
 

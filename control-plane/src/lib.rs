@@ -15,6 +15,7 @@ mod link;
 mod metrics;
 mod names;
 mod nonces;
+mod open_files;
 mod orgs;
 mod people;
 mod policies;
@@ -178,7 +179,7 @@ impl ControlPlane {
         let activity_days = self.settings.history.activity_days;
         let sweeping = tokio::spawn(sweep::run(self.store.clone(), self.metrics.clone(), activity_days));
         let (discovery, storing) = discovery::start(self.store.clone(), self.metrics.clone());
-        let links_max = self.settings.approvals.links_max;
+        let links_max = open_files::links(self.settings.approvals.links_max);
         let (links, from_proxies) = Links::new(discovery, self.metrics.clone(), links_max);
         let (decider, deciding) = approvals::start(service, from_proxies);
         let policies = Policies::new(self.store.clone(), self.metrics.clone());

@@ -25,7 +25,7 @@ pub enum Subject {
 }
 
 /// Which text it is, and of which revision.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Version {
     /// Only ever goes up.
     pub revision: u64,

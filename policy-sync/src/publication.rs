@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::chunks;
 use crate::delta::edits;
 use crate::frame::{Chunk, ControlFrame, Current, Delta, FRAME_BYTES_MAX, SnapshotStart};
-use crate::{Document, Subject, TextSha256, Version};
+use crate::{Document, Subject, Version};
 
 /// Earlier texts of a subject that deltas are made from.
 const EARLIER_MAX: usize = 4;
@@ -21,7 +21,8 @@ const EARLIER_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub struct Publication {
     document: Document,
     snapshot: Vec<Bytes>,
-    deltas: HashMap<TextSha256, Bytes>,
+    /// By what they are from. Two versions may have one text: a change that was taken back.
+    deltas: HashMap<Version, Bytes>,
 }
 
 /// The newest document of each subject. A clone is cheap.
@@ -91,7 +92,7 @@ impl Publication {
             let delta = Delta { from, signed, edits: edits(text, document.text()) };
             let frame = ControlFrame::Delta(delta).to_text();
             if frame.len() < FRAME_BYTES_MAX.min(snapshot_bytes) {
-                deltas.insert(version.sha256, frame.into());
+                deltas.insert(version.clone(), frame.into());
             }
         }
         Ok(Self { document, snapshot, deltas })
@@ -105,7 +106,7 @@ impl Publication {
 
     /// The message that brings it to a proxy which holds this, if there is a short one.
     pub(crate) fn delta(&self, held: &Version) -> Option<&Bytes> {
-        self.deltas.get(&held.sha256)
+        self.deltas.get(held)
     }
 
     /// The messages of the whole.
@@ -119,5 +120,36 @@ pub(crate) const fn place(subject: Subject) -> usize {
         Subject::Policy => 0,
         Subject::Keys => 1,
         Subject::ReceiptKeys => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PolicyKey;
+
+    #[test]
+    fn a_change_that_was_taken_back_is_a_delta_too() {
+        let key = PolicyKey::generate(&[7; 32]);
+        // Lines with nothing in common, so that the whole is longer than what changes in it.
+        let lines: String =
+            (0..200_u64).map(|n| format!("{}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+        let mut published = Published::default();
+        let mut versions = Vec::new();
+        for (revision, last) in (1..).zip(["one", "other", "one", "other"]) {
+            let text = format!("{lines}{last}\n");
+            let document = Document::sign(&key, (Subject::Policy, "acme"), (revision, 0), text);
+            versions.push(document.version());
+            published.publish(document).unwrap();
+        }
+        let newest = published.newest(Subject::Policy).unwrap();
+        for held in &versions[..3] {
+            let delta =
+                newest.delta(held).map(|frame| ControlFrame::parse(str::from_utf8(frame).unwrap()).unwrap());
+            assert!(
+                matches!(&delta, Some(ControlFrame::Delta(delta)) if delta.from == *held),
+                "{held:?} {delta:?}"
+            );
+        }
     }
 }

@@ -1,28 +1,12 @@
 //! Open files: every connection takes one, and a system lets a process have only so many.
 
-use rustix::process::{Resource, getrlimit, setrlimit};
-
 /// Files that are no connections: sockets that listen, audit, what is being read again, the runtimes' own.
 const OTHERS: u64 = 256;
 
 /// Raises the process's own limit as far as the system lets it, for so many client connections and the backends' beside
 /// them. Gives how many files it may have open.
 pub(crate) fn raise_limit(max_connections: u32) -> u64 {
-    let wanted = 2 * u64::from(max_connections) + OTHERS;
-    let mut limit = getrlimit(Resource::Nofile);
-    let most = limit.maximum.unwrap_or(u64::MAX);
-    let now = limit.current.unwrap_or(u64::MAX);
-    if now >= wanted {
-        return now;
-    }
-    limit.current = Some(wanted.min(most));
-    match setrlimit(Resource::Nofile, limit) {
-        Ok(()) => wanted.min(most),
-        Err(error) => {
-            tracing::warn!(%error, files = now, "the limit of open files could not be raised");
-            now
-        }
-    }
+    edge::raise_limit_of_open_files(2 * u64::from(max_connections) + OTHERS)
 }
 
 /// How many client connections there is room for. A quarter of all files is left for connections to backends: with none
