@@ -317,7 +317,7 @@ fn links_take_no_place_of_the_api() {
         for link in &mut links {
             assert_eq!(link.closed().await, 1001);
         }
-        drop(links);
+        drop((links, running.proxy));
         let ended = tokio::time::timeout(Duration::from_secs(20), running.served).await;
         assert_eq!(ended.expect("it does not stop").unwrap(), Ok(()));
     });

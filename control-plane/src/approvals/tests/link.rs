@@ -21,7 +21,7 @@ fn start(service: Approvals, control: ControlEnd) -> (Decider, JoinHandle<()>) {
 
 /// Carries messages between the services and a proxy, until either is gone.
 async fn carry(mut end: ControlEnd, links: Links) {
-    let mut session = links.join(ORG, "gate-1", 7).await.unwrap();
+    let mut session = links.join(ORG, "gate-1", 8).await.unwrap();
     drop(links);
     loop {
         let is_up = tokio::select! {
