@@ -28,7 +28,7 @@ pub use tls::{Mtls, Tls};
 
 use crate::source::{AuthSource, ProxySource, SettingsSource};
 pub use crate::source::{DurabilitySource as Durability, OnFullSource as OnFull};
-use crate::{Environment, Limits, Mistake, Mistakes, Rates, document};
+use crate::{Environment, Limits, MaxPolicyAge, Mistake, Mistakes, Rates, document};
 
 /// A whole settings file.
 #[derive(Debug)]
@@ -64,6 +64,8 @@ pub struct Proxy {
     pub policy_file: Option<PathBuf>,
     /// A policy document that is only compared.
     pub candidate_file: Option<PathBuf>,
+    /// How old the policy may be.
+    pub max_policy_age: MaxPolicyAge,
     /// Limits.
     pub limits: Limits,
     /// Rates.
@@ -141,6 +143,7 @@ fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Opt
     if source.control_plane.is_none() {
         needed_files(&source, mistakes);
     }
+    source.policy.max_policy_age.check("proxy.policy.max_policy_age", mistakes);
     let listeners = listener::listeners(source.listeners, folder, mistakes);
     let backends = backend::backends(source.backends, &listeners, folder, mistakes);
     let control_plane = source.control_plane.map(|source| link::link(source, folder, mistakes));
@@ -168,6 +171,7 @@ fn proxy(source: ProxySource, folder: &Path, mistakes: &mut Vec<Mistake>) -> Opt
         },
         policy_file: join(source.policy.file),
         candidate_file: join(source.policy.candidate_file),
+        max_policy_age: source.policy.max_policy_age,
         limits: source.limits,
         rates: source.rates,
         drain: Drain {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{Limits, Rates};
+use crate::{Limits, MaxPolicyAge, Rates};
 pub use control_plane::{ControlPlaneSource, ControlReceiptsSource, ControlTlsSource, RedisSource};
 use endpoints::{EjectionSource, EndpointSource, HealthSource};
 pub use hop::{BackendTlsSource, CredentialSource, HttpSource};
@@ -420,6 +420,9 @@ pub struct PolicySource {
     pub file: Option<PathBuf>,
     /// Another one, watched too: asked about the same calls, compared, and never obeyed.
     pub candidate_file: Option<PathBuf>,
+    /// How old it may be, since its source was last seen to have it: beyond, calls are refused.
+    #[serde(default)]
+    pub max_policy_age: MaxPolicyAge,
 }
 
 /// How a proxy stops.

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 
 use self::names::Names;
 use crate::clock;
+use crate::policy_age;
 use crate::state::{Phase, Shared};
 use crate::sync::known_age_ms;
 use crate::upstream;
@@ -58,6 +59,9 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     if shared.in_force.load().policy.is_none() {
         reasons.push("no policy is in force");
     }
+    if policy_age::is_too_old_for_all(&shared, clock::now()) {
+        reasons.push("the policy in force is too old for any call");
+    }
     reasons.extend(shared.sync.iter().flat_map(|sync| sync.lacks()));
     if *shared.phase.borrow() != Phase::Run {
         reasons.push("stopping");
@@ -68,7 +72,12 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     } else {
         "none: calls that need one are refused"
     };
-    let mut body = json!({"ready": reasons.is_empty(), "reasons": reasons, "approvals": approvals});
+    let mut body = json!({
+        "ready": reasons.is_empty(),
+        "reasons": reasons,
+        "approvals": approvals,
+        "max_policy_age": policy_age::report(&shared, clock::now()),
+    });
     add_control_plane(&mut body, &shared);
     (status, Json(body)).into_response()
 }
@@ -125,6 +134,7 @@ async fn policy(State(shared): State<Arc<Shared>>) -> Response {
         "loaded_at_unix_ms": policy.loaded_at.0,
         "age_ms": known_age_ms(policy.age_ms(clock::now())),
         "source": source,
+        "max_policy_age": policy_age::report(&shared, clock::now()),
     });
     add_control_plane(&mut body, &shared);
     Json(body).into_response()

@@ -32,6 +32,7 @@ mod listen;
 mod listings;
 mod metrics;
 mod open_files;
+mod policy_age;
 mod protected;
 mod rates;
 mod recognise;

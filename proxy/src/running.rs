@@ -31,6 +31,7 @@ use crate::listen::{self, Listening};
 use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::open_files;
+use crate::policy_age;
 use crate::rates::Rates;
 use crate::state::{Buffered, Phase, Shared};
 use crate::sync::{Beginning, CanNotFollow};
@@ -144,6 +145,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     let mut tasks = vec![
         tokio::spawn(admin::serve(Arc::clone(&shared), admin_listener)),
         tokio::spawn(files::watch(Arc::clone(&shared), asked)),
+        tokio::spawn(policy_age::watch(Arc::clone(&shared))),
     ];
     tasks.extend(handing_out);
     tasks.extend(shared.issuers.keep(&shared));
