@@ -26,7 +26,7 @@ pub use mistake::{Mistake, Mistakes};
 pub use policy_age::MaxPolicyAge;
 pub use rates::{Rate, Rates};
 pub use settings::{
-    AgentWhen, Algorithm, Audit, Auth, Authorization, Backend, BackendKind, BackendTls, BackendUrl,
+    AgentWhen, Algorithm, Audit, Auth, Authorization, Backend, BackendKind, BackendTls, BackendUrl, Bundle,
     ClientCertificate, ControlLink, ControlPlane, ControlReceipts, ControlTls, Cors, Credential, Drain,
     Durability, Ejection, EndpointName, FetchUrl, Health, Hop, Http, JwksPlace, Jwt, LinkUrl, ListMode,
     Listener, Mapping, Mtls, OnFull, PolicyKeyPlace, Proxy, Receipts, Redis, Route, Settings, StorePlace,

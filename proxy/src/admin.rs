@@ -78,14 +78,17 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
         "approvals": approvals,
         "max_policy_age": policy_age::report(&shared, clock::now()),
     });
-    add_control_plane(&mut body, &shared);
+    add_source(&mut body, &shared);
     (status, Json(body)).into_response()
 }
 
-/// How it stands with the control plane, if there is one elsewhere.
-fn add_control_plane(body: &mut Value, shared: &Shared) {
+/// How it stands with the control plane, if there is one elsewhere, or with the policy bundle.
+fn add_source(body: &mut Value, shared: &Shared) {
     if let (Some(members), Some(sync)) = (body.as_object_mut(), &shared.sync) {
         members.insert("control_plane".to_owned(), sync.report(clock::now()));
+    }
+    if let (Some(members), Some(bundle)) = (body.as_object_mut(), &shared.bundle) {
+        members.insert("bundle".to_owned(), bundle.report(clock::now()));
     }
 }
 
@@ -120,11 +123,13 @@ async fn policy(State(shared): State<Arc<Shared>>) -> Response {
     let in_force = shared.in_force.load();
     let Some(policy) = &in_force.policy else {
         let mut body = json!({"detail": "no policy is in force"});
-        add_control_plane(&mut body, &shared);
+        add_source(&mut body, &shared);
         return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     };
     let file = shared.settings.policy_file.as_ref().map(|file| file.display().to_string());
-    let source = file.or_else(|| Some(shared.sync.as_ref()?.policy_source().to_owned()));
+    let of_bundle = shared.bundle.as_ref().map(|bundle| bundle.policy_source());
+    let of_link = || shared.sync.as_ref().map(|sync| sync.policy_source());
+    let source = file.or_else(|| of_bundle.or_else(of_link).map(str::to_owned));
     let mut body = json!({
         "org": policy.snapshot.org(),
         "revision": policy.snapshot.revision(),
@@ -136,7 +141,7 @@ async fn policy(State(shared): State<Arc<Shared>>) -> Response {
         "source": source,
         "max_policy_age": policy_age::report(&shared, clock::now()),
     });
-    add_control_plane(&mut body, &shared);
+    add_source(&mut body, &shared);
     Json(body).into_response()
 }
 

@@ -21,6 +21,7 @@ mod discovery;
 mod entropy;
 mod events;
 mod exchange;
+mod fetch;
 mod files;
 mod forward;
 mod gate;
@@ -52,4 +53,5 @@ mod worker;
 
 pub use refusal::{RefusalRow, refusals};
 pub use running::{Running, StartError, start};
+pub use sync::policy_keys;
 pub use watched_files::FileError;

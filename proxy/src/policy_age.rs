@@ -138,7 +138,11 @@ fn look(shared: &Shared, refused: &mut [bool; Class::ALL.len()]) {
                 "the policy in force is too old: calls of these tools are refused until its source confirms it"
             );
         } else {
-            tracing::info!(class, max_seconds, "the policy in force is confirmed: calls of these tools pass again");
+            tracing::info!(
+                class,
+                max_seconds,
+                "the policy in force is confirmed: calls of these tools pass again"
+            );
         }
     }
 }

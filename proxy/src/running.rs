@@ -33,8 +33,8 @@ use crate::metrics::Metrics;
 use crate::open_files;
 use crate::policy_age;
 use crate::rates::Rates;
-use crate::state::{Buffered, Phase, Shared};
-use crate::sync::{Beginning, CanNotFollow};
+use crate::state::{Buffered, Part, Phase, Shared};
+use crate::sync::{Beginning, CanNotFollow, Poller};
 use crate::upstream::{self, Endpoints, Sessions};
 use crate::worker::Worker;
 
@@ -98,10 +98,10 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     }
     let issuers = Issuers::new(&settings, &metrics);
     let beginning = begin(&settings, link.is_none(), &metrics)?;
-    let kept = beginning.as_ref().map(|beginning| beginning.parts.as_slice()).unwrap_or_default();
-    let in_force = files::load_first(&settings, &issuers, &metrics, kept).map_err(StartError::Files)?;
-    let count =
-        settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
+    let polling = polling(&settings, &metrics)?;
+    let in_force = files::load_first(&settings, &issuers, &metrics, &kept(&beginning, &polling))
+        .map_err(StartError::Files)?;
+    let count = worker_count(&settings);
     let bind_admin = |source| StartError::Bind { what: "admin".to_owned(), address: settings.admin, source };
     let admin_listener = admin::bind(settings.admin).await.map_err(bind_admin)?;
     let admin = admin_listener.local_addr().map_err(bind_admin)?;
@@ -132,6 +132,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         http_sse: Arc::new(HttpSse::new(&settings.limits, &metrics)),
         issuers,
         approvals,
+        bundle: polling.as_ref().map(|polling| Arc::clone(&polling.status)),
         sync: following.as_ref().map(|(beginning, _)| Arc::clone(&beginning.status)),
         endpoints,
         sessions: Sessions::new(&settings.limits, &metrics),
@@ -139,8 +140,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
         metrics,
         settings,
     });
-    let spools = (0..count).map(|worker| spool(&shared, worker)).collect::<Result<Vec<_>, _>>();
-    let spools = spools.map_err(|error| StartError::Audit(error.to_string()))?;
+    let spools = (0..count).map(|worker| spool(&shared, worker)).collect::<Result<Vec<_>, _>>()?;
     let (reread, asked) = watch::channel(());
     let mut tasks = vec![
         tokio::spawn(admin::serve(Arc::clone(&shared), admin_listener)),
@@ -149,6 +149,7 @@ pub async fn start(settings: config::Proxy, link: Option<ProxyEnd>) -> Result<Ru
     ];
     tasks.extend(handing_out);
     tasks.extend(shared.issuers.keep(&shared));
+    tasks.extend(polling.map(|polling| tokio::spawn(polling.poll(Arc::clone(&shared)))));
     tasks.extend(following.map(|(beginning, control_end)| {
         shared.approvals.link_lost();
         tokio::spawn(beginning.follow(Arc::clone(&shared), control_end))
@@ -191,6 +192,18 @@ fn begin(
         CanNotFollow::File(error) => StartError::Files(vec![error]),
         CanNotFollow::NoEntropy => StartError::NoEntropy,
     })
+}
+
+/// What is on the disk of a policy bundle, if the policy comes in one.
+fn polling(settings: &config::Proxy, metrics: &Metrics) -> Result<Option<Poller>, StartError> {
+    let polling = settings.bundle.as_ref().map(|bundle| Poller::read(settings, bundle, metrics));
+    polling.transpose().map_err(|error| StartError::Files(vec![error]))
+}
+
+/// What was on the disk.
+fn kept(beginning: &Option<Beginning>, polling: &Option<Poller>) -> Vec<Part> {
+    let of_link = beginning.iter().flat_map(|beginning| &beginning.parts);
+    of_link.chain(polling.iter().flat_map(|polling| &polling.part)).cloned().collect()
 }
 
 /// The proxy's end of its link, and what the other end is for, if the control plane is elsewhere.
@@ -267,15 +280,20 @@ fn sockets(settings: &config::Proxy, workers: usize) -> Result<Vec<Sockets>, Sta
         .collect()
 }
 
-fn spool(shared: &Shared, worker: usize) -> Result<Spool, SpoolError> {
+fn worker_count(settings: &config::Proxy) -> usize {
+    settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get))
+}
+
+fn spool(shared: &Shared, worker: usize) -> Result<Spool, StartError> {
     let settings = &shared.settings;
-    Spool::open(
+    let spool = Spool::open(
         &settings.audit.directory,
         (&settings.name, worker),
         settings.audit.on_full,
         Arc::clone(&shared.audit_total),
         Arc::clone(&shared.metrics),
-    )
+    );
+    spool.map_err(|error: SpoolError| StartError::Audit(error.to_string()))
 }
 
 /// The body of a worker's thread. It ends when the proxy stops, or drains and has nothing left.
