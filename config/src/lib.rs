@@ -11,6 +11,7 @@ mod join;
 mod keys;
 mod limits;
 mod mistake;
+mod policy_age;
 mod rates;
 mod settings;
 pub mod source;
@@ -22,9 +23,10 @@ pub use join::{JoinLine, JoinLineError, RelayToken};
 pub use keys::{ApiKey, KeyKind, Keys};
 pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};
+pub use policy_age::MaxPolicyAge;
 pub use rates::{Rate, Rates};
 pub use settings::{
-    AgentWhen, Algorithm, Audit, Auth, Authorization, Backend, BackendKind, BackendTls, BackendUrl,
+    AgentWhen, Algorithm, Audit, Auth, Authorization, Backend, BackendKind, BackendTls, BackendUrl, Bundle,
     ClientCertificate, ControlLink, ControlPlane, ControlReceipts, ControlTls, Cors, Credential, Drain,
     Durability, Ejection, EndpointName, FetchUrl, Health, Hop, Http, JwksPlace, Jwt, LinkUrl, ListMode,
     Listener, Mapping, Mtls, OnFull, PolicyKeyPlace, PolicyKeysPlace, Proxy, Receipts, Redis,

@@ -2,6 +2,7 @@
 
 mod auth;
 mod backend;
+mod bundle;
 mod concerns;
 mod control_plane;
 mod endpoints;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use auth::Auth;
 pub use backend::{Authorization, Backend, BackendKind, BackendUrl, Mapping};
+pub use bundle::Bundle;
 pub use control_plane::{ControlPlane, ControlReceipts, ControlTls, PolicyKeyPlace, Redis, StorePlace};
 pub use endpoints::{Ejection, EndpointName, Health};
 pub use hop::{BackendTls, ClientCertificate, Credential, Hop, Http};
@@ -28,7 +30,7 @@ pub use tls::{Mtls, Tls};
 
 use crate::source::{AuthSource, ProxySource, SettingsSource};
 pub use crate::source::{DurabilitySource as Durability, OnFullSource as OnFull};
-use crate::{Environment, Limits, Mistake, Mistakes, Rates, document};
+use crate::{Environment, Limits, MaxPolicyAge, Mistake, Mistakes, Rates, document};
 
 /// A whole settings file.
 #[derive(Debug)]
@@ -60,10 +62,14 @@ pub struct Proxy {
     pub receipts: Receipts,
     /// The record of every call.
     pub audit: Audit,
-    /// The policy document; `None` only with a control plane.
+    /// The policy document; `None` only with a control plane or a bundle.
     pub policy_file: Option<PathBuf>,
+    /// The signed policy that is fetched.
+    pub bundle: Option<Bundle>,
     /// A policy document that is only compared.
     pub candidate_file: Option<PathBuf>,
+    /// How old the policy may be.
+    pub max_policy_age: MaxPolicyAge,
     /// Limits.
     pub limits: Limits,
     /// Rates.
@@ -179,9 +185,14 @@ fn proxy(source: ProxySource, folder: &Path, link: LinkFrom, mistakes: &mut Vec<
     if source.control_plane.is_none() && link == LinkFrom::Settings {
         needed_files(&source, mistakes);
     }
+    one_source(&source, mistakes);
     let listeners = listener::listeners(source.listeners, folder, mistakes);
     let backends = backend::backends(source.backends, &listeners, folder, mistakes);
     let control_plane = source.control_plane.map(|source| link::link(source, folder, mistakes));
+    let max_policy_age = source.policy.max_policy_age;
+    max_policy_age.check("proxy.policy.max_policy_age", mistakes);
+    let bundle = source.policy.bundle;
+    let bundle = bundle.map(|bundle| bundle::bundle(bundle, &max_policy_age, folder, mistakes));
     let join = |file: Option<PathBuf>| file.map(|file| folder.join(file));
     Some(Proxy {
         name: source.name,
@@ -205,7 +216,12 @@ fn proxy(source: ProxySource, folder: &Path, link: LinkFrom, mistakes: &mut Vec<
             on_full: source.audit.on_full,
         },
         policy_file: join(source.policy.file),
+        bundle: match bundle {
+            Some(bundle) => Some(bundle?),
+            None => None,
+        },
         candidate_file: join(source.policy.candidate_file),
+        max_policy_age,
         limits: source.limits,
         rates: source.rates,
         drain: Drain {
@@ -222,12 +238,23 @@ fn needed_files(source: &ProxySource, mistakes: &mut Vec<Mistake>) {
         let what = "missing: a listener has `auth: api-key`, and there is no `control_plane`";
         mistakes.push(Mistake::at("proxy.keys_file", what));
     }
-    let needed = [
-        ("proxy.receipts.keys_file", &source.receipts.keys_file),
-        ("proxy.policy.file", &source.policy.file),
-    ];
-    for (path, _) in needed.into_iter().filter(|(_, file)| file.is_none()) {
-        mistakes.push(Mistake::at(path, "missing: there is no `control_plane` that it comes from"));
+    if source.receipts.keys_file.is_none() {
+        let what = "missing: there is no `control_plane` that it comes from";
+        mistakes.push(Mistake::at("proxy.receipts.keys_file", what));
+    }
+    if source.policy.file.is_none() && source.policy.bundle.is_none() {
+        let what = "missing: there is no `control_plane` and no `policy.bundle` that it comes from";
+        mistakes.push(Mistake::at("proxy.policy.file", what));
+    }
+}
+
+/// Of two sources nobody could say which policy is in force.
+fn one_source(source: &ProxySource, mistakes: &mut Vec<Mistake>) {
+    let others =
+        [("policy.file", source.policy.file.is_some()), ("control_plane", source.control_plane.is_some())];
+    for (other, _) in others.into_iter().filter(|(_, is_there)| *is_there && source.policy.bundle.is_some()) {
+        let what = format!("there is a `{other}` too: the policy has one source, so take one of them out");
+        mistakes.push(Mistake::at("proxy.policy.bundle", what));
     }
 }
 

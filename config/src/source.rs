@@ -1,5 +1,6 @@
 //! The settings file as written. `config.md` describes each key; the JSON Schema is generated from these types.
 
+mod bundle;
 mod control_plane;
 pub mod endpoints;
 mod hop;
@@ -11,7 +12,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{Limits, Rates};
+use crate::{Limits, MaxPolicyAge, Rates};
+pub use bundle::BundleSource;
 pub use control_plane::{ControlPlaneSource, ControlReceiptsSource, ControlTlsSource, RedisSource};
 use endpoints::{EjectionSource, EndpointSource, HealthSource};
 pub use hop::{BackendTlsSource, CredentialSource, HttpSource};
@@ -418,8 +420,13 @@ pub enum OnFullSource {
 pub struct PolicySource {
     /// A policy document, watched; when there is no control plane that keeps it.
     pub file: Option<PathBuf>,
+    /// A signed policy, fetched; in place of `file`, when there is no control plane.
+    pub bundle: Option<BundleSource>,
     /// Another one, watched too: asked about the same calls, compared, and never obeyed.
     pub candidate_file: Option<PathBuf>,
+    /// How old it may be, since its source was last seen to have it: beyond, calls are refused.
+    #[serde(default)]
+    pub max_policy_age: MaxPolicyAge,
 }
 
 /// How a proxy stops.

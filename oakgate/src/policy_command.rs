@@ -1,5 +1,6 @@
 //! `oakgate policy`: the same cascade as in the proxy, asked by hand.
 
+mod bundle;
 mod cases;
 mod diff;
 mod push;
@@ -48,6 +49,8 @@ pub(crate) fn run(command: &PolicyCommand) -> Done {
             say(policy::SCHEMA.trim_end());
             Ok(())
         }
+        PolicyCommand::Sign(options) => bundle::sign(options),
+        PolicyCommand::Verify { file, key_file, json } => bundle::verify(file, key_file, *json),
         PolicyCommand::Pull(options) => remote::pull(options),
         PolicyCommand::Push(options) => push::push(options),
         PolicyCommand::Rollback(options) => push::rollback(options),

@@ -66,7 +66,8 @@ fn make(file: &Path) -> Result<PolicyKey, Failure> {
     Ok(key)
 }
 
-fn read(file: &Path) -> Result<PolicyKey, Failure> {
+/// The key in a file that not everybody can get at.
+pub(crate) fn read(file: &Path) -> Result<PolicyKey, Failure> {
     let shown = file.display();
     let wrong = |what: String| Failure::Configuration(format!("{shown}: {what}"));
     let opened = File::open(file).map_err(|error| match error.kind() {

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 
 use self::names::Names;
 use crate::clock;
+use crate::policy_age;
 use crate::state::{Phase, Shared};
 use crate::sync::known_age_ms;
 use crate::upstream;
@@ -55,6 +56,9 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
 /// Ready means: a call that comes now can be decided. The reasons why not are listed.
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     let mut reasons = shared.lacks();
+    if policy_age::is_too_old_for_all(&shared, clock::now()) {
+        reasons.push("the policy in force is too old for any call");
+    }
     if *shared.phase.borrow() != Phase::Run {
         reasons.push("stopping");
     }
@@ -64,15 +68,23 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     } else {
         "none: calls that need one are refused"
     };
-    let mut body = json!({"ready": reasons.is_empty(), "reasons": reasons, "approvals": approvals});
-    add_control_plane(&mut body, &shared);
+    let mut body = json!({
+        "ready": reasons.is_empty(),
+        "reasons": reasons,
+        "approvals": approvals,
+        "max_policy_age": policy_age::report(&shared, clock::now()),
+    });
+    add_source(&mut body, &shared);
     (status, Json(body)).into_response()
 }
 
-/// How it stands with the control plane, if there is one elsewhere.
-fn add_control_plane(body: &mut Value, shared: &Shared) {
+/// How it stands with the control plane, if there is one elsewhere, or with the policy bundle.
+fn add_source(body: &mut Value, shared: &Shared) {
     if let (Some(members), Some(sync)) = (body.as_object_mut(), &shared.sync) {
         members.insert("control_plane".to_owned(), sync.report(clock::now()));
+    }
+    if let (Some(members), Some(bundle)) = (body.as_object_mut(), &shared.bundle) {
+        members.insert("bundle".to_owned(), bundle.report(clock::now()));
     }
 }
 
@@ -107,11 +119,13 @@ async fn policy(State(shared): State<Arc<Shared>>) -> Response {
     let in_force = shared.in_force.load();
     let Some(policy) = &in_force.policy else {
         let mut body = json!({"detail": "no policy is in force"});
-        add_control_plane(&mut body, &shared);
+        add_source(&mut body, &shared);
         return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     };
     let file = shared.settings.policy_file.as_ref().map(|file| file.display().to_string());
-    let source = file.or_else(|| Some(shared.sync.as_ref()?.policy_source().to_owned()));
+    let of_bundle = shared.bundle.as_ref().map(|bundle| bundle.policy_source());
+    let of_link = || shared.sync.as_ref().map(|sync| sync.policy_source());
+    let source = file.or_else(|| of_bundle.or_else(of_link).map(str::to_owned));
     let mut body = json!({
         "org": policy.snapshot.org(),
         "revision": policy.snapshot.revision(),
@@ -121,8 +135,9 @@ async fn policy(State(shared): State<Arc<Shared>>) -> Response {
         "loaded_at_unix_ms": policy.loaded_at.0,
         "age_ms": known_age_ms(policy.age_ms(clock::now())),
         "source": source,
+        "max_policy_age": policy_age::report(&shared, clock::now()),
     });
-    add_control_plane(&mut body, &shared);
+    add_source(&mut body, &shared);
     Json(body).into_response()
 }
 

@@ -26,6 +26,7 @@ use crate::forward::{check_length, forward, recorded, target};
 use crate::header::values;
 use crate::listings::Owed;
 use crate::metrics::Metrics;
+use crate::policy_age;
 use crate::recognise::{Arrival, Passing, ReplyTo, ToolCall, Transparent};
 use crate::refusal::Refusal;
 use crate::relay::{Look, Visible};
@@ -233,6 +234,8 @@ fn permit(
     exchange.count(place, decision.verdict());
     compare(&exchange.worker.shared, in_force, call, decision.verdict(), now);
     exchange.verdict = Some(decision.verdict().clone());
+    let max_age = &exchange.worker.shared.settings.max_policy_age;
+    policy_age::check(max_age, policy, (call, &decision), now)?;
     match decision {
         Decision::Allow(permit) => Ok(permit),
         Decision::Deny(denial) => Err(exchange.denied(denial, &policy.snapshot, call)),

@@ -32,6 +32,7 @@ use crate::exchange::Exchange;
 use crate::forward::{Inbound, check_length, forward, recorded, target};
 use crate::hold::hold;
 use crate::listen::Listening;
+use crate::policy_age;
 use crate::recognise::{Arrival, Passing, ReplyTo, ToolCall, is_array, recognise};
 use crate::refusal::Refusal;
 use crate::relay::has_message;
@@ -173,13 +174,16 @@ async fn enforce(
     // 5. The decision; after a hold, again on the policy then in force.
     let mut policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
     let mut call = shared.definitions.beside(&policy.snapshot, call);
-    let mut decision = decide(&policy.snapshot, &call, None, clock::now());
+    let now = clock::now();
+    let mut decision = decide(&policy.snapshot, &call, None, now);
     exchange.count(inbound.place, decision.verdict());
     let beside = (&policy.snapshot, &shared.definitions);
     shared.discovery.called(beside, (inbound.backend, &call), &shared.metrics);
-    compare(shared, &in_force, &call, decision.verdict(), clock::now());
+    compare(shared, &in_force, &call, decision.verdict(), now);
     shared.metrics.phases.decide.observe(deciding.elapsed().as_secs_f64());
     exchange.verdict = Some(decision.verdict().clone());
+    let max_age = &shared.settings.max_policy_age;
+    policy_age::check(max_age, &policy, (&call, &decision), now)?;
     if !matches!(decision, Decision::Deny(_)) {
         exchange.enter_tool(inbound.place, &call)?;
     }
@@ -196,8 +200,10 @@ async fn enforce(
                 again.inspect_err(|refusal| exchange.challenge(inbound.place, inbound.head, refusal))?;
                 policy = in_force.policy.clone().ok_or(Refusal::NoPolicy)?;
                 call = shared.definitions.beside(&policy.snapshot, &call);
-                decision = decide(&policy.snapshot, &call, Some(grant), clock::now());
+                let now = clock::now();
+                decision = decide(&policy.snapshot, &call, Some(grant), now);
                 exchange.verdict = Some(decision.verdict().clone());
+                policy_age::check(max_age, &policy, (&call, &decision), now)?;
             }
         }
     };

@@ -78,6 +78,7 @@ pub(crate) struct Files {
     pub(crate) policy_loaded: IntGauge,
     pub(crate) policy_revision: IntGauge,
     pub(crate) policy_age_seconds: Gauge,
+    pub(crate) policy_too_old: IntGaugeVec,
     pub(crate) policy_rules: IntGauge,
     pub(crate) keys: IntGauge,
     pub(crate) loads: IntCounterVec,
@@ -251,10 +252,12 @@ impl Tokens {
 impl Files {
     fn new(r: &Registry) -> Result<Self, prometheus::Error> {
         let age = "Seconds since the policy in force was last seen to be the one that its source has";
+        let too_old = "1 while the policy in force is too old for calls of these tools";
         Ok(Self {
             policy_loaded: gauge(r, "policy_loaded", "1 once a policy is in force")?,
             policy_revision: gauge(r, "policy_revision", "Revision of the policy in force")?,
             policy_age_seconds: registered(r, Gauge::with_opts(named("policy_age_seconds", age))?)?,
+            policy_too_old: gauges(r, "policy_too_old", too_old, &["class"])?,
             policy_rules: gauge(r, "policy_rules", "Rules of the policy in force")?,
             keys: gauge(r, "keys", "API keys known")?,
             loads: counters(r, "loads_total", "Loads of watched files", &["file", "result"])?,

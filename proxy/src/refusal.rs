@@ -190,6 +190,10 @@ pub(crate) enum Refusal {
     /// A header such as `X-HTTP-Method-Override` or `X-Original-URL`, by which some backends see another call.
     #[error("the header `{header}` would make another call of it")]
     Override { header: &'static str },
+    /// The policy is older than `policy.max_policy_age` allows for what the tool may do: its source has not confirmed it for
+    /// too long. See `oakgate_policy_age_seconds`.
+    #[error("the policy in force is too old for calls of {} tools", .class.replace('_', "-"))]
+    PolicyTooOld { class: &'static str },
     /// All callers together make more requests than `rates.all` allows.
     #[error("more calls come in than the rate of this proxy allows")]
     RateLimited { seconds: u32 },

@@ -31,9 +31,10 @@ use crate::listen::{self, Listening};
 use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::open_files;
+use crate::policy_age;
 use crate::rates::Rates;
-use crate::state::{Buffered, Phase, Shared};
-use crate::sync::{Beginning, CanNotFollow};
+use crate::state::{Buffered, Part, Phase, Shared};
+use crate::sync::{Beginning, CanNotFollow, Poller};
 use crate::upstream::{self, Endpoints, Sessions};
 use crate::worker::Worker;
 
@@ -99,8 +100,9 @@ pub async fn start(settings: config::Proxy) -> Result<Running, StartError> {
     }
     let issuers = Issuers::new(&settings, &metrics);
     let beginning = begin(&settings, &metrics)?;
-    let kept = beginning.as_ref().map(|beginning| beginning.parts.as_slice()).unwrap_or_default();
-    let in_force = files::load_first(&settings, &issuers, &metrics, kept).map_err(StartError::Files)?;
+    let polling = polling(&settings, &metrics)?;
+    let in_force = files::load_first(&settings, &issuers, &metrics, &kept(&beginning, &polling))
+        .map_err(StartError::Files)?;
     let count = worker_count(&settings);
     let (admin_listener, admin) = admin_socket(settings.admin).await?;
     let sockets = sockets(&settings, count)?;
@@ -130,6 +132,7 @@ pub async fn start(settings: config::Proxy) -> Result<Running, StartError> {
         http_sse: Arc::new(HttpSse::new(&settings.limits, &metrics)),
         issuers,
         approvals,
+        bundle: polling.as_ref().map(|polling| Arc::clone(&polling.status)),
         sync: following.as_ref().map(|(beginning, _)| Arc::clone(&beginning.status)),
         endpoints,
         sessions: Sessions::new(&settings.limits, &metrics),
@@ -142,9 +145,11 @@ pub async fn start(settings: config::Proxy) -> Result<Running, StartError> {
     let mut tasks = vec![
         tokio::spawn(admin::serve(Arc::clone(&shared), admin_listener)),
         tokio::spawn(files::watch(Arc::clone(&shared), asked)),
+        tokio::spawn(policy_age::watch(Arc::clone(&shared))),
     ];
     tasks.extend(handing_out);
     tasks.extend(shared.issuers.keep(&shared));
+    tasks.extend(polling.map(|polling| tokio::spawn(polling.poll(Arc::clone(&shared)))));
     tasks.extend(following.map(|(beginning, control_end)| {
         shared.approvals.link_lost();
         tokio::spawn(beginning.follow(Arc::clone(&shared), control_end))
@@ -183,6 +188,18 @@ fn begin(settings: &config::Proxy, metrics: &Metrics) -> Result<Option<Beginning
         CanNotFollow::File(error) => StartError::Files(vec![error]),
         CanNotFollow::NoEntropy => StartError::NoEntropy,
     })
+}
+
+/// What is on the disk of a policy bundle, if the policy comes in one.
+fn polling(settings: &config::Proxy, metrics: &Metrics) -> Result<Option<Poller>, StartError> {
+    let polling = settings.bundle.as_ref().map(|bundle| Poller::read(settings, bundle, metrics));
+    polling.transpose().map_err(|error| StartError::Files(vec![error]))
+}
+
+/// What was on the disk.
+fn kept(beginning: &Option<Beginning>, polling: &Option<Poller>) -> Vec<Part> {
+    let of_link = beginning.iter().flat_map(|beginning| &beginning.parts);
+    of_link.chain(polling.iter().flat_map(|polling| &polling.part)).cloned().collect()
 }
 
 /// The proxy's end of its link, and what the other end is for, if there is a control plane.

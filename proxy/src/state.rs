@@ -23,7 +23,7 @@ use crate::http_sse::HttpSse;
 use crate::listings::Listings;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
-use crate::sync::Status;
+use crate::sync::{BundleStatus, Status};
 use crate::upstream::{Endpoints, Sessions};
 pub(crate) use in_force::{InForce, Part, PolicyInForce, age_ms};
 
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) approvals: Approvals,
     /// How it stands with a control plane elsewhere, if there is one.
     pub(crate) sync: Option<Arc<Status>>,
+    /// How it stands with the policy bundle, if it comes in one.
+    pub(crate) bundle: Option<Arc<BundleStatus>>,
     pub(crate) batch_sessions: BatchSessions,
     pub(crate) listings: Listings,
     pub(crate) http_sse: Arc<HttpSse>,

@@ -4,6 +4,7 @@
 //! and what makes documents work ([`taken`]). All of it runs on the control runtime, and what takes long on threads of its
 //! own: no call waits for any of it.
 
+mod bundle;
 mod dial;
 mod disk;
 mod driver;
@@ -19,9 +20,11 @@ use policy_sync::{ControlEnd, Document, Identity, Limits, ProxySync, Subject, Tr
 
 use crate::metrics::Metrics;
 use crate::state::{Part, Shared};
+pub(crate) use bundle::{Poller, Status as BundleStatus};
 use disk::{Disk, Kept};
 use driver::Driver;
 pub(crate) use status::{Status, known_age_ms};
+pub use trusted::read as policy_keys;
 use trusted::trusted;
 use watched_files::FileError;
 

@@ -38,10 +38,13 @@ impl Proxy {
         let backends = backends
             .flat_map(|(place, backend)| under(format!("proxy.backends[{place}]"), of_backend(backend)));
         let link = self.control_plane.as_ref();
+        let bundle = self.bundle.as_ref();
         let own = [
             ("keys_file", self.keys_file.as_deref()),
             ("receipts.keys_file", self.receipts.keys_file.as_deref()),
             ("policy.file", self.policy_file.as_deref()),
+            ("policy.bundle.key_file", bundle.map(|bundle| bundle.key_file.as_path())),
+            ("policy.bundle.ca_file", bundle.and_then(|bundle| bundle.ca_file.as_deref())),
             ("control_plane.relay_token_file", link.and_then(|link| link.relay_token.file())),
             ("control_plane.policy_key_file", link.and_then(|link| link.policy_keys.file())),
             ("control_plane.ca_file", link.and_then(|link| link.ca_file.as_deref())),

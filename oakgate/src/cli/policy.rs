@@ -14,6 +14,10 @@ On files, with no control plane:
   oakgate policy test --policy policy.yaml cases.yaml
   oakgate policy schema > policy.schema.json
 
+Bundles, for proxies that fetch their policy over HTTPS:
+  oakgate policy sign policy.yaml --key policy-key --revision 1 --to policy.signed
+  oakgate policy verify policy.signed --key-file policy-keys
+
 In the control plane:
   oakgate policy pull --to policy.yaml
   oakgate policy diff new.yaml                what it would change
@@ -75,6 +79,21 @@ pub(crate) enum PolicyCommand {
     },
     /// Print the JSON Schema of policy documents, for editors
     Schema,
+    /// Sign a policy document as a bundle, for proxies that fetch it (`policy.bundle`); one with mistakes is never signed
+    Sign(SignOptions),
+    /// Say what a bundle is, if its signature and its policy are good; status 2 if not
+    #[command(after_help = "Example:\n  oakgate policy verify policy.signed --key-file policy-keys")]
+    Verify {
+        /// The bundle
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The public halves of the policy keys, as proxies have them (`policy.bundle.key_file`)
+        #[arg(long, value_name = "FILE")]
+        key_file: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Get the policy in force from the control plane, as YAML
     Pull(PullOptions),
     /// Put a policy in force in the control plane: shows what changes, and asks if anything gets looser
@@ -121,6 +140,30 @@ pub(crate) struct DiffOptions {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) api: ApiOptions,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+                  oakgate keys policy policy-key > policy-keys     a key, and its public half for the proxies\n  \
+                  oakgate policy sign policy.yaml --key policy-key --revision 1 --to policy.signed\n  \
+                  oakgate policy sign policy.yaml --key policy-key --after policy.signed --to policy.signed")]
+pub(crate) struct SignOptions {
+    /// The policy document
+    #[arg(value_name = "POLICY")]
+    pub(crate) policy: PathBuf,
+    /// The policy key (`oakgate keys policy`)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// The revision: proxies take only a higher one than they have
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(required_unless_present = "after", conflicts_with = "after")]
+    pub(crate) revision: Option<u64>,
+    /// The revision after that of this bundle, which the same key signed
+    #[arg(long, value_name = "OLD")]
+    pub(crate) after: Option<PathBuf>,
+    /// Write it to this file, whole or not at all; without it, to standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

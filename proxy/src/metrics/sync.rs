@@ -13,6 +13,7 @@ const IN_FORCE_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 pub(crate) struct Sync {
     pub(crate) dials: IntCounterVec,
     pub(crate) documents: IntCounterVec,
+    pub(crate) bundle_fetches: IntCounterVec,
     revisions: IntGaugeVec,
     pub(crate) age_seconds: IntGaugeVec,
     pub(crate) in_force_seconds: Histogram,
@@ -23,7 +24,8 @@ pub(crate) struct Sync {
 impl Sync {
     pub(super) fn new(r: &Registry) -> Result<Self, prometheus::Error> {
         let dials = "Tries to open the link to the control plane, by how they ended";
-        let documents = "Documents that the control plane sent, by what became of them";
+        let documents = "Documents that the control plane sent, or a bundle brought, by what became of them";
+        let fetches = "Times that the policy bundle was asked for, by how they ended";
         let age = "Seconds since a document in force was last known to be what the control plane has";
         let loads = "Last known good documents at the start, by what became of them";
         let failures = "Times that a document in force could not be kept on the disk";
@@ -34,6 +36,7 @@ impl Sync {
         Ok(Self {
             dials: counters(r, "link_dials_total", dials, &["result"])?,
             documents: counters(r, "documents_total", documents, &["subject", "outcome"])?,
+            bundle_fetches: counters(r, "bundle_fetches_total", fetches, &["result"])?,
             revisions: gauges(r, "document_revision", "Revision of a document in force", &["subject"])?,
             age_seconds: gauges(r, "document_age_seconds", age, &["subject"])?,
             in_force_seconds: registered(

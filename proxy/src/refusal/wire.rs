@@ -134,6 +134,7 @@ impl Reason {
             Self::NoCredential => ("credential-missing", 401, Mcp::Http, never),
             Self::NoPolicy => ("no-policy", 503, Mcp::Result, later),
             Self::Override => ("override-header", 400, Mcp::Error(INVALID_PARAMS), never),
+            Self::PolicyTooOld => ("policy-too-old", 503, Mcp::Result, minute),
             Self::RateLimited => ("rate-limited", 429, Mcp::Result, later),
             Self::RateLimitedCaller => ("rate-limited-caller", 429, Mcp::Result, later),
             Self::RateLimitedTool => ("rate-limited-tool", 429, Mcp::Result, later),

@@ -78,9 +78,9 @@ impl Disk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             metadata => metadata.map_err(|error| error.to_string())?,
         };
-        let max_bytes = u64::try_from(document_max_bytes).unwrap_or(u64::MAX);
-        let max_bytes = max_bytes.saturating_mul(ESCAPED_BYTES_MAX).saturating_add(AROUND_BYTES_MAX);
-        let text = read_at_most(&file, max_bytes).map(Zeroizing::new).map_err(|error| error.to_string())?;
+        let text = read_at_most(&file, bundle_max_bytes(document_max_bytes))
+            .map(Zeroizing::new)
+            .map_err(|error| error.to_string())?;
         let document = Document::from_bundle(&text, trusted).map_err(|error| error.to_string())?;
         if document.header().subject != subject {
             return Err(format!("it is about `{}`", document.header().subject.as_str()));
@@ -130,6 +130,12 @@ impl Disk {
         // The name is on the disk too.
         self.locked.sync_all()
     }
+}
+
+/// The longest file that a document of so many bytes may stand in.
+pub(super) fn bundle_max_bytes(document_max_bytes: usize) -> u64 {
+    let max_bytes = u64::try_from(document_max_bytes).unwrap_or(u64::MAX);
+    max_bytes.saturating_mul(ESCAPED_BYTES_MAX).saturating_add(AROUND_BYTES_MAX)
 }
 
 fn write_new(file: &Path, bytes: &[u8]) -> io::Result<()> {

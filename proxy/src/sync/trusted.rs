@@ -25,8 +25,11 @@ pub(super) fn trusted(place: &PolicyKeysPlace) -> Result<TrustedKeys, FileError>
     }
 }
 
-/// Reads a file of public halves: one a line, `#` begins a comment.
-fn read(file: &Path) -> Result<TrustedKeys, FileError> {
+/// Reads a file of the public halves of policy keys: one a line, `#` begins a comment.
+///
+/// # Errors
+/// [`FileError`] with every line that is no key; also if there is none, or more than 16.
+pub fn read(file: &Path) -> Result<TrustedKeys, FileError> {
     // Somebody may have put the secret half there.
     let text = Zeroizing::new(read_at_most(file, FILE_MAX_BYTES)?);
     let (mut keys, mut mistakes) = (Vec::new(), Vec::new());

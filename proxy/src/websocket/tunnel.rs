@@ -21,6 +21,7 @@ use crate::caller::Identity;
 use crate::clock;
 use crate::connection::{ConnectionPlace, Peer};
 use crate::metrics::Gauged;
+use crate::policy_age;
 use crate::state::{Counted, Phase};
 use crate::upstream::Lease;
 use crate::worker::Worker;
@@ -143,7 +144,11 @@ impl Tunnel {
             reasoning: None,
             definition: policy::Definition::Accepted,
         };
-        match decide(&policy.snapshot, &call, None, clock::now()) {
+        let now = clock::now();
+        let decision = decide(&policy.snapshot, &call, None, now);
+        policy_age::check(&shared.settings.max_policy_age, policy, (&call, &decision), now)
+            .map_err(|refusal| refusal.name())?;
+        match decision {
             Decision::Allow(_) => Ok(()),
             Decision::Hold(_) if standing.is_approved => Ok(()),
             Decision::Hold(_) => Err("needs-approval"),
