@@ -39,7 +39,7 @@ pub(crate) use self::pieces::{
     SettingsOptions,
 };
 pub(crate) use self::policy::{
-    AgreeOptions, DiffOptions, PolicyCommand, PullOptions, PushOptions, RollbackOptions,
+    AgreeOptions, DiffOptions, PolicyCommand, PullOptions, PushOptions, RollbackOptions, SignOptions,
 };
 pub(crate) use self::proxies::{LineOptions, ProxiesCommand, ProxiesOptions};
 pub(crate) use self::receipt::{ReceiptCommand, ReceiptUse, RedeemOptions};

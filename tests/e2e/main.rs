@@ -13,6 +13,7 @@ mod audit;
 mod authorization;
 mod backends;
 mod batches;
+mod bundles;
 mod bypass;
 mod checks;
 mod command_line;

@@ -36,8 +36,7 @@ pub(super) fn sign(options: &SignOptions) -> Done {
 }
 
 pub(super) fn verify(file: &Path, key_file: &Path, as_json: bool) -> Done {
-    let trusted =
-        proxy::policy_keys(key_file).map_err(|error| Failure::Configuration(error.to_string()))?;
+    let trusted = proxy::policy_keys(key_file).map_err(|error| Failure::Configuration(error.to_string()))?;
     let document = open(file, &trusted)?;
     let name = file.display().to_string();
     let header = document.header();

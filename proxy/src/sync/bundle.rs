@@ -18,7 +18,7 @@ use self::refused::Refused;
 pub(crate) use self::status::Status;
 use super::disk::Disk;
 use super::taken::{part, put_in_force};
-use super::{disk, document_max_bytes, last_known_good, trusted};
+use super::{document_max_bytes, last_known_good, trusted};
 use crate::clock;
 use crate::fetch::{FetchError, Fetcher, Wanted, etag};
 use crate::metrics::Metrics;
@@ -27,6 +27,10 @@ use watched_files::FileError;
 
 /// A whole fetch takes no longer than this.
 const FETCH_WITHIN: Duration = Duration::from_secs(30);
+
+/// What a bundle has around its text. Of the text, each line break and quote takes two bytes, and control characters are in
+/// no policy.
+const AROUND_BYTES_MAX: usize = 64 * 1024;
 
 /// A longer entity tag is not sent back.
 const ETAG_MAX_BYTES: usize = 1024;
@@ -180,11 +184,9 @@ impl Poller {
     async fn fetch(&self) -> Result<Fetched, NotFetched> {
         let settings = &self.settings;
         let fetcher = Fetcher::new(settings.ca_file.as_deref(), settings.url.uri())?;
-        let max_bytes = disk::bundle_max_bytes(self.document_max_bytes);
-        let wanted = Wanted {
-            accept: "application/json, application/octet-stream;q=0.9, */*;q=0.1",
-            max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
-        };
+        let max_bytes = self.document_max_bytes.saturating_mul(2).saturating_add(AROUND_BYTES_MAX);
+        let wanted =
+            Wanted { accept: "application/json, application/octet-stream;q=0.9, */*;q=0.1", max_bytes };
         let fetched = fetcher.get_unless(settings.url.uri().clone(), wanted, self.etag.as_ref()).await?;
         Ok(fetched.map_or(Fetched::Same, |(headers, body)| Fetched::Bundle(headers, body.into())))
     }

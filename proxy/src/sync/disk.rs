@@ -133,7 +133,7 @@ impl Disk {
 }
 
 /// The longest file that a document of so many bytes may stand in.
-pub(super) fn bundle_max_bytes(document_max_bytes: usize) -> u64 {
+fn bundle_max_bytes(document_max_bytes: usize) -> u64 {
     let max_bytes = u64::try_from(document_max_bytes).unwrap_or(u64::MAX);
     max_bytes.saturating_mul(ESCAPED_BYTES_MAX).saturating_add(AROUND_BYTES_MAX)
 }

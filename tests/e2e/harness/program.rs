@@ -161,6 +161,12 @@ impl Backend {
         Self::python("issuer_server.py", arguments)
     }
 
+    /// A web server of the files in a folder.
+    pub(crate) fn files(folder: &Path, arguments: &[&str]) -> Self {
+        let folder = ["--folder", folder.to_str().unwrap()];
+        Self::python("files_server.py", &[&folder[..], arguments].concat())
+    }
+
     /// HTTP/2, frame by frame, misbehaving as told.
     pub(crate) fn raw_http2(arguments: &[&str]) -> Self {
         Self::python("raw_http2_server.py", arguments)
@@ -225,7 +231,7 @@ impl Backend {
 
     /// Its `host:port`.
     pub(crate) fn address(&self) -> &str {
-        let rest = self.url.trim_start_matches("http://");
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
         rest.split('/').next().unwrap_or(rest)
     }
 
