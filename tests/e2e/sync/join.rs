@@ -77,7 +77,7 @@ fn what_is_wrong_with_a_line_or_its_settings_is_told() {
         "policy_key_file":"policy-keys","state_directory":"state"},"#;
     settings("linked.yaml", link);
     std::fs::write(folder.path().join("empty.join"), "\n").unwrap();
-    let cut = &join[..join.len() - 9];
+    let (cut, _) = join.split_at(join.len() - 9);
     for (arguments, says) in [
         (&["--join", cut][..], "the join line is damaged"),
         (&["--join", "oak_proxy_x"], "not a join line"),
