@@ -185,7 +185,7 @@ fn proxy(source: ProxySource, folder: &Path, link: LinkFrom, mistakes: &mut Vec<
     if source.control_plane.is_none() && link == LinkFrom::Settings {
         needed_files(&source, mistakes);
     }
-    one_source(&source, mistakes);
+    one_source(&source, link, mistakes);
     let listeners = listener::listeners(source.listeners, folder, mistakes);
     let backends = backend::backends(source.backends, &listeners, folder, mistakes);
     let control_plane = source.control_plane.map(|source| link::link(source, folder, mistakes));
@@ -249,11 +249,17 @@ fn needed_files(source: &ProxySource, mistakes: &mut Vec<Mistake>) {
 }
 
 /// Of two sources nobody could say which policy is in force.
-fn one_source(source: &ProxySource, mistakes: &mut Vec<Mistake>) {
-    let others =
-        [("policy.file", source.policy.file.is_some()), ("control_plane", source.control_plane.is_some())];
-    for (other, _) in others.into_iter().filter(|(_, is_there)| *is_there && source.policy.bundle.is_some()) {
-        let what = format!("there is a `{other}` too: the policy has one source, so take one of them out");
+fn one_source(source: &ProxySource, link: LinkFrom, mistakes: &mut Vec<Mistake>) {
+    if source.policy.bundle.is_none() {
+        return;
+    }
+    let others = [
+        (source.policy.file.is_some(), "there is a `policy.file` too"),
+        (source.control_plane.is_some(), "there is a `control_plane` too"),
+        (link == LinkFrom::Elsewhere, "this proxy is linked to a control plane"),
+    ];
+    for (_, other) in others.into_iter().filter(|(is_there, _)| *is_there) {
+        let what = format!("{other}: the policy has one source, so take one of them out");
         mistakes.push(Mistake::at("proxy.policy.bundle", what));
     }
 }

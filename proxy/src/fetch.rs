@@ -135,3 +135,6 @@ fn authorities(ca_file: Option<&Path>, is_plain: bool) -> Result<RootCertStore, 
             .or_else(|error| if is_plain { Ok(RootCertStore::empty()) } else { Err(error) }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,6 +81,10 @@ mod tests {
         };
         assert_eq!(mistake(&good, ""), None);
         assert_eq!(mistake(&bundle("http://127.0.0.1:8000/policy.signed"), ""), None);
+        let linked = format!("{SETTINGS}  policy: {{{good}}}\n");
+        let linked = Settings::read_to_link(&linked, std::path::Path::new("."), Environment::none());
+        let expected = "proxy.policy.bundle: this proxy is linked to a control plane";
+        assert!(linked.unwrap_err()[0].to_string().starts_with(expected));
         for (policy, more, expected) in [
             (format!("{good}, file: policy.yaml"), "", "proxy.policy.bundle: there is a `policy.file` too"),
             (good.clone(), LINK, "proxy.policy.bundle: there is a `control_plane` too"),

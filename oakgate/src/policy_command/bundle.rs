@@ -7,15 +7,18 @@ use std::path::Path;
 use policy_sync::{Document, Subject, TrustedKeys};
 use serde_json::json;
 
-use super::{json, load, now, parse_text, read};
+use super::{json, now, parse_text, read};
 use crate::cli::SignOptions;
 use crate::exit::{Done, Failure};
 use crate::policy_key;
 use crate::terminal::{complain, say};
 
 pub(super) fn sign(options: &SignOptions) -> Done {
-    let snapshot = load(&options.policy)?;
+    // Read once: what is signed is what was looked at.
     let text = read(&options.policy)?;
+    let name = options.policy.display().to_string();
+    let snapshot = parse_text(&name, &text, policy::Document::parse)
+        .map(|document| policy::Snapshot::compile(document, 0))?;
     let key = policy_key::read(&options.key)?;
     let revision = match (options.revision, &options.after) {
         (Some(revision), _) => revision,

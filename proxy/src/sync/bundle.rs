@@ -141,7 +141,7 @@ impl Poller {
 
     /// Asks once; false if the server can't be asked.
     async fn look(&mut self, shared: &Arc<Shared>) -> bool {
-        let fetched = timeout(FETCH_WITHIN, self.fetch()).await.unwrap_or(Err(NotFetched::TooSlow));
+        let fetched = self.fetch_in_time().await;
         let result = match &fetched {
             Ok(Fetched::Same) => "unchanged",
             Ok(Fetched::Bundle(..)) => "fetched",
@@ -151,7 +151,7 @@ impl Poller {
         match fetched {
             Ok(Fetched::Same) => {
                 self.status.reached();
-                self.complaint = None;
+                self.good_again();
                 self.confirmed(shared).await;
                 true
             }
@@ -179,6 +179,10 @@ impl Poller {
                 false
             }
         }
+    }
+
+    async fn fetch_in_time(&self) -> Result<Fetched, NotFetched> {
+        timeout(FETCH_WITHIN, self.fetch()).await.unwrap_or(Err(NotFetched::TooSlow))
     }
 
     async fn fetch(&self) -> Result<Fetched, NotFetched> {
@@ -209,7 +213,7 @@ impl Poller {
             Ok(taken) => taken,
             Err(refused) => return self.refused(shared, &refused),
         };
-        self.complaint = None;
+        self.good_again();
         self.etag = etag(&headers).filter(|etag| etag.len() <= ETAG_MAX_BYTES);
         self.status.good();
         if is_newer {
@@ -256,6 +260,13 @@ impl Poller {
         }
     }
 
+    /// There is nothing to complain of any more.
+    fn good_again(&mut self) {
+        if self.complaint.take().is_some() {
+            tracing::info!(url = self.status.url(), "the policy bundle is fetched, and good, again");
+        }
+    }
+
     /// Whether this is not what was complained of last.
     fn is_news(&mut self, why: &str) -> bool {
         let is_news = self.complaint.as_deref() != Some(why);
@@ -279,5 +290,34 @@ mod tests {
         assert_eq!(spread_ms(30_000, u64::MAX - 3000), 27_000);
         assert_eq!(spread_ms(30_000, u64::MAX - 3001), 30_000);
         assert_eq!(spread_ms(1000, 0), 1000 - u64::MAX % 101);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_says_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/policy.signed", server.local_addr().unwrap());
+        let settings = config::Bundle {
+            url: config::FetchUrl::parse(&url).unwrap(),
+            key_file: folder.path().join("policy-keys"),
+            org: None,
+            state_directory: folder.path().join("state"),
+            poll_seconds: 30,
+            ca_file: None,
+        };
+        let poller = Poller {
+            part: None,
+            status: Arc::new(Status::new(&settings)),
+            trusted: Arc::new(TrustedKeys::new(Vec::new())),
+            disk: Arc::new(Disk::open(&settings.state_directory).unwrap()),
+            settings,
+            document_max_bytes: 1024,
+            held: None,
+            etag: None,
+            complaint: None,
+        };
+        let began = tokio::time::Instant::now();
+        assert!(matches!(poller.fetch_in_time().await, Err(NotFetched::TooSlow)));
+        assert_eq!(began.elapsed().as_secs(), 30);
     }
 }
