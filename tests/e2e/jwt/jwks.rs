@@ -58,7 +58,7 @@ fn a_key_set_whose_server_is_down_changes_nothing() {
     assert_eq!((refused.status, outcome(&refused).as_str()), (503, "credential-unverifiable"));
     assert!(fetches(&gate, "unreachable") > 0.0);
     assert_eq!(keys(), 0.0);
-    assert!(logged(&gate, "Connection refused"), "the first cause");
+    wait_for("the first cause", || logged(&gate, "Connection refused").then_some(()));
     let mut again = Backend::raw(&[&body[..], &["--port", server.port()]].concat());
     wait_for("the keys", || (call(&gate, &good) == "ok").then_some(()));
     assert_eq!(keys(), 2.0);
