@@ -23,6 +23,9 @@ use crate::terminal::{complain, visible};
 /// Longest answer that is read: the largest policy, and as much again for how it is written.
 const ANSWER_BYTES_MAX: u64 = 2 * policy::document::DOCUMENT_BYTES_MAX as u64;
 
+/// What `If-Match` says so that a policy is only put where none is in force yet.
+pub(crate) const NONE_YET: &str = "\"0\"";
+
 /// Items on a page that is asked for: the most that the API gives.
 const PAGE_ITEMS: usize = 200;
 

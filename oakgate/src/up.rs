@@ -24,8 +24,9 @@ use credentials::{Credentials, Ids};
 use demonstration::Demonstration;
 use own_link::OwnProxy;
 
-/// How long the proxy may take to link to the control plane beside it before that is told.
-const LINKED_WITHIN: Duration = Duration::from_secs(10);
+/// How long the proxy may take to link to the control plane beside it, and then to have all that it needs from there, before
+/// that is told.
+const READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// What to run, and what to say once it runs.
 struct Plan {
@@ -114,7 +115,7 @@ async fn serve(plan: Plan) -> Done {
     announce(&running);
     tracing::info!(address = %api, session_file = %credentials.session_file.display(), "control plane");
     if let Some(made) = &made {
-        running.ready().await;
+        tell_unless_ready(&running).await;
         screen::show(made, &running, api);
     }
     let failed = loop {
@@ -142,10 +143,17 @@ async fn serve(plan: Plan) -> Done {
 
 /// Before it is said that the proxy takes calls: approvals can be asked for once it is linked.
 async fn tell_unless_linked(running: &Running) {
-    if timeout(LINKED_WITHIN, running.linked()).await.is_err() {
+    if timeout(READY_WITHIN, running.linked()).await.is_err() {
         tracing::warn!(
             "the proxy is not linked to the control plane beside it; `/readyz` of its admin address says more"
         );
+    }
+}
+
+/// Before what is to be typed is shown.
+async fn tell_unless_ready(running: &Running) {
+    if timeout(READY_WITHIN, running.ready()).await.is_err() {
+        tracing::warn!("the proxy is not ready; `/readyz` of its admin address says what is missing");
     }
 }
 

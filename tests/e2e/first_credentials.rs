@@ -78,6 +78,11 @@ fn a_second_host_takes_nothing_from_the_first() {
     for gate in [&first, &second] {
         assert!(gate.admin("/readyz").text().contains(r#""approvals":"reachable""#));
     }
+    let keyless = host("gate-3", None);
+    change(keyless.path(), "sqlite://oakgate.db", &url);
+    let settings = keyless.path().join("oakgate.yaml");
+    let (status, _, errors) = oakgate(&["up", "--config", settings.to_str().unwrap()], "");
+    assert!(status == 64 && errors.contains("control_plane.policy_key_file: missing"), "{errors}");
     let first = restarted(first);
     assert_eq!((secret(&first, KEY), secret(&first, SESSION)), (Some(key), Some(session)));
 }

@@ -2,16 +2,13 @@
 
 use std::io::IsTerminal;
 
-use crate::api::{Api, ApiError};
+use crate::api::{Api, ApiError, NONE_YET};
 use crate::cli::{ApiOptions, ListOptions, PullOptions};
 use crate::exit::{Done, Failure};
 use crate::table;
 use crate::terminal::{complain, say, visible};
 
 const REVISION_COLUMNS: [&str; 5] = ["revision", "at_unix_ms", "actor", "rolled_back_to", "reason"];
-
-/// What `If-Match` says where no policy is in force yet.
-const NONE_YET: &str = "\"0\"";
 
 /// A policy document as the control plane has it.
 pub(super) struct Stored {

@@ -10,7 +10,7 @@ use ureq::http::Method;
 
 use super::Plan;
 use super::credentials::Ids;
-use crate::api::{Api, ApiError, Body};
+use crate::api::{Api, ApiError, Body, NONE_YET};
 use crate::cli::{Algorithm, ServerOptions, UpOptions};
 use crate::demo::{self, Demo};
 use crate::exit::Failure;
@@ -18,9 +18,6 @@ use crate::keys::new_receipt_keys;
 use crate::secret_file;
 
 const POLICY: &str = include_str!("policy.yaml");
-
-/// What `If-Match` says so that a policy is only put where none is.
-const NONE_YET: &str = "\"0\"";
 
 /// The agent whose key is shown.
 const AGENT: &str = "agent-1";

@@ -9,6 +9,7 @@ use policy_sync::{Document, Subject};
 use serde_json::{Map, Value, json};
 
 use super::disk::Kept;
+use super::held::{Held, report};
 use super::taken::file_of;
 use crate::clock;
 use crate::metrics::Metrics;
@@ -33,14 +34,6 @@ struct Now {
     held: BTreeMap<Subject, Held>,
     /// Why the newest was not taken, until one is.
     refused: BTreeMap<Subject, String>,
-}
-
-#[derive(Debug)]
-struct Held {
-    revision: u64,
-    source: &'static str,
-    confirmed_at: UnixMillis,
-    is_kept: bool,
 }
 
 impl Status {
@@ -72,17 +65,13 @@ impl Status {
 
     pub(super) fn begun_with(&self, kept: &Kept) {
         let header = kept.document.header();
-        let (revision, confirmed_at) = (header.revision, kept.confirmed_at);
-        let held = Held { revision, source: "last known good", confirmed_at, is_kept: true };
-        self.now().held.insert(header.subject, held);
+        self.now().held.insert(header.subject, Held::last_known_good(kept));
     }
 
     pub(super) fn in_force(&self, document: &Document) {
         let header = document.header();
-        let confirmed_at = clock::now();
-        let held = Held { revision: header.revision, source: "control plane", confirmed_at, is_kept: false };
         let mut now = self.now();
-        now.held.insert(header.subject, held);
+        now.held.insert(header.subject, Held::new(document, "control plane"));
         now.refused.remove(&header.subject);
     }
 
@@ -162,22 +151,10 @@ impl Status {
         if let Some(file) = self.files.get(&subject) {
             return json!({"source": file});
         }
-        let held = now.held.get(&subject);
-        json!({
-            "source": held.map(|held| held.source),
-            "revision": held.map(|held| held.revision),
-            "age_ms": held.and_then(|held| known_age_ms(age_ms(held.confirmed_at, at))),
-            "kept": held.map(|held| held.is_kept),
-            "refused": now.refused.get(&subject),
-        })
+        report(now.held.get(&subject), now.refused.get(&subject), at)
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// `None` where nobody knows.
-pub(crate) fn known_age_ms(age_ms: u64) -> Option<u64> {
-    (age_ms != u64::MAX).then_some(age_ms)
 }

@@ -4,12 +4,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use policy::UnixMillis;
 use policy_sync::Document;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::disk::Kept;
-use super::super::status::known_age_ms;
-use crate::clock;
-use crate::state::age_ms;
+use super::super::held::{Held, report};
 
 /// How it stands with the bundle.
 #[derive(Debug)]
@@ -27,14 +25,6 @@ struct Now {
     refused: Option<String>,
 }
 
-#[derive(Debug)]
-struct Held {
-    revision: u64,
-    source: &'static str,
-    confirmed_at: UnixMillis,
-    is_kept: bool,
-}
-
 impl Status {
     pub(super) fn new(settings: &config::Bundle) -> Self {
         let now = Now { held: None, why_not: Some("not asked yet".to_owned()), refused: None };
@@ -47,13 +37,11 @@ impl Status {
     }
 
     pub(super) fn begun_with(&self, kept: &Kept) {
-        let (revision, confirmed_at) = (kept.document.header().revision, kept.confirmed_at);
-        self.now().held = Some(Held { revision, source: "last known good", confirmed_at, is_kept: true });
+        self.now().held = Some(Held::last_known_good(kept));
     }
 
     pub(super) fn in_force(&self, document: &Document) {
-        let (revision, confirmed_at) = (document.header().revision, clock::now());
-        self.now().held = Some(Held { revision, source: "bundle", confirmed_at, is_kept: false });
+        self.now().held = Some(Held::new(document, "bundle"));
     }
 
     pub(super) fn kept(&self, is_kept: bool) {
@@ -95,17 +83,13 @@ impl Status {
     /// All of it, as JSON.
     pub(crate) fn report(&self, at: UnixMillis) -> Value {
         let now = self.now();
-        let held = now.held.as_ref();
-        json!({
-            "url": self.url,
-            "reached": now.why_not.is_none(),
-            "why": now.why_not,
-            "source": held.map(|held| held.source),
-            "revision": held.map(|held| held.revision),
-            "age_ms": held.and_then(|held| known_age_ms(age_ms(held.confirmed_at, at))),
-            "kept": held.map(|held| held.is_kept),
-            "refused": now.refused,
-        })
+        let mut report = report(now.held.as_ref(), now.refused.as_ref(), at);
+        if let Value::Object(members) = &mut report {
+            members.insert("url".to_owned(), self.url.as_str().into());
+            members.insert("reached".to_owned(), now.why_not.is_none().into());
+            members.insert("why".to_owned(), now.why_not.clone().into());
+        }
+        report
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
