@@ -91,10 +91,11 @@ class SwapTurn(Turn):
 
 
 class SwappingClient:
-    """The client of calls. In the turns of a contestant with swaps, one follows the other."""
+    """The client of calls. In the turns of a contestant with swaps, one follows the other after a pause."""
 
-    def __init__(self, client):
+    def __init__(self, client, pause_seconds):
         self.client = client
+        self.pause_seconds = pause_seconds
         self.swaps = 0
 
     def run(self, name, target, connections, seconds):
@@ -113,6 +114,7 @@ class SwappingClient:
                 while not stop.is_set():
                     swaps.swap()
                     self.swaps += 1
+                    stop.wait(self.pause_seconds)
             except Failed as error:
                 failed.append(error)
 
@@ -148,7 +150,7 @@ def measure(paths, rules, rounds, chosen, directory):
             oakgate, swaps = _start(source, paths["oakgate"], backend, rules, folder, stack)
             headers = call_headers(oakgate.key)
             oakgate.check_enforces(CALL.read_bytes(), headers)
-            client = SwappingClient(Client(paths["wrk"], CALL, headers, folder))
+            client = SwappingClient(Client(paths["wrk"], CALL, headers, folder), chosen.pause_seconds)
             contestants = [
                 Contestant(f"{source}, at rest", oakgate.program, (oakgate.port, None)),
                 Contestant(f"{source}, swaps", oakgate.program, (oakgate.port, swaps)),
